@@ -1,0 +1,48 @@
+"""Multilevel models for PyMC that have no good home elsewhere in Python.
+
+- `MultipleMembershipModel`: outcomes that depend on several members at once, with weights that
+  are estimated. Its terms `mm` and `hm` also work inside any `pm.Model`.
+- `Prior`, families and samplers are values: print, compare and replace them.
+- `datasets` simulates tables with known truth; `weights` holds the built-in weight functions.
+"""
+
+from pymc_mlm import datasets, weights
+from pymc_mlm.distributions.censored_weibull import CensoredWeibull
+from pymc_mlm.distributions.noncentered import noncentered
+from pymc_mlm.errors import DataError, MlmError, NotFittedError, SpecificationError
+from pymc_mlm.families import AbstractFamily, Bernoulli, Gaussian, Weibull
+from pymc_mlm.fit import Fit
+from pymc_mlm.inference import AbstractSampler, Nutpie, PymcNuts
+from pymc_mlm.models.multiple_membership import MultipleMembershipModel
+from pymc_mlm.priors import Prior
+from pymc_mlm.reporting.diagnostics import ConvergenceWarning
+from pymc_mlm.terms import AbstractTerm, hm, mm
+from pymc_mlm.weights import AbstractWeight
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AbstractFamily",
+    "AbstractSampler",
+    "AbstractTerm",
+    "AbstractWeight",
+    "Bernoulli",
+    "CensoredWeibull",
+    "ConvergenceWarning",
+    "DataError",
+    "Fit",
+    "Gaussian",
+    "MlmError",
+    "MultipleMembershipModel",
+    "NotFittedError",
+    "Nutpie",
+    "Prior",
+    "PymcNuts",
+    "SpecificationError",
+    "Weibull",
+    "datasets",
+    "hm",
+    "mm",
+    "noncentered",
+    "weights",
+]

@@ -1,0 +1,23 @@
+"""Command line: ``python -m pymc_mlm demo``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pymc_mlm.demo import run_demo
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command of the package."""
+    parser = argparse.ArgumentParser(prog="python -m pymc_mlm", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="fit the flagship model to the built-in table")
+    demo.add_argument("--output", type=Path, default=Path("demo_output"), help="folder to write")
+    demo.add_argument("--seed", type=int, default=1, help="seed of the sampler")
+    chosen = parser.parse_args(arguments)
+    run_demo(chosen.output, chosen.seed)
+
+
+if __name__ == "__main__":
+    main()

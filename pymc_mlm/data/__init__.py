@@ -1,0 +1,1 @@
+"""Tables become NumPy arrays here: the only rooms that know dataframes."""

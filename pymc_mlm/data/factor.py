@@ -1,0 +1,135 @@
+"""Ids as integer codes: labels of any kind in, ``0 .. n - 1`` out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pymc_mlm.errors import DataError
+
+UNKNOWN = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """Units of one kind and the unit of each row.
+
+    Attributes
+    ----------
+    name : str
+        Column that holds the ids.
+    labels : ndarray of object, shape (unit,)
+        Ids as the user wrote them, sorted; after `encode` with `known`, the known ones first
+        and then the unseen ones.
+    codes : ndarray of int64, shape (row,)
+        Unit of each row; ``-1`` where the id is missing.
+    num_known : int
+        Number of units that were known before; the rest is new.
+    """
+
+    name: str
+    labels: np.ndarray
+    codes: np.ndarray
+    num_known: int
+
+    def __len__(self) -> int:
+        """Return the number of units."""
+        return len(self.labels)
+
+    @property
+    def new_labels(self) -> np.ndarray:
+        """Ids that were not among the known ones, shape (new_unit,)."""
+        return self.labels[self.num_known :]
+
+    def first_row(self) -> np.ndarray:
+        """Return the first row of each unit, shape (unit,)."""
+        first = np.zeros(len(self.labels), dtype=np.int64)
+        rows = np.flatnonzero(self.codes != UNKNOWN)[::-1]
+        first[self.codes[rows]] = rows
+        return first
+
+
+def encode(
+    name: str,
+    values: np.ndarray,
+    known: Factor | None = None,
+    unseen: str = "error",
+    missing: str = "error",
+) -> Factor:
+    """Number the distinct ids of a column.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column.
+    values : ndarray, shape (row,)
+        Ids: text, integers, booleans, UUIDs, dates; None or NaN is a missing id.
+    known : Factor, optional
+        Fitted units; their codes are kept.
+    unseen : {"error", "new"}
+        Whether an id that `known` lacks is refused, or becomes a new unit.
+    missing : {"error", "unknown"}
+        Whether a missing id is refused, or gets the code ``-1``.
+
+    Returns
+    -------
+    Factor
+
+    Raises
+    ------
+    DataError
+        An id is missing or unseen where that is refused.
+
+    Examples
+    --------
+    >>> encode("party", np.array(["b", "a", "b"], dtype=object)).codes
+    array([1, 0, 1])
+    """
+    ids = _as_ids(values)
+    absent = np.fromiter((v is None for v in ids), dtype=bool, count=len(ids))
+    if missing == "error" and absent.any():
+        row = int(np.flatnonzero(absent)[0])
+        raise DataError(
+            f"Id column {name!r} is missing in {int(absent.sum())} of {len(ids)} rows, first in "
+            f"row {row} (counted from 0). Drop those rows or fill in the id."
+        )
+    present = sorted(set(ids[~absent]), key=_sort_key)
+    labels: list[Any] = [] if known is None else list(known.labels)
+    position = {label: i for i, label in enumerate(labels)}
+    new = [label for label in present if label not in position]
+    if known is not None and new and unseen == "error":
+        raise DataError(
+            f"{name!r} has {len(new)} unseen id(s), first {new[0]!r}; the model was fitted to "
+            f"{len(labels)} others, such as {labels[0]!r}. Predict only for fitted units here."
+        )
+    position |= {label: len(labels) + i for i, label in enumerate(new)}
+    codes = np.fromiter((position.get(v, UNKNOWN) for v in ids), dtype=np.int64, count=len(ids))
+    return Factor(name, _object_array(labels + new), codes, len(labels) if known else len(new))
+
+
+def _as_ids(values: np.ndarray) -> np.ndarray:
+    """Return ids as hashable Python objects, with None for missing; 3.0 and 3 are one id."""
+    if values.dtype.kind == "f":
+        return _object_array([_float_id(v) for v in values.tolist()])
+    return _object_array([v.item() if isinstance(v, np.generic) else v for v in values.tolist()])
+
+
+def _float_id(value: float) -> Any:
+    if value != value:
+        return None
+    return int(value) if value.is_integer() else value
+
+
+def _object_array(values: list[Any]) -> np.ndarray:
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
+
+
+def _sort_key(label: Any) -> tuple[str, Any]:
+    # Numbers by value, all else by its text: ids of mixed kinds still have one order.
+    if isinstance(label, (int, float)):
+        return ("", label)
+    return (type(label).__name__, str(label))

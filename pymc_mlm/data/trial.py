@@ -1,0 +1,501 @@
+"""Rows of a trial: outcomes, arms and clusters as arrays, with rows that are alike counted.
+
+Reads columns and returns NumPy; the covariates of a trial are a `population` design beside it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pymc_mlm.data.cells import (
+    Dependence,
+    cell_labels,
+    logit_basis,
+    predictor_labels,
+    response_patterns,
+)
+from pymc_mlm.data.checks import show
+from pymc_mlm.data.factor import UNKNOWN, Factor, encode
+from pymc_mlm.data.frame import require
+from pymc_mlm.errors import DataError, SpecificationError
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterDesign:
+    """Clusters of a trial, and how they lie to its arms.
+
+    Attributes
+    ----------
+    factor : Factor
+        Clusters and the cluster of each row.
+    arm : ndarray of int, shape (cluster,)
+        Arm of a cluster whose rows are all in one arm; ``-1`` for a cluster in several arms.
+    sizes : ndarray of int, shape (cluster,)
+        Rows of each cluster.
+    """
+
+    factor: Factor
+    arm: Array
+    sizes: Array
+
+    @property
+    def nested(self) -> bool:
+        """Whether every cluster lies in one arm, as in a cluster-randomised trial."""
+        return bool((self.arm != UNKNOWN).all())
+
+
+@dataclass(frozen=True, eq=False)
+class CollapsedRows:
+    """Rows that are alike, counted.
+
+    Attributes
+    ----------
+    first : ndarray of int, shape (distinct,)
+        One row of each kind.
+    kind : ndarray of int, shape (row,)
+        Kind of each row.
+    count : ndarray of float, shape (distinct,)
+        Rows of each kind.
+    """
+
+    first: Array
+    kind: Array
+    count: Array
+
+
+@dataclass(frozen=True, eq=False)
+class TrialDesign:
+    """Outcomes, arms and clusters of the rows that are analysed.
+
+    Attributes
+    ----------
+    outcomes : tuple of str
+        Names of the K outcomes.
+    dependence : {"saturated", "pairwise", "independent"}
+        Which associations between the outcomes are free.
+    rows : ndarray of int, shape (row,)
+        Which rows of the table these are; the others are counted in `dropped`.
+    observed : ndarray of float, shape (row, outcome)
+        Zeros and ones, NaN where missing.
+    arm : Factor
+        Arms, the control first, and the arm of each row.
+    cluster : ClusterDesign or None
+    pattern : ndarray of int, shape (row,)
+        Line of `compatible` for each row.
+    compatible : ndarray of bool, shape (pattern, 2**K)
+        Cells that an observed pattern allows; the 2**K fully observed patterns come first.
+    dropped : dict of str to int
+        Rows left out, by reason.
+    notes : tuple of str
+        What a reader of the results should know about the data.
+    """
+
+    outcomes: tuple[str, ...]
+    dependence: Dependence
+    rows: Array
+    observed: Array
+    arm: Factor
+    cluster: ClusterDesign | None
+    pattern: Array
+    compatible: Array
+    dropped: dict[str, int]
+    notes: tuple[str, ...]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Labels of the response patterns, 11, 10, 01, 00 for two outcomes."""
+        return cell_labels(len(self.outcomes))
+
+    @property
+    def basis(self) -> Array:
+        """Map from linear predictors to cell logits, shape (2**K - 1, predictor)."""
+        return logit_basis(len(self.outcomes), self.dependence)
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Labels of the linear predictors, the columns of `basis`."""
+        return predictor_labels(self.outcomes, self.dependence)
+
+    @property
+    def partial(self) -> Array:
+        """Rows with a missing outcome, shape (row,), bool."""
+        return np.isnan(self.observed).any(axis=1)
+
+    def pattern_counts(self) -> Array:
+        """Count the rows of each arm and observed pattern, shape (arm, pattern)."""
+        shape = (len(self.arm), len(self.compatible))
+        flat = np.ravel_multi_index((self.arm.codes, self.pattern), shape)
+        return np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def collapse(self, covariates: Array | None = None) -> CollapsedRows:
+        """Count rows that agree in arm, cluster, covariates and observed pattern.
+
+        Parameters
+        ----------
+        covariates : ndarray, shape (row, covariate), optional
+            Covariates of the analysed rows.
+        """
+        keys = [self.arm.codes, self.pattern]
+        if self.cluster is not None:
+            keys.append(self.cluster.factor.codes)
+        return collapse_rows(*keys, *([] if covariates is None else [covariates]))
+
+
+def collapse_rows(*keys: Array) -> CollapsedRows:
+    """Count rows that agree in every key.
+
+    Parameters
+    ----------
+    *keys : ndarray, shape (row,) or (row, column)
+        What must agree.
+
+    Returns
+    -------
+    CollapsedRows
+
+    Examples
+    --------
+    >>> collapse_rows(np.array([1, 0, 1]), np.array([[5.0], [5.0], [5.0]])).count
+    array([1., 2.])
+    """
+    columns = [column for key in keys for column in np.atleast_2d(np.asarray(key).T)]
+    kind = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        values, code = np.unique(column, return_inverse=True)
+        # Codes are made dense again at every step, so that they never overflow.
+        kind = np.unique(kind * len(values) + code, return_inverse=True)[1]
+    _, first, count = np.unique(kind, return_index=True, return_counts=True)
+    return CollapsedRows(first=first, kind=kind, count=count.astype(float))
+
+
+def resolve_trial(
+    columns: Mapping[str, Array],
+    outcomes: str | Sequence[str],
+    arm: str,
+    *,
+    control: Any = None,
+    treatment: Any = None,
+    cluster: str | None = None,
+    dependence: Dependence = "saturated",
+    usable: Array | None = None,
+) -> TrialDesign:
+    """Read the design of a trial from columns.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray, shape (row,)
+        The table.
+    outcomes : str or sequence of str
+        Columns of the outcomes, 0/1 or boolean; missing entries are kept as long as a row has
+        at least one outcome.
+    arm : str
+        Column of the arm; labels of any kind.
+    control : label, optional
+        The arm that others are compared with. Needed unless arms are coded 0/1 or False/True,
+        or `treatment` leaves only one candidate.
+    treatment : label or list of labels, optional
+        The arms to compare with the control; rows of other arms are dropped and counted. All
+        others by default.
+    cluster : str, optional
+        Column of the cluster.
+    dependence : {"saturated", "pairwise", "independent"}
+        Which associations between the outcomes are free, see `logit_basis`.
+    usable : ndarray of bool, shape (row,), optional
+        False for rows that lack a covariate; they are dropped and counted.
+
+    Returns
+    -------
+    TrialDesign
+
+    Raises
+    ------
+    DataError
+        A column is missing; an outcome is not 0/1 or does not vary; an arm is absent, or fewer
+        than two are left.
+    SpecificationError
+        A column has two roles; the control is not named; too many outcomes for `dependence`.
+
+    Examples
+    --------
+    >>> table = {
+    ...     "y": np.array([1, 0, 1, 0]),
+    ...     "group": np.array(["placebo", "drug", "drug", "placebo"], dtype=object),
+    ... }
+    >>> resolve_trial(table, "y", "group", control="placebo").arm.codes
+    array([0, 1, 1, 0])
+    """
+    names = (outcomes,) if isinstance(outcomes, str) else tuple(outcomes)
+    roles = [*names, arm, *([] if cluster is None else [cluster])]
+    _check_roles(names, roles)
+    require(roles, columns)
+    logit_basis(len(names), dependence)
+
+    observed = np.column_stack([_binary(name, columns[name]) for name in names])
+    found = encode(arm, columns[arm], missing="unknown")
+    arms = _arms(found, control, treatment)
+    clusters = None if cluster is None else encode(cluster, columns[cluster], missing="unknown")
+
+    given = found.codes != UNKNOWN
+    reasons = {
+        "missing arm": ~given,
+        "other arms": given & (arms.codes == UNKNOWN),
+        "no outcome observed": np.isnan(observed).all(axis=1),
+        "missing cluster": False if clusters is None else clusters.codes == UNKNOWN,
+        "missing covariates": False if usable is None else ~np.asarray(usable, dtype=bool),
+    }
+    kept, dropped = _drop(reasons, len(observed))
+    arms = _take(arms, kept)
+    _check_arms(arms, dropped)
+    _check_variation(names, observed[kept])
+    clusters = None if clusters is None else _dense(_take(clusters, kept))
+    return _design(names, dependence, kept, observed[kept], arms, clusters, dropped)
+
+
+def recode_trial(columns: Mapping[str, Array], known: TrialDesign) -> TrialDesign:
+    """Read new rows with the coding of a fitted design.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray, shape (row,)
+        The new table; outcomes may be absent. Every row is kept.
+    known : TrialDesign
+        The fitted design, whose arms and clusters keep their codes.
+
+    Returns
+    -------
+    TrialDesign
+        New clusters follow the known ones.
+
+    Raises
+    ------
+    DataError
+        An arm is missing or was not fitted, or a column is missing.
+    """
+    cluster = None if known.cluster is None else known.cluster.factor
+    require([known.arm.name, *([] if cluster is None else [cluster.name])], columns)
+    arms = encode(known.arm.name, columns[known.arm.name], known=known.arm)
+    rows = np.arange(len(arms.codes))
+    observed = np.column_stack(
+        [
+            _binary(name, columns[name]) if name in columns else np.full(len(rows), np.nan)
+            for name in known.outcomes
+        ]
+    )
+    if cluster is not None:
+        cluster = encode(cluster.name, columns[cluster.name], known=cluster, unseen="new")
+    return _design(known.outcomes, known.dependence, rows, observed, arms, cluster, {})
+
+
+def _design(
+    outcomes: tuple[str, ...],
+    dependence: Dependence,
+    rows: Array,
+    observed: Array,
+    arms: Factor,
+    clusters: Factor | None,
+    dropped: dict[str, int],
+) -> TrialDesign:
+    pattern, compatible = response_patterns(observed)
+    cluster = None if clusters is None else _clusters(clusters, arms)
+    return TrialDesign(
+        outcomes=outcomes,
+        dependence=dependence,
+        rows=rows,
+        observed=observed,
+        arm=arms,
+        cluster=cluster,
+        pattern=pattern,
+        compatible=compatible,
+        dropped=dropped,
+        notes=(
+            *_separation_notes(outcomes, observed, arms),
+            *([] if cluster is None else _cluster_notes(cluster)),
+        ),
+    )
+
+
+def _check_roles(outcomes: tuple[str, ...], roles: list[str]) -> None:
+    if not outcomes:
+        raise SpecificationError("outcomes is empty; name at least one column of 0/1 values.")
+    twice = [name for name in dict.fromkeys(roles) if roles.count(name) > 1]
+    if twice:
+        raise SpecificationError(
+            f"Column {twice[0]!r} is named {roles.count(twice[0])} times among outcomes, arm and "
+            "cluster. Give every role a column of its own."
+        )
+
+
+def _binary(name: str, values: Array) -> Array:
+    """Return an outcome as 0, 1 and NaN, or say which value is neither."""
+    if values.dtype.kind in "biuf":
+        numbers = values.astype(float)
+    else:
+        numbers = np.array([_number(name, v, row) for row, v in enumerate(values.tolist())])
+    strange = np.flatnonzero(~np.isnan(numbers) & (numbers != 0) & (numbers != 1))
+    if len(strange):
+        raise _not_binary(name, values[strange[0]], int(strange[0]))
+    return numbers
+
+
+def _number(name: str, value: Any, row: int) -> float:
+    if value is None:
+        return np.nan
+    if not isinstance(value, (bool, int, float, np.number, np.bool_)):
+        raise _not_binary(name, value, row)
+    return float(value)
+
+
+def _not_binary(name: str, value: Any, row: int) -> DataError:
+    return DataError(
+        f"Outcome {name!r} is {show(value)} in row {row} (counted from 0); an outcome must be 0 "
+        f"or 1, or a boolean. Recode it, for example with data[{name!r}] == {show(value)}."
+    )
+
+
+def _arms(found: Factor, control: Any, treatment: Any) -> Factor:
+    """Put the control first and leave out the arms that were not asked for."""
+    labels = list(found.labels)
+    many = isinstance(treatment, (list, tuple, np.ndarray))
+    treatments = [] if treatment is None else list(treatment) if many else [treatment]
+    named = [("treatment", label) for label in treatments]
+    for role, label in [*named, *([] if control is None else [("control", control)])]:
+        if label not in labels:
+            raise _absent_arm(found.name, role, label, labels)
+    if len(labels) < 2:
+        raise DataError(
+            f"Arm column {found.name!r} has {len(labels)} arm(s) ({_listing(labels)}); at least "
+            "two are needed. Check the column, or filters applied to the table before."
+        )
+    if control is None:
+        control = _default_control(found.name, labels, treatments)
+    if control in treatments:
+        raise SpecificationError(
+            f"{show(control)} is both control and treatment. Name two different arms of "
+            f"{found.name!r}: {_listing(labels)}."
+        )
+    order = [control, *(treatments or [label for label in labels if label != control])]
+    position = {label: code for code, label in enumerate(order)}
+    recode = np.array([*(position.get(label, UNKNOWN) for label in labels), UNKNOWN])
+    ordered = np.empty(len(order), dtype=object)
+    ordered[:] = order
+    return Factor(found.name, ordered, recode[found.codes], len(order))
+
+
+def _default_control(name: str, labels: list[Any], treatments: list[Any]) -> Any:
+    candidates = [label for label in labels if label not in treatments]
+    if len(candidates) == 1:
+        return candidates[0]
+    if not treatments and labels == [0, 1]:  # also False and True
+        return labels[0]
+    raise SpecificationError(
+        f"control is not named, and {name!r} has the arms {_listing(candidates)}. An alphabet "
+        f"does not know which is the control: write, say, control={show(candidates[0])}."
+    )
+
+
+def _absent_arm(column: str, role: str, label: Any, labels: list[Any]) -> DataError:
+    by_text = {str(found): found for found in labels}
+    near = difflib.get_close_matches(str(label), by_text, n=1, cutoff=0.5)
+    hint = f" Did you mean {show(by_text[near[0]])}?" if near else ""
+    return DataError(
+        f"{role}={show(label)} is no arm of column {column!r}; its arms are {_listing(labels)}."
+        f"{hint}"
+    )
+
+
+def _drop(reasons: Mapping[str, Any], num_rows: int) -> tuple[Array, dict[str, int]]:
+    """Drop a row for the first reason that holds, and count by reason."""
+    kept = np.ones(num_rows, dtype=bool)
+    dropped = {}
+    for reason, applies in reasons.items():
+        now = kept & applies
+        if now.any():
+            dropped[reason] = int(now.sum())
+        kept &= ~now
+    return np.flatnonzero(kept), dropped
+
+
+def _take(factor: Factor, rows: Array) -> Factor:
+    return Factor(factor.name, factor.labels, factor.codes[rows], factor.num_known)
+
+
+def _dense(factor: Factor) -> Factor:
+    """Forget units whose rows were all dropped."""
+    used = np.zeros(len(factor), dtype=bool)
+    used[factor.codes] = True
+    code = np.cumsum(used) - 1
+    return Factor(factor.name, factor.labels[used], code[factor.codes], int(used.sum()))
+
+
+def _check_arms(arms: Factor, dropped: Mapping[str, int]) -> None:
+    size = np.bincount(arms.codes, minlength=len(arms))
+    if (size == 0).any():
+        raise DataError(
+            f"Arm {show(arms.labels[int(np.argmin(size))])} of column {arms.name!r} has no row "
+            f"left; rows dropped: {dict(dropped)}. Fill in the missing values or leave the arm "
+            "out."
+        )
+
+
+def _check_variation(outcomes: tuple[str, ...], observed: Array) -> None:
+    for name, values in zip(outcomes, observed.T, strict=True):
+        seen = np.unique(values[~np.isnan(values)])
+        if len(seen) < 2:
+            what = f"is {int(seen[0])} in every row" if len(seen) else "is missing in every row"
+            raise DataError(
+                f"Outcome {name!r} {what}, so it says nothing about the arms. Leave it out of "
+                "outcomes, or check how it was coded."
+            )
+
+
+def _clusters(factor: Factor, arms: Factor) -> ClusterDesign:
+    size = np.bincount(factor.codes, minlength=len(factor))
+    low = np.full(len(factor), len(arms))
+    high = np.full(len(factor), UNKNOWN)
+    np.minimum.at(low, factor.codes, arms.codes)
+    np.maximum.at(high, factor.codes, arms.codes)
+    return ClusterDesign(factor, np.where(low == high, high, UNKNOWN), size)
+
+
+def _cluster_notes(cluster: ClusterDesign) -> list[str]:
+    notes = []
+    one_arm, total = int((cluster.arm != UNKNOWN).sum()), len(cluster.factor)
+    if one_arm:
+        notes.append(
+            f"{one_arm} of {total} clusters ({cluster.factor.name!r}) lie in one arm only: the "
+            "effect on new clusters carries the differences between clusters, the effect "
+            "averaged over the observed clusters does not."
+        )
+    single = int((cluster.sizes == 1).sum())
+    if single:
+        notes.append(
+            f"{single} of {total} clusters ({cluster.factor.name!r}) have one row; they say "
+            "little about the variation between clusters."
+        )
+    return notes
+
+
+def _separation_notes(outcomes: tuple[str, ...], observed: Array, arms: Factor) -> list[str]:
+    """Report an outcome that is constant in an arm: no error, but the prior speaks there."""
+    notes = []
+    for code, label in enumerate(arms.labels):
+        for name, values in zip(outcomes, observed[arms.codes == code].T, strict=True):
+            seen = np.unique(values[~np.isnan(values)])
+            if len(seen) == 1:
+                notes.append(
+                    f"Outcome {name!r} is {int(seen[0])} in every row of arm {show(label)}: its "
+                    "log odds there rest on the prior."
+                )
+    return notes
+
+
+def _listing(labels: Sequence[Any], most: int = 10) -> str:
+    shown = ", ".join(show(label) for label in labels[:most])
+    return shown if len(labels) <= most else f"{shown}, ... ({len(labels)} in all)"

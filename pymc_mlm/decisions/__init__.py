@@ -1,0 +1,55 @@
+"""Decisions and effects: functions of effect draws, never a refit."""
+
+from pymc_mlm.decisions.decision import Decision, Evidence, decide
+from pymc_mlm.decisions.draws import EffectDraws, effect_draws, monte_carlo_error
+from pymc_mlm.decisions.effects import (
+    difference,
+    odds_ratio,
+    outcome_correlation,
+    ratio,
+    rope_probability,
+    success_probability,
+    summarize,
+    weighted,
+)
+from pymc_mlm.decisions.rules import (
+    AbstractRule,
+    All,
+    Any,
+    Compensatory,
+    Custom,
+    Margins,
+    Single,
+)
+from pymc_mlm.decisions.thresholds import (
+    joint_all_cutoff,
+    joint_any_cutoff,
+    marginal_threshold,
+)
+
+__all__ = [
+    "AbstractRule",
+    "All",
+    "Any",
+    "Compensatory",
+    "Custom",
+    "Decision",
+    "EffectDraws",
+    "Evidence",
+    "Margins",
+    "Single",
+    "decide",
+    "difference",
+    "effect_draws",
+    "joint_all_cutoff",
+    "joint_any_cutoff",
+    "marginal_threshold",
+    "monte_carlo_error",
+    "odds_ratio",
+    "outcome_correlation",
+    "ratio",
+    "rope_probability",
+    "success_probability",
+    "summarize",
+    "weighted",
+]

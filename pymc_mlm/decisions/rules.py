@@ -1,0 +1,338 @@
+"""Decision rules: what "the treatment is better" means when there are several outcomes.
+
+A rule is a question asked of effect draws. It names the quantities that must exceed zero, and
+says whether all of them must or any one will do; everything else follows.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pymc_mlm.decisions.draws import Array, Effect, EffectDraws, effect_draws
+from pymc_mlm.errors import SpecificationError
+
+Direction = Literal["greater", "less"]
+MarginsLike = float | Sequence[float] | Mapping[str, float] | None
+
+
+class AbstractRule(ABC):
+    """A question asked of effect draws.
+
+    A new rule names its `contrasts` and how they `combine`; for an event that is no such
+    combination there is `Custom`.
+    """
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """Name of the rule, for reports."""
+
+    @property
+    @abstractmethod
+    def combine(self) -> Literal["every", "any"]:
+        """Whether every contrast must be positive, or any one will do."""
+
+    @abstractmethod
+    def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
+        """Return the draws that must exceed zero, by name; each of shape (chain, draw)."""
+
+    def superior(self, effect: Effect, direction: Direction = "greater") -> Array:
+        """Tell for each draw whether the rule holds.
+
+        Parameters
+        ----------
+        effect : DataArray, array_like or EffectDraws
+            See `effect_draws`.
+        direction : {"greater", "less"}
+            With ``"less"`` the arms change places: ``-effect`` must satisfy the rule.
+
+        Returns
+        -------
+        ndarray of bool, shape (chain, draw) or (sample,)
+        """
+        draws = effect_draws(effect)
+        contrasts = self.contrasts(draws if direction == "greater" else draws.mirrored())
+        positive = np.stack([values > 0 for values in contrasts.values()])
+        return positive.all(axis=0) if self.combine == "every" else positive.any(axis=0)
+
+    def joint_probability(self, effect: Effect, direction: Direction = "greater") -> float:
+        """Return the posterior probability that the rule holds, as bmco prints it.
+
+        It is evidence, not yet a decision with a known error rate: see `decide`.
+        """
+        return float(self.superior(effect, direction).mean())
+
+
+@dataclass(frozen=True)
+class All(AbstractRule):
+    """The treatment is better on every outcome ("co-primary" endpoints).
+
+    Parameters
+    ----------
+    margins : float, sequence or mapping of str to float, optional
+        How much better; one for all outcomes, one each, or by name (others zero). Negative for
+        non-inferiority.
+
+    Examples
+    --------
+    >>> All().joint_probability([[0.1, 0.2], [0.1, -0.1]])
+    0.5
+    """
+
+    margins: MarginsLike = None
+
+    @property
+    def label(self) -> str:
+        """Name of the rule."""
+        return "All"
+
+    @property
+    def combine(self) -> Literal["every", "any"]:
+        """Every outcome."""
+        return "every"
+
+    def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
+        """Return effect less margin, per outcome."""
+        return _exceedances(effect, _margins(self.margins, effect.outcomes))
+
+
+@dataclass(frozen=True)
+class Any(AbstractRule):
+    """The treatment is better on at least one outcome.
+
+    Parameters as in `All`. The name hides the builtin: write ``mlm.Any()``.
+
+    Examples
+    --------
+    >>> Any().joint_probability([[0.1, 0.2], [0.1, -0.1]])
+    1.0
+    """
+
+    margins: MarginsLike = None
+
+    @property
+    def label(self) -> str:
+        """Name of the rule."""
+        return "Any"
+
+    @property
+    def combine(self) -> Literal["every", "any"]:
+        """Any one outcome."""
+        return "any"
+
+    def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
+        """Return effect less margin, per outcome."""
+        return _exceedances(effect, _margins(self.margins, effect.outcomes))
+
+
+@dataclass(frozen=True)
+class Compensatory(AbstractRule):
+    """The weighted sum of the effects is positive: gains may make up for losses.
+
+    Parameters
+    ----------
+    weights : sequence of float, or mapping of str to float
+        One per outcome. Only their ratios matter for the decision with margin zero; the size
+        of the weighted effect depends on their scale.
+    margin : float, default 0
+        What the weighted sum must exceed.
+
+    Examples
+    --------
+    >>> Compensatory((0.7, 0.3)).joint_probability([[0.1, -0.2], [0.1, -0.3]])
+    0.5
+    """
+
+    weights: Sequence[float] | Mapping[str, float]
+    margin: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """Name of the rule with its weights."""
+        weights = self.weights
+        shown = weights.values() if isinstance(weights, Mapping) else weights
+        return f"Compensatory({', '.join(f'{float(w):g}' for w in shown)})"
+
+    @property
+    def combine(self) -> Literal["every", "any"]:
+        """There is one contrast."""
+        return "every"
+
+    def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
+        """Return the weighted sum less its margin."""
+        weights = weight_vector(self.weights, effect.outcomes)
+        return {"weighted sum": effect.values @ weights - self.margin}
+
+
+@dataclass(frozen=True)
+class Single(AbstractRule):
+    """The treatment is better on one outcome; the others do not count.
+
+    Parameters
+    ----------
+    outcome : str
+        Name of the outcome.
+    margin : float, default 0
+        How much better.
+
+    Examples
+    --------
+    >>> Single("y2").joint_probability([[0.1, 0.2], [0.1, -0.1]])
+    0.5
+    """
+
+    outcome: str
+    margin: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """Name of the rule with its outcome."""
+        return f"Single({self.outcome})"
+
+    @property
+    def combine(self) -> Literal["every", "any"]:
+        """There is one contrast."""
+        return "every"
+
+    def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
+        """Return effect less margin of the outcome."""
+        return _exceedances(effect, _known({self.outcome: self.margin}, effect.outcomes))
+
+
+@dataclass(frozen=True)
+class Margins(AbstractRule):
+    """Superiority on some outcomes, non-inferiority on others; unnamed outcomes do not count.
+
+    Parameters
+    ----------
+    margins : mapping of str to float
+        What the effect on each outcome must exceed: zero for superiority, a negative number for
+        non-inferiority, a positive one for a relevant gain.
+
+    Examples
+    --------
+    >>> Margins({"y1": 0.0, "y2": -0.15}).joint_probability([[0.1, 0.2], [0.1, -0.1]])
+    1.0
+    """
+
+    margins: Mapping[str, float]
+
+    @property
+    def label(self) -> str:
+        """Name of the rule with its margins."""
+        return f"Margins({', '.join(f'{name} > {m:g}' for name, m in self.margins.items())})"
+
+    @property
+    def combine(self) -> Literal["every", "any"]:
+        """Every outcome that is named."""
+        return "every"
+
+    def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
+        """Return effect less margin, per named outcome."""
+        if not self.margins:
+            raise SpecificationError(
+                "Margins({}) names no outcome. Write, say, Margins({'y1': 0, 'y2': -0.05})."
+            )
+        return _exceedances(effect, _known(self.margins, effect.outcomes))
+
+
+@dataclass(frozen=True)
+class Custom(AbstractRule):
+    """An event of one's own.
+
+    Parameters
+    ----------
+    function : callable
+        From effects of shape (..., outcome) to booleans of shape (...).
+    name : str, default "Custom"
+        Name for reports.
+
+    Examples
+    --------
+    >>> Custom(lambda d: d.max(axis=-1) > 0.15, "one big gain").joint_probability([[0.1, 0.2]])
+    1.0
+    """
+
+    function: Callable[[Array], Array]
+    name: str = "Custom"
+
+    @property
+    def label(self) -> str:
+        """Name given by the user."""
+        return self.name
+
+    @property
+    def combine(self) -> Literal["every", "any"]:
+        """There is one contrast."""
+        return "every"
+
+    def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
+        """Return 1 where the event holds and -1 elsewhere."""
+        event = np.asarray(self.function(effect.values))
+        if event.shape != effect.values.shape[:-1] or event.dtype != bool:
+            raise SpecificationError(
+                f"The function of {self.name!r} returned {event.dtype} of shape {event.shape}; "
+                f"it must reduce the last axis of the effects {effect.values.shape} to booleans."
+            )
+        return {self.name: np.where(event, 1.0, -1.0)}
+
+
+def weight_vector(weights: Sequence[float] | Mapping[str, float], outcomes: Sequence[str]) -> Array:
+    """Return one finite weight per outcome, or say why not.
+
+    Examples
+    --------
+    >>> weight_vector({"math": 0.3, "reading": 0.7}, ["reading", "math"])
+    array([0.7, 0.3])
+    """
+    if isinstance(weights, Mapping):
+        known = _known(weights, outcomes)
+        weights = [known.get(name, 0.0) for name in outcomes]
+    vector = np.asarray(weights, dtype=float)
+    if vector.shape != (len(outcomes),):
+        raise SpecificationError(
+            f"weights has {vector.size} entries for {len(outcomes)} outcomes "
+            f"({', '.join(map(repr, outcomes))}). Give one weight per outcome."
+        )
+    if not np.isfinite(vector).all() or not vector.any():
+        raise SpecificationError(
+            f"weights={tuple(vector.tolist())} must be finite and not all zero. Give, say, "
+            "importances that sum to one."
+        )
+    return vector
+
+
+def _exceedances(effect: EffectDraws, margins: Mapping[str, float]) -> dict[str, Array]:
+    position = {name: k for k, name in enumerate(effect.outcomes)}
+    return {name: effect.values[..., position[name]] - m for name, m in margins.items()}
+
+
+def _margins(margins: MarginsLike, outcomes: Sequence[str]) -> dict[str, float]:
+    """Return a margin for every outcome."""
+    if isinstance(margins, Mapping):
+        return dict.fromkeys(outcomes, 0.0) | _known(margins, outcomes)
+    vector = np.asarray(0.0 if margins is None else margins, dtype=float)
+    if vector.ndim > 1 or vector.size not in (1, len(outcomes)):
+        raise SpecificationError(
+            f"margins has {vector.size} entries for {len(outcomes)} outcomes "
+            f"({', '.join(map(repr, outcomes))}). Give one number, or one per outcome."
+        )
+    return dict(zip(outcomes, np.broadcast_to(vector, len(outcomes)).tolist(), strict=True))
+
+
+def _known(values: Mapping[str, float], outcomes: Sequence[str]) -> dict[str, float]:
+    for name in values:
+        if name not in outcomes:
+            near = difflib.get_close_matches(str(name), list(outcomes), n=1, cutoff=0.5)
+            raise SpecificationError(
+                f"{name!r} is no outcome of this effect; its outcomes are "
+                f"{', '.join(map(repr, outcomes))}."
+                + (f" Did you mean {near[0]!r}?" if near else "")
+            )
+    return {name: float(value) for name, value in values.items()}

@@ -1,0 +1,87 @@
+"""What an outcome family is: outcome columns in, a likelihood out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pymc_mlm.priors import Prior
+
+
+@dataclass(frozen=True)
+class OutcomeScale:
+    """Where the linear predictor of a family lives, for default priors.
+
+    Attributes
+    ----------
+    location : float
+        Typical value of the linear predictor.
+    spread : float
+        Standard deviation that the linear predictor may plausibly have.
+    """
+
+    location: float
+    spread: float
+
+
+class AbstractFamily(ABC):
+    """An outcome distribution given a linear predictor ``eta``, one value per group.
+
+    A new family is one file with a frozen dataclass that implements the methods below.
+    `roles` names the outcome's columns in the order in which a formula gives them; the field
+    `priors` holds priors of the family's own parameters that replace the defaults, by name.
+    """
+
+    name: ClassVar[str]
+    link: ClassVar[str]
+    roles: ClassVar[tuple[str, ...]]
+
+    priors: Mapping[str, Any]
+
+    @abstractmethod
+    def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Check the outcome and return it as float64 arrays, shape (group,), by role.
+
+        Parameters
+        ----------
+        label : str
+            Outcome as the formula names it, for messages.
+        values : mapping of str to ndarray, shape (group,)
+            Finite numbers by role.
+
+        Raises
+        ------
+        DataError
+            The values are not an outcome of this family.
+        """
+
+    @abstractmethod
+    def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
+        """Return the scale of the linear predictor that this outcome suggests."""
+
+    @abstractmethod
+    def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
+        """Return the default priors of the family's own parameters."""
+
+    @abstractmethod
+    def likelihood(
+        self,
+        name: str,
+        eta: Any,
+        outcome: Mapping[str, Any],
+        priors: Mapping[str, Any],
+        dims: str,
+    ) -> Any:
+        """Add the likelihood to the current model and return the observed variable."""
+
+    @abstractmethod
+    def mean(self, eta: Any, parameters: Mapping[str, Any]) -> Any:
+        """Return the mean of the outcome given `eta`; NumPy arrays that broadcast."""
+
+    @abstractmethod
+    def residual_variance(self, parameters: Mapping[str, Any]) -> Any:
+        """Return the variance of the outcome around `eta` on the link's scale, or None."""

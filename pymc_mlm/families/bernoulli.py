@@ -1,0 +1,76 @@
+"""Yes/no outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pymc as pm
+
+from pymc_mlm.errors import DataError
+from pymc_mlm.families.base import AbstractFamily, OutcomeScale
+from pymc_mlm.priors import Prior
+
+
+@dataclass(frozen=True)
+class Bernoulli(AbstractFamily):
+    r"""Binary outcome with logit link, :math:`\operatorname{logit} P(y = 1) = \eta`.
+
+    Parameters
+    ----------
+    priors : mapping of str to prior, optional
+        The family has no parameters of its own; must be empty.
+
+    Examples
+    --------
+    >>> Bernoulli().link
+    'logit'
+    """
+
+    priors: Mapping[str, Any] = field(default_factory=dict)
+
+    name: ClassVar[str] = "bernoulli"
+    link: ClassVar[str] = "logit"
+    roles: ClassVar[tuple[str, ...]] = ("value",)
+
+    def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Zeros and ones, or booleans, with both present."""
+        y = values["value"].astype(np.float64)
+        wrong = y[(y != 0) & (y != 1)]
+        if len(wrong):
+            raise DataError(
+                f"The outcome {label!r} of a Bernoulli model must be 0 or 1 (or False, True); "
+                f"found {wrong[0]:g}. Recode it, for example as (column > threshold)."
+            )
+        if np.ptp(y) == 0:
+            raise DataError(f"The outcome {label!r} is {y[0]:g} in every group; it must vary.")
+        return {"value": y}
+
+    def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
+        """Log odds around zero with spread 1: probabilities from 0.12 to 0.88 within 2 sd."""
+        return OutcomeScale(0.0, 1.0)
+
+    def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
+        """Nothing: the family has no parameters of its own."""
+        return {}
+
+    def likelihood(
+        self,
+        name: str,
+        eta: Any,
+        outcome: Mapping[str, Any],
+        priors: Mapping[str, Any],
+        dims: str,
+    ) -> Any:
+        """Add the Bernoulli outcome."""
+        return pm.Bernoulli(name, logit_p=eta, observed=outcome["value"], dims=dims)
+
+    def mean(self, eta: Any, parameters: Mapping[str, Any]) -> Any:
+        """Probability of a one."""
+        return 1.0 / (1.0 + np.exp(-eta))
+
+    def residual_variance(self, parameters: Mapping[str, Any]) -> Any:
+        """Variance of the standard logistic distribution, pi squared over three."""
+        return np.pi**2 / 3.0

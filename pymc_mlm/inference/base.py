@@ -1,0 +1,84 @@
+"""What a sampler is: a model in, draws out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from pymc_mlm.errors import SpecificationError
+
+
+@dataclass(frozen=True)
+class Run:
+    """How many draws, from how many chains, with which seed.
+
+    Attributes
+    ----------
+    draws, tune, chains : int
+        Kept draws and discarded warm-up draws per chain, and the number of chains.
+    random_seed : int or None
+        Seed; None draws one.
+    progressbar : bool
+        Whether to show progress.
+    """
+
+    draws: int = 1000
+    tune: int = 1000
+    chains: int = 4
+    random_seed: int | None = None
+    progressbar: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse runs that cannot give an answer."""
+        for name in ("draws", "tune", "chains"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+                raise SpecificationError(f"{name} must be a positive whole number, not {value!r}.")
+
+
+class AbstractSampler(ABC):
+    """Draws from the posterior of a PyMC model.
+
+    A new sampler is one file with a frozen dataclass that implements `sample`.
+    """
+
+    @abstractmethod
+    def sample(self, model: pm.Model, var_names: Sequence[str], run: Run) -> xr.DataTree:
+        """Sample.
+
+        Parameters
+        ----------
+        model : pm.Model
+            The model.
+        var_names : sequence of str
+            Free variables to keep, by name.
+        run : Run
+            Draws, chains and seed.
+
+        Returns
+        -------
+        xarray.DataTree
+            With groups ``posterior``, ``sample_stats`` and ``observed_data``.
+        """
+
+
+def as_seed(random_seed: Any) -> int | None:
+    """Return an int seed from an int, a sequence of them, a Generator or None."""
+    if random_seed is None:
+        return None
+    if isinstance(random_seed, np.random.Generator):
+        return int(random_seed.integers(2**31))
+    if isinstance(random_seed, (int, np.integer)) and not isinstance(random_seed, bool):
+        return int(random_seed)
+    if isinstance(random_seed, (Sequence, np.ndarray, np.random.SeedSequence)):
+        return int(np.random.default_rng(random_seed).integers(2**31))
+    raise SpecificationError(
+        f"random_seed is an integer, a sequence of integers, a numpy Generator or None, not "
+        f"{type(random_seed).__name__}."
+    )

@@ -1,0 +1,84 @@
+"""Samplers that PyMC offers: its own NUTS, NumPyro's and BlackJAX's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pymc as pm
+import xarray as xr
+
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.inference.base import AbstractSampler, Run
+from pymc_mlm.inference.observed import add_observed
+
+
+@dataclass(frozen=True)
+class PymcNuts(AbstractSampler):
+    """NUTS through `pymc.sample`.
+
+    Parameters
+    ----------
+    engine : {"pymc", "numpyro", "blackjax", "nutpie"}
+        PyMC's ``nuts_sampler``; "numpyro" and "blackjax" run on JAX, which must be installed.
+    target_accept : float, default 0.9
+        Acceptance rate that the step size is tuned to.
+    cores : int, optional
+        Chains run at the same time.
+
+    Examples
+    --------
+    >>> PymcNuts("numpyro").engine
+    'numpyro'
+    """
+
+    engine: str = "pymc"
+    target_accept: float = 0.9
+    cores: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse engines that PyMC lacks."""
+        if self.engine not in ("pymc", "numpyro", "blackjax", "nutpie"):
+            raise SpecificationError(
+                f"Unknown engine {self.engine!r}; use 'pymc', 'numpyro', 'blackjax' or 'nutpie'."
+            )
+
+    def sample(self, model: pm.Model, var_names: Sequence[str], run: Run) -> xr.DataTree:
+        """Sample with PyMC."""
+        if self.engine in ("numpyro", "blackjax"):
+            _prepare_jax(self.engine)
+        start = time.perf_counter()
+        with model:
+            idata = pm.sample(
+                draws=run.draws,
+                tune=run.tune,
+                chains=run.chains,
+                cores=self.cores,
+                random_seed=run.random_seed,
+                progressbar=run.progressbar,
+                quiet=not run.progressbar,
+                nuts_sampler=self.engine,
+                nuts={"target_accept": self.target_accept},
+                var_names=list(var_names),
+                compute_convergence_checks=False,
+            )
+        idata.posterior.attrs |= {
+            "sampling_seconds": time.perf_counter() - start,
+            "sampler": repr(self),
+        }
+        return add_observed(idata, model)
+
+
+def _prepare_jax(engine: str) -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("jax", engine) if find_spec(name) is None]
+    if missing:
+        raise SpecificationError(
+            f"sampler={engine!r} needs {' and '.join(missing)}, not installed here. Install the "
+            "extra: pip install 'pymc-mlm[jax]', or use the default sampler."
+        )
+    from pymc_mlm.ops.base import register_jax
+
+    register_jax()

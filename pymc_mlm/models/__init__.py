@@ -1,0 +1,6 @@
+"""The scikit-style model classes; only wiring."""
+
+from pymc_mlm.models.base import Estimator
+from pymc_mlm.models.multiple_membership import MultipleMembershipModel
+
+__all__ = ["Estimator", "MultipleMembershipModel"]

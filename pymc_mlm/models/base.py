@@ -1,0 +1,192 @@
+"""The interface that every model class shares: fit a table, then ask."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+import warnings
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import pymc as pm
+import xarray as xr
+
+from pymc_mlm.errors import NotFittedError, SpecificationError
+from pymc_mlm.fit import Fit
+from pymc_mlm.inference import Run, as_sampler, as_seed
+from pymc_mlm.reporting.diagnostics import ConvergenceWarning, diagnose
+from pymc_mlm.reporting.summary import MODEL_KINDS, Table, summary
+
+
+class Estimator(ABC):
+    """A model specification that can be fitted.
+
+    A subclass stores its constructor's arguments verbatim and implements `_design` (table to
+    NumPy), `_build` (NumPy to `pm.Model`) and `_roles`. The only fitted attribute is `result_`.
+    """
+
+    result_: Fit
+
+    @abstractmethod
+    def _design(self, data: Any, known: Any = None) -> Any:
+        """Read a table into a frozen design; new data are read as the `known` design was."""
+
+    @abstractmethod
+    def _build(self, design: Any) -> pm.Model:
+        """Write the model of a design."""
+
+    @abstractmethod
+    def _roles(self, design: Any) -> dict[str, Any]:
+        """Say what each variable means."""
+
+    @abstractmethod
+    def _title(self, design: Any) -> str:
+        """Return the heading of reports."""
+
+    @abstractmethod
+    def _notes(self, design: Any) -> tuple[str, ...]:
+        """Return what a reader of the summary should know besides the numbers."""
+
+    def fit(
+        self,
+        data: Any,
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        random_seed: Any = None,
+        progressbar: bool = True,
+        sampler: Any = "nutpie",
+    ) -> Self:
+        """Fit the model to a table.
+
+        Parameters
+        ----------
+        data : dataframe
+            pandas, Polars or PyArrow table, or a mapping of columns; one row per membership.
+        draws, tune, chains : int
+            Kept and warm-up draws per chain, and chains.
+        random_seed : int, sequence of int, numpy.random.Generator or None
+            Seed. The same seed gives the same draws only on the same machine and versions.
+        progressbar : bool
+            Whether to show progress.
+        sampler : str or AbstractSampler
+            "nutpie", "pymc", "numpyro", "blackjax", or an object such as
+            ``Nutpie(target_accept=0.95)``.
+
+        Returns
+        -------
+        self
+            With the attribute `result_`, a frozen `Fit`.
+
+        Raises
+        ------
+        DataError
+            The table does not fit the model.
+
+        Warns
+        -----
+        ConvergenceWarning
+            R-hat, effective sample size or divergences say that the draws may mislead.
+        """
+        engine = as_sampler(sampler)
+        run = Run(draws, tune, chains, as_seed(random_seed), bool(progressbar))
+        design = self._design(data)
+        model = self._build(design)
+        free = [rv.name for rv in model.free_RVs]
+        idata = engine.sample(model, free, run)
+        roles = {n: r for n, r in self._roles(design).items() if n in idata["posterior"]}
+        self.result_ = Fit(
+            model=model,
+            idata=idata,
+            design=design,
+            roles=roles,
+            title=self._title(design),
+            notes=self._notes(design),
+            versions=_versions(),
+        )
+        problems = diagnose(self.result_).problems()
+        if problems:
+            warnings.warn("\n".join(problems), ConvergenceWarning, stacklevel=2)
+        return self
+
+    @property
+    def idata(self) -> xr.DataTree:
+        """Draws and observed data, for ArviZ."""
+        return self._fitted().idata
+
+    def summary(self, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = 0.89) -> Table:
+        """Summarise the posterior by role; see `pymc_mlm.reporting.summary`.
+
+        Parameters
+        ----------
+        kinds : tuple of str
+            "coefficient", "weight", "sd", "family", "effect".
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        Table
+        """
+        return summary(self._fitted(), kinds, ci_prob)
+
+    def to_graphviz(self, **kwargs: Any) -> Any:
+        """Draw the fitted model's graph; needs the Python package graphviz.
+
+        Parameters
+        ----------
+        **kwargs
+            Passed to `pymc.model_to_graphviz`.
+
+        Returns
+        -------
+        graphviz.Digraph
+        """
+        return pm.model_to_graphviz(self._fitted().model, **kwargs)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments by name, as scikit-learn does."""
+        names = [p for p in inspect.signature(type(self).__init__).parameters if p != "self"]
+        return {name: getattr(self, name) for name in names}
+
+    def set_params(self, **params: Any) -> Self:
+        """Replace constructor arguments and return self.
+
+        Raises
+        ------
+        SpecificationError
+            The model has no such argument.
+        """
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise SpecificationError(
+                    f"{type(self).__name__} has no argument {name!r}; it has: {', '.join(known)}."
+                )
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_clone__(self) -> Self:
+        """Return an unfitted copy with the same arguments."""
+        clone = object.__new__(type(self))
+        for name, value in self.get_params().items():
+            setattr(clone, name, value)
+        return clone
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell whether `fit` has run."""
+        return hasattr(self, "result_")
+
+    def _fitted(self) -> Fit:
+        if not hasattr(self, "result_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} is not fitted yet. Call fit(data) first."
+            )
+        return self.result_
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    packages = ("pymc", "pytensor", "nutpie", "numba", "arviz")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}

@@ -1,0 +1,1 @@
+"""Numba kernels that need jitted helpers; imported only when their Op is compiled."""

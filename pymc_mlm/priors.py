@@ -1,0 +1,147 @@
+"""Priors as values: a distribution that gets its name later.
+
+Wherever the package takes a prior it takes a `Prior`, or any object with a method
+``create_variable(name)`` that returns a PyMC variable, such as ``pymc_extras.prior.Prior``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import pymc as pm
+
+from pymc_mlm.errors import SpecificationError
+
+
+@runtime_checkable
+class SupportsCreateVariable(Protocol):
+    """Anything that can put a named random variable into the current model."""
+
+    def create_variable(self, name: str) -> Any:
+        """Create the variable `name` and return it."""
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Prior:
+    """A distribution of PyMC by name, with its parameters.
+
+    Parameters
+    ----------
+    distribution : str
+        Name of a class in `pymc`, for example ``"Normal"``.
+    **parameters
+        Its parameters; numbers, or arrays with one entry per element of the variable.
+
+    Raises
+    ------
+    SpecificationError
+        PyMC has no such distribution, or it refuses the parameters.
+
+    Examples
+    --------
+    >>> Prior("Normal", mu=0, sigma=2.5)
+    Normal(mu=0, sigma=2.5)
+    """
+
+    distribution: str
+    parameters: dict[str, Any]
+
+    def __init__(self, distribution: str, **parameters: Any) -> None:
+        found = getattr(pm, distribution, None) if isinstance(distribution, str) else None
+        if not (isinstance(found, type) and issubclass(found, pm.Distribution)):
+            raise SpecificationError(
+                f"PyMC has no distribution {distribution!r}. Use a class name such as 'Normal', "
+                "'HalfNormal', 'Exponential' or 'StudentT'."
+            )
+        try:
+            found.dist(**parameters)
+        except TypeError as error:
+            raise SpecificationError(
+                f"{distribution} does not take these parameters: {error}"
+            ) from None
+        object.__setattr__(self, "distribution", distribution)
+        object.__setattr__(self, "parameters", parameters)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by distribution and parameters."""
+        return isinstance(other, Prior) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        """Hash by distribution and parameters."""
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        """Print the distribution as in a paper; arrays by their range."""
+        inside = ", ".join(f"{k}={_short(v)}" for k, v in self.parameters.items())
+        return f"{self.distribution}({inside})"
+
+    def create_variable(
+        self, name: str, dims: Sequence[str] | str | None = None, **kwargs: Any
+    ) -> Any:
+        """Create the random variable in the current model.
+
+        Parameters
+        ----------
+        name : str
+            Name of the variable.
+        dims : str or sequence of str, optional
+            Named dimensions; scalar by default.
+        **kwargs
+            Passed to the distribution, for example ``shape`` or ``transform``.
+
+        Returns
+        -------
+        TensorVariable
+        """
+        return getattr(pm, self.distribution)(name, **self.parameters, dims=dims, **kwargs)
+
+
+def check_priors(priors: Any, where: str) -> None:
+    """Refuse anything that is not a mapping of names to priors.
+
+    Raises
+    ------
+    SpecificationError
+        `priors` is no mapping, or one of its values cannot create a variable.
+    """
+    if not hasattr(priors, "items"):
+        raise SpecificationError(
+            f"{where}: priors is a mapping such as {{'beta': Prior('Normal', mu=0, sigma=1)}}."
+        )
+    for name, prior in priors.items():
+        if not isinstance(prior, SupportsCreateVariable):
+            raise SpecificationError(
+                f"{where}: the prior of {name!r} is {prior!r}; give Prior('Normal', mu=0, "
+                "sigma=1) or any object with create_variable(name)."
+            )
+
+
+def create(
+    prior: Any,
+    name: str,
+    dims: str | None = None,
+    shape: int | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Create a variable from one of our priors or a foreign one.
+
+    A static `shape` beside `dims` keeps the graph small: with dims alone PyMC makes every
+    length symbolic.
+    """
+    if isinstance(prior, Prior):
+        if shape is not None:
+            kwargs["shape"] = shape
+        return prior.create_variable(name, dims=dims, **kwargs)
+    return prior.create_variable(name)
+
+
+def _short(value: Any) -> str:
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return f"{array.item():.4g}" if array.dtype.kind == "f" else repr(array.item())
+    if array.size <= 4:
+        return "[" + ", ".join(f"{v:.4g}" for v in array.ravel()) + "]"
+    return f"[{array.min():.4g} .. {array.max():.4g}]"

@@ -1,0 +1,131 @@
+"""Says when the draws should not be trusted, once, with numbers and a remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pymc_mlm.fit import Fit
+
+RHAT_LIMIT = 1.01
+ESS_PER_CHAIN = 100
+# Checking every one of a million effects costs more than sampling them; a spread of them tells
+# the same.
+MOST_ELEMENTS = 1_000
+
+
+class ConvergenceWarning(UserWarning):
+    """The draws of a fit may not represent its posterior."""
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Convergence figures of a fit.
+
+    Attributes
+    ----------
+    max_rhat : float
+        Largest rank-normalised split R-hat.
+    max_rhat_parameter : str
+        Where it was found.
+    min_ess : float
+        Smallest bulk effective sample size.
+    min_ess_parameter : str
+        Where it was found.
+    divergences : int
+        Number of divergent transitions after warm-up.
+    chains, draws : int
+        Chains and kept draws per chain.
+    """
+
+    max_rhat: float
+    max_rhat_parameter: str
+    min_ess: float
+    min_ess_parameter: str
+    divergences: int
+    chains: int
+    draws: int
+
+    def problems(self) -> list[str]:
+        """Return one sentence per limit that is broken, each with its remedy."""
+        found = []
+        if self.max_rhat > RHAT_LIMIT:
+            found.append(
+                f"R-hat is {self.max_rhat:.3f} for {self.max_rhat_parameter} (limit "
+                f"{RHAT_LIMIT}): the chains disagree. Draw longer (tune=2000, draws=2000)."
+            )
+        needed = ESS_PER_CHAIN * self.chains
+        if self.min_ess < needed:
+            found.append(
+                f"The bulk effective sample size is {self.min_ess:.0f} for "
+                f"{self.min_ess_parameter} (at least {needed} wanted, {ESS_PER_CHAIN} per chain). "
+                "Draw longer (draws=2000)."
+            )
+        if self.divergences:
+            total = self.chains * self.draws
+            found.append(
+                f"{self.divergences} of {total} transitions diverged: parts of the posterior were "
+                "not reached, and spreads may be too small even where R-hat looks clean. Use "
+                "sampler=Nutpie(target_accept=0.99), or a tighter prior on the sd."
+            )
+        return found
+
+
+def diagnose(fit: Fit) -> Diagnostics:
+    """Compute R-hat, effective sample size and divergences of a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model. Of vectors with more than 1,000 elements (effects of very many units) an
+        evenly spaced 1,000 are checked.
+
+    Returns
+    -------
+    Diagnostics
+    """
+    import arviz_stats
+
+    posterior = fit.posterior[[n for n in fit.roles if n in fit.posterior]]
+    posterior = posterior.map(_thin_elements, keep_attrs=True)
+    rhat = arviz_stats.rhat(posterior)
+    ess = arviz_stats.ess(posterior, method="bulk")
+    worst_rhat, at_rhat = _extreme(fit, rhat, np.nanargmax)
+    worst_ess, at_ess = _extreme(fit, ess, np.nanargmin)
+    diverging = fit.idata["sample_stats"]["diverging"] if "sample_stats" in fit.idata else None
+    return Diagnostics(
+        max_rhat=worst_rhat,
+        max_rhat_parameter=at_rhat,
+        min_ess=worst_ess,
+        min_ess_parameter=at_ess,
+        divergences=0 if diverging is None else int(diverging.sum()),
+        chains=posterior.sizes["chain"],
+        draws=posterior.sizes["draw"],
+    )
+
+
+def _thin_elements(values: Any) -> Any:
+    for dim in values.dims:
+        if dim not in ("chain", "draw") and values.sizes[dim] > MOST_ELEMENTS:
+            keep = np.linspace(0, values.sizes[dim] - 1, MOST_ELEMENTS).astype(int)
+            values = values.isel({dim: keep})
+    # A private dimension per variable: thinned and full vectors of one dim cannot be aligned.
+    return values.rename({d: f"{d}__{values.name}" for d in values.dims if d not in ("chain", "draw")})
+
+
+def _extreme(fit: Fit, stats: Any, choose: Any) -> tuple[float, str]:
+    values, labels = [], []
+    for name, array in stats.data_vars.items():
+        flat = np.atleast_1d(array.values).ravel()
+        if not np.isfinite(flat).any():
+            continue
+        at = int(choose(flat))
+        values.append(float(flat[at]))
+        coords = array.coords[array.dims[0]].values if array.ndim else [None]
+        labels.append(fit.roles[name].text(coords[at]))
+    if not values:
+        return float("nan"), "any parameter"
+    best = int(choose(np.array(values)))
+    return values[best], labels[best]

@@ -1,0 +1,161 @@
+"""Pictures of a fit, drawn by arviz-plots; plotting libraries are imported when called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pymc_mlm.fit import Fit
+from pymc_mlm.reporting.summary import MODEL_KINDS
+
+MOST_MEMBERS = 40
+
+
+def plot_forest(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> Any:
+    """Draw intervals of the model's parameters.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    kinds : sequence of str
+        Roles to show. The intercept is left out: its size hides the others.
+    **kwargs
+        Passed to `arviz_plots.plot_forest`.
+
+    Returns
+    -------
+    arviz_plots.PlotCollection
+    """
+    import arviz_plots
+
+    labelled = labelled_draws(fit, kinds, skip=("Intercept",))
+    kwargs.setdefault("combined", True)
+    return arviz_plots.plot_forest({"posterior": labelled}, **kwargs)
+
+
+def plot_trace(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> Any:
+    """Draw the densities and the walks of the model's parameters, one chain a line.
+
+    Returns
+    -------
+    arviz_plots.PlotCollection
+    """
+    import arviz_plots
+
+    labelled = labelled_draws(fit, kinds)
+    tree = {"posterior": labelled}
+    if "sample_stats" in fit.idata:
+        tree["sample_stats"] = fit.idata["sample_stats"].to_dataset()
+    return arviz_plots.plot_trace_dist(xr.DataTree.from_dict(tree), **kwargs)
+
+
+def plot_members(fit: Fit, name: str, most: int = MOST_MEMBERS, **kwargs: Any) -> Any:
+    """Draw the effects of the members that stand out most, sorted.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    name : str
+        Variable that holds the effects.
+    most : int
+        Number of members: half with the highest, half with the lowest posterior means.
+    **kwargs
+        Passed to `arviz_plots.plot_forest`.
+
+    Returns
+    -------
+    arviz_plots.PlotCollection
+    """
+    import arviz_plots
+
+    effects = fit.posterior[name]
+    dim = next(d for d in effects.dims if d not in ("chain", "draw"))
+    order = np.argsort(effects.mean(("chain", "draw")).values)
+    if len(order) > most:
+        order = np.concatenate([order[: most // 2], order[-(most - most // 2) :]])
+    chosen = effects.isel({dim: order}).assign_coords({dim: [str(effects[dim].values[i]) for i in order]})
+    kwargs.setdefault("combined", True)
+    kwargs.setdefault("figure_kwargs", {"figsize": (7, 1 + 0.22 * len(order))})
+    return arviz_plots.plot_forest({"posterior": chosen.to_dataset(name=name)}, **kwargs)
+
+
+def plot_weights(
+    weights: np.ndarray,
+    size: np.ndarray,
+    x: np.ndarray,
+    x_label: str,
+    title: str,
+    most: int = 2_000,
+    ci_prob: float = 0.89,
+    **kwargs: Any,
+) -> Any:
+    """Draw estimated weights against a column, beside the equal weights that others assume.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (draw, row)
+        Weights of the membership rows.
+    size : ndarray, shape (row,)
+        Number of members of each row's group.
+    x : ndarray, shape (row,)
+        Column on the horizontal axis.
+    x_label : str
+        Its name.
+    title : str
+        Heading: the weight function.
+    most : int
+        Rows drawn at most, spread over the table.
+    ci_prob : float
+        Probability inside the vertical intervals.
+
+    Returns
+    -------
+    arviz_plots.PlotCollection
+    """
+    import arviz_plots
+
+    rows = np.arange(len(x))
+    if len(rows) > most:
+        rows = np.linspace(0, len(rows) - 1, most).astype(int)
+    low, middle, high = np.quantile(
+        weights[:, rows], [(1 - ci_prob) / 2, 0.5, (1 + ci_prob) / 2], axis=0
+    )
+    data = xr.Dataset({"weight": ("row", middle)})
+    kwargs.setdefault("figure_kwargs", {"figsize": (7, 5)})
+    collection = arviz_plots.PlotCollection.wrap(data, **kwargs)
+    axes = np.atleast_1d(collection.viz["plot"].to_array().values).ravel()[0]
+    axes.vlines(x[rows], low, high, color="C0", alpha=0.15, linewidth=1)
+    axes.scatter(x[rows], middle, s=9, color="C0", label="estimated (median, interval)")
+    axes.scatter(
+        x[rows], 1.0 / size[rows], s=9, marker="_", color="0.4", label="equal weights, 1/n"
+    )
+    axes.set_xlabel(x_label)
+    axes.set_ylabel("weight in its group")
+    axes.set_title(title)
+    axes.legend(frameon=False)
+    return collection
+
+
+def labelled_draws(fit: Fit, kinds: Sequence[str], skip: Sequence[str] = ()) -> xr.Dataset:
+    """Return the chosen draws as one scalar variable per parameter, under its label."""
+    variables: dict[str, xr.DataArray] = {}
+    for kind in kinds:
+        for name in fit.names(kind):
+            variables |= _scalars(fit.posterior[name], fit.roles[name])
+    return xr.Dataset({k: v for k, v in variables.items() if k not in skip})
+
+
+def _scalars(values: xr.DataArray, role: Any) -> Mapping[str, xr.DataArray]:
+    dims = [d for d in values.dims if d not in ("chain", "draw")]
+    if not dims:
+        return {role.text(): values.reset_coords(drop=True)}
+    dim = dims[0]
+    return {
+        role.text(label): values.isel({dim: i}).reset_coords(drop=True)
+        for i, label in enumerate(values[dim].values)
+    }

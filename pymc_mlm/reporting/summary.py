@@ -1,0 +1,127 @@
+"""The table that people read first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pymc_mlm.fit import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MODEL_KINDS = ("coefficient", "weight", "sd", "family")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table with a heading and notes; prints as text and shows as HTML in notebooks.
+
+    Attributes
+    ----------
+    title : str
+        Heading.
+    frame : pandas.DataFrame
+        The numbers.
+    notes : tuple of str
+        Sentences below the table.
+    """
+
+    title: str
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Print heading, numbers with three significant digits, notes."""
+        body = self.frame.map(_three_digits).to_string()
+        return "\n".join([self.title, body, *self.notes])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        import html
+
+        notes = "".join(f"<p>{html.escape(n)}</p>" for n in self.notes)
+        body = self.frame.map(_three_digits).to_html()
+        return f"<h4>{html.escape(self.title)}</h4>{body}{notes}"
+
+
+def summary(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = 0.89) -> Table:
+    """Summarise the posterior by role.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    kinds : tuple of str
+        Roles to show: "coefficient", "weight", "sd", "family", "effect".
+    ci_prob : float, default 0.89
+        Probability inside the equal-tailed intervals (ArviZ's default).
+
+    Returns
+    -------
+    Table
+        A row per parameter: mean, sd, interval, effective sample sizes, R-hat.
+    """
+    import pandas as pd
+
+    rows = {}
+    for kind in kinds:
+        for name in fit.names(kind):
+            rows |= _rows(fit, name, ci_prob)
+    frame = pd.DataFrame.from_dict(rows, orient="index")
+    return Table(fit.title, frame, fit.notes)
+
+
+def draws_table(draws: dict[str, np.ndarray], ci_prob: float = 0.89) -> pd.DataFrame:
+    """Return mean, sd and equal-tailed interval of named draws, one row each."""
+    import pandas as pd
+
+    low, high = (1 - ci_prob) / 2, (1 + ci_prob) / 2
+    percent = f"{100 * ci_prob:g}"
+    rows = {
+        name: {
+            "mean": float(np.mean(values)),
+            "sd": float(np.std(values, ddof=1)),
+            f"eti{percent}_lb": float(np.quantile(values, low)),
+            f"eti{percent}_ub": float(np.quantile(values, high)),
+        }
+        for name, values in draws.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _rows(fit: Fit, name: str, ci_prob: float) -> dict[str, dict[str, Any]]:
+    import arviz_stats
+
+    values = fit.posterior[name]
+    role = fit.roles[name]
+    dims = [d for d in values.dims if d not in ("chain", "draw")]
+    flat = values.stack(element=dims) if len(dims) > 1 else values
+    dim = "element" if len(dims) > 1 else (dims[0] if dims else None)
+    rhat, bulk, tail = (
+        np.atleast_1d(f)
+        for f in (
+            arviz_stats.rhat(flat).values,
+            arviz_stats.ess(flat, method="bulk").values,
+            arviz_stats.ess(flat, method="tail").values,
+        )
+    )
+    labels = [role.text()] if dim is None else [role.text(c) for c in flat[dim].values]
+    matrix = np.atleast_3d(flat.transpose("chain", "draw", ...).values)
+    named = {label: matrix[:, :, i].ravel() for i, label in enumerate(labels)}
+    table = draws_table(named, ci_prob)
+    table["ess_bulk"], table["ess_tail"], table["r_hat"] = bulk, tail, rhat
+    return table.to_dict(orient="index")
+
+
+def _three_digits(value: Any) -> Any:
+    if not isinstance(value, (float, np.floating)):
+        return value
+    if not np.isfinite(value):
+        return "-" if np.isnan(value) else str(value)
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:#.3g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.1e}"

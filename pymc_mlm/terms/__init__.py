@@ -1,0 +1,18 @@
+"""Terms of a linear predictor: `resolve` reads data, `effect` writes graph."""
+
+from pymc_mlm.terms.base import AbstractTerm, Role
+from pymc_mlm.terms.hierarchical import Hierarchical, HierarchicalDesign, hm
+from pymc_mlm.terms.membership import MembershipDesign, MultipleMembership, mm
+from pymc_mlm.terms.population import Population
+
+__all__ = [
+    "AbstractTerm",
+    "Hierarchical",
+    "HierarchicalDesign",
+    "MembershipDesign",
+    "MultipleMembership",
+    "Population",
+    "Role",
+    "hm",
+    "mm",
+]

@@ -1,0 +1,158 @@
+"""What a term of a linear predictor is: `resolve` reads data, `effect` writes graph."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+from pymc_mlm.data.factor import Factor
+from pymc_mlm.errors import SpecificationError
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a variable of the posterior means, so that reports need not parse its name.
+
+    Attributes
+    ----------
+    kind : {"coefficient", "sd", "weight", "effect", "family"}
+        What it is.
+    label : str or None
+        Name in a summary; None for a vector whose coordinates are its names.
+    term : str
+        Term that it belongs to, such as ``"mm pid"``; empty for the population part.
+    """
+
+    kind: str
+    label: str | None
+    term: str = ""
+
+    def text(self, coordinate: Any = None) -> str:
+        """Return the row label in a summary, for example ``"cohesion [mm pid]"``."""
+        name = self.label if self.label is not None else str(coordinate)
+        return f"{name} [{self.term}]" if self.term else name
+
+
+class AbstractTerm(ABC):
+    """A term of a linear predictor.
+
+    A new term is one file with a frozen dataclass that implements the methods below. A term
+    is a specification: it knows column names, never data. `resolve` turns a table into a frozen
+    design of NumPy arrays; `effect` writes the term's priors and its contribution into the
+    current PyMC model.
+    """
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the table that the term reads."""
+
+    @abstractmethod
+    def resolve(self, data: Any, known: Any = None, group: Factor | None = None) -> Any:
+        """Read a table into a frozen design.
+
+        Parameters
+        ----------
+        data : dataframe or mapping of str to array_like
+            One row per membership, or per observation.
+        known : design, optional
+            Fitted design; units that it has keep their place, others become new units.
+        group : Factor, optional
+            Units of observation, where the caller has them already.
+        """
+
+    @abstractmethod
+    def effect(self, design: Any, scale: float = 1.0) -> Any:
+        """Add the term to the current model.
+
+        Parameters
+        ----------
+        design : design
+            From `resolve`.
+        scale : float
+            Spread of the linear predictor that default priors are scaled to.
+
+        Returns
+        -------
+        TensorVariable, shape (group,)
+            Contribution to the linear predictor.
+        """
+
+    @abstractmethod
+    def priors_used(self, design: Any, scale: float = 1.0) -> dict[str, Any]:
+        """Return the prior of every free parameter by variable name."""
+
+    @abstractmethod
+    def roles(self, design: Any) -> dict[str, Role]:
+        """Return what each of the term's variables means."""
+
+
+def add_coords(coords: Mapping[str, Sequence[Any]]) -> None:
+    """Add coordinates to the current model, once each."""
+    model = pm.modelcontext(None)
+    for dim, labels in coords.items():
+        values = tuple(labels)
+        if dim not in model.coords:
+            if dim in model.named_vars:
+                raise SpecificationError(
+                    f"The model already has a variable {dim!r}, and a dimension of that name is "
+                    "needed for a column of the table. PyMC allows each name once: rename the "
+                    "column, or give the term another name=."
+                )
+            model.add_coord(dim, values)
+        elif tuple(model.coords[dim] or ()) != values:
+            raise SpecificationError(
+                f"Dimension {dim!r} already exists with other labels. Give the term another name=, "
+                "or rename the column."
+            )
+
+
+def as_names(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return column names given as one name, several or none."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def pick_priors(
+    where: str, defaults: Mapping[str, Any], short: Mapping[str, str], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the defaults with the given priors in their place.
+
+    Parameters
+    ----------
+    where : str
+        Term, for messages.
+    defaults : mapping of str to prior
+        By full variable name.
+    short : mapping of str to str
+        Short name of each full one, also accepted in `given`.
+    given : mapping of str to prior
+        The user's.
+
+    Raises
+    ------
+    SpecificationError
+        A given name is not a parameter of the term.
+    """
+    full = {alias: name for name, alias in short.items()}
+    chosen = dict(defaults)
+    for name, prior in given.items():
+        target = full.get(name, name)
+        if target not in chosen:
+            raise SpecificationError(
+                f"{where} has no parameter {name!r}; its priors are named "
+                f"{', '.join(short.get(n, n) for n in defaults) or '(none)'}."
+            )
+        chosen[target] = prior
+    return chosen
+
+
+def data(name: str, values: np.ndarray) -> Any:
+    """Put an array into the current model as data, so that compiled code serves other data."""
+    return pm.Data(name, values)

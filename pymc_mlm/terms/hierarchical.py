@@ -1,0 +1,250 @@
+"""Effects of ordinary units: each group belongs to just one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+
+from pymc_mlm.data.checks import as_numbers, constant_within
+from pymc_mlm.data.factor import Factor, encode
+from pymc_mlm.data.frame import columns
+from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.ops.group_sum import group_sum
+from pymc_mlm.ops.linear_predictor import linear_predictor
+from pymc_mlm.priors import Prior, check_priors, create
+from pymc_mlm.terms.base import (
+    AbstractTerm,
+    Role,
+    add_coords,
+    as_names,
+    data,
+    pick_priors,
+)
+from pymc_mlm.terms.population import spread
+from pymc_mlm.terms.varying import unit_codes, unit_effects
+
+
+@dataclass(frozen=True, eq=False)
+class HierarchicalDesign:
+    """Unit and unit-level covariates of each group.
+
+    Attributes
+    ----------
+    name : str
+        Prefix of the term's variables.
+    units : Factor
+        Units; its codes are per group.
+    covariates : tuple of str
+        Unit-level covariates.
+    X : ndarray, shape (group, covariate)
+        Their values.
+    """
+
+    name: str
+    units: Factor
+    covariates: tuple[str, ...]
+    X: np.ndarray
+
+
+@dataclass(frozen=True)
+class Hierarchical(AbstractTerm):
+    """Specification of a hierarchical term; made by `hm`."""
+
+    unit: str
+    covariates: str | tuple[str, ...] | None = None
+    effect_type: str = "random"
+    priors: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without data."""
+        if self.effect_type not in ("random", "fixed"):
+            raise SpecificationError(
+                f"hm({self.unit!r}): effect is {self.effect_type!r}; use 'random' (partial "
+                "pooling) or 'fixed' (one free coefficient per unit)."
+            )
+        check_priors(self.priors, f"hm({self.unit!r})")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The unit's id and its covariates."""
+        return (self.unit, *as_names(self.covariates))
+
+    @property
+    def label(self) -> str:
+        """Name of the term in summaries."""
+        return f"hm {self.name or self.unit}"
+
+    def resolve(
+        self, data: Any, known: HierarchicalDesign | None = None, group: Factor | None = None
+    ) -> HierarchicalDesign:
+        """Read the unit of each group.
+
+        Parameters
+        ----------
+        data : dataframe or mapping of str to array_like
+            Table with the unit's id in every row.
+        known : HierarchicalDesign, optional
+            Fitted design.
+        group : Factor, optional
+            Units of observation; each row of the table by default.
+
+        Returns
+        -------
+        HierarchicalDesign
+
+        Raises
+        ------
+        DataError
+            The unit or a covariate varies within a group, or an id is missing in fitted data.
+        """
+        table = columns(data, self.columns)
+        remedy = "Each group belongs to one unit of hm(); use mm() for units that share a group."
+        if group is not None:
+            table = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
+        ids = table.pop(self.unit)
+        missing, unseen = ("error", "error") if known is None else ("unknown", "new")
+        units = encode(self.unit, ids, known and known.units, unseen=unseen, missing=missing)
+        self._check_units(units, known)
+        numbers = [as_numbers(k, v) for k, v in table.items()]
+        X = np.column_stack(numbers) if numbers else np.zeros((len(ids), 0))
+        name = self.name or self.unit
+        return HierarchicalDesign(name, units, tuple(table), np.ascontiguousarray(X))
+
+    def _check_units(self, units: Factor, known: HierarchicalDesign | None) -> None:
+        if known is None and len(units) < 2:
+            raise DataError(
+                f"{self.unit!r} has a single unit ({units.labels[0]!r}); its effect cannot be told "
+                "from the intercept. Drop the hm() term."
+            )
+        if known is not None and self.effect_type == "fixed":
+            strange = (units.codes >= units.num_known) | (units.codes < 0)
+            if strange.any():
+                raise DataError(
+                    f"hm({self.unit!r}, effect='fixed') has no coefficient for new or missing ids "
+                    f"({int(strange.sum())} rows). Use effect='random' to predict for new units."
+                )
+
+    def effect(self, design: HierarchicalDesign, scale: float = 1.0) -> Any:
+        """Add the units' effects and covariates to the current model.
+
+        Parameters
+        ----------
+        design : HierarchicalDesign
+            From `resolve`.
+        scale : float
+            Spread of the linear predictor, for default priors.
+
+        Returns
+        -------
+        TensorVariable, shape (group,)
+        """
+        priors = self.priors_used(design, scale)
+        name, units = design.name, design.units
+        if self.effect_type == "random":
+            effects = unit_effects(name, units, create(priors[f"{name}_sd"], f"{name}_sd"))
+        else:
+            effects = self._fixed_effects(design, priors)
+        eta = _one_per_group(name, effects, unit_codes(units))
+        if design.covariates:
+            dim = f"{name}_covariate"
+            add_coords({dim: design.covariates})
+            beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, len(design.covariates))
+            eta = eta + linear_predictor(data(f"{name}_covariates", design.X), beta)
+        return eta
+
+    def _fixed_effects(self, design: HierarchicalDesign, priors: Mapping[str, Any]) -> Any:
+        # The first unit is the reference: with an intercept its coefficient would not be
+        # identified.
+        labels = design.units.labels[1:]
+        dim = f"{design.name}_contrast"
+        add_coords({dim: labels})
+        effects = create(priors[f"{design.name}_effect"], f"{design.name}_effect", dim, len(labels))
+        return pt.concatenate([pt.zeros(1), effects])
+
+    def priors_used(self, design: HierarchicalDesign, scale: float = 1.0) -> dict[str, Any]:
+        """Half-normal standard deviation on the scale of the outcome; see docs/priors.md."""
+        name = design.name
+        defaults: dict[str, Any] = {}
+        if self.effect_type == "random":
+            defaults[f"{name}_sd"] = Prior("HalfNormal", sigma=scale)
+        else:
+            defaults[f"{name}_effect"] = Prior("Normal", mu=0.0, sigma=2.5 * scale)
+        if design.covariates:
+            sigma = 2.5 * scale / spread(design.X)
+            defaults[f"{name}_beta"] = Prior("Normal", mu=0.0, sigma=sigma)
+        short = {full: full.removeprefix(f"{name}_") for full in defaults}
+        return pick_priors(f"hm({self.unit!r})", defaults, short, self.priors)
+
+    def roles(self, design: HierarchicalDesign) -> dict[str, Role]:
+        """Standard deviation, effects and coefficients of the units."""
+        name = design.name
+        roles = {f"{name}_effect": Role("effect", None, self.label)}
+        if self.effect_type == "random":
+            roles[f"{name}_sd"] = Role("sd", "sd", self.label)
+        if design.covariates:
+            roles[f"{name}_beta"] = Role("coefficient", None, self.label)
+        return roles
+
+
+def _one_per_group(name: str, effects: Any, codes: np.ndarray) -> Any:
+    """Look up one effect per group: a membership with a single member of weight one.
+
+    The same Op as for multiple membership, so that nothing more needs compiling.
+    """
+    count = len(codes)
+    return group_sum(
+        data(f"{name}_weights", np.ones(count)),
+        effects,
+        data(f"{name}_units", codes),
+        data(f"{name}_rows", np.arange(count)),
+        data(f"{name}_ends", np.arange(count + 1)),
+    )
+
+
+def hm(
+    unit: str,
+    covariates: str | tuple[str, ...] | list[str] | None = None,
+    effect: str = "random",
+    priors: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Hierarchical:
+    r"""Give each unit an effect of its own: an ordinary hierarchical term.
+
+    .. math:: \eta_j \mathrel{+}= v_{c(j)} + x_{c(j)}'\gamma, \qquad v_c \sim N(0, \tau^2)
+
+    Parameters
+    ----------
+    unit : str
+        Column with the unit of each group, such as the country of a government. Several `hm`
+        terms may be nested or crossed.
+    covariates : str or sequence of str, optional
+        Unit-level columns with a coefficient each.
+    effect : {"random", "fixed"}
+        Effects drawn from a normal distribution with an estimated standard deviation, or one
+        free coefficient per unit against the first one.
+    priors : mapping of str to prior, optional
+        ``sd`` (random), ``effect`` (fixed), ``beta``.
+    name : str, optional
+        Prefix of the term's variables; `unit` by default.
+
+    Returns
+    -------
+    Hierarchical
+
+    Raises
+    ------
+    SpecificationError
+        An argument is not understood.
+
+    Examples
+    --------
+    >>> hm("country").columns
+    ('country',)
+    """
+    names = as_names(covariates) or None
+    return Hierarchical(unit, names, effect, dict(priors or {}), name)

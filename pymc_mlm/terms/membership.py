@@ -1,0 +1,457 @@
+"""Effects of members that share a group: the multiple-membership term."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+
+from pymc_mlm.data.checks import as_numbers, show
+from pymc_mlm.data.factor import UNKNOWN, Factor, encode
+from pymc_mlm.data.frame import column_names, columns
+from pymc_mlm.data.membership import Membership, sort_by_group
+from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.ops.group_softmax import group_softmax
+from pymc_mlm.ops.group_sum import group_sum
+from pymc_mlm.ops.linear_predictor import linear_predictor
+from pymc_mlm.priors import Prior, check_priors, create
+from pymc_mlm.terms.base import (
+    AbstractTerm,
+    Role,
+    add_coords,
+    as_names,
+    data,
+    pick_priors,
+)
+from pymc_mlm.terms.population import spread
+from pymc_mlm.terms.varying import unit_codes, unit_effects
+from pymc_mlm.weights import AbstractWeight, WeightDesign, as_weight
+
+
+@dataclass(frozen=True, eq=False)
+class MembershipDesign:
+    """Everything that a multiple-membership term needs to know about a table.
+
+    Attributes
+    ----------
+    name : str
+        Prefix of the term's variables.
+    group : Factor
+        Groups, one observation each.
+    membership : Membership
+        Members of each group; its rows are in group order.
+    weight : WeightDesign
+        Folded columns of the weight function.
+    start : ndarray, shape (row,)
+        Weights at the starting values, where every free parameter is zero; the weights
+        themselves if the function has no free parameters.
+    covariates : tuple of str
+        Member-level covariates.
+    X : ndarray, shape (row, covariate)
+        Their values, in the order of the membership's rows.
+    weight_columns : dict of str to ndarray, shape (row,)
+        Columns that the weight function reads, for pictures.
+    """
+
+    name: str
+    group: Factor
+    membership: Membership
+    weight: WeightDesign
+    start: np.ndarray
+    covariates: tuple[str, ...]
+    X: np.ndarray
+    weight_columns: Mapping[str, np.ndarray]
+
+    @property
+    def group_covariates(self) -> np.ndarray:
+        """Covariates summed with the starting weights, shape (group, covariate)."""
+        group, count = self.membership.group, self.membership.num_groups
+        sums = [np.bincount(group, self.start * x, minlength=count) for x in self.X.T]
+        return np.column_stack(sums) if sums else np.zeros((count, 0))
+
+    @property
+    def mean_squared_weight(self) -> float:
+        """Mean over groups of the sum of squared starting weights; 1/n for equal weights."""
+        group, count = self.membership.group, self.membership.num_groups
+        return float(np.bincount(group, self.start**2, minlength=count).mean())
+
+
+@dataclass(frozen=True)
+class MultipleMembership(AbstractTerm):
+    """Specification of a multiple-membership term; made by `mm`."""
+
+    member: str
+    group: str
+    covariates: tuple[str, ...] | None = None
+    weight: str | AbstractWeight = "1 / n"
+    normalize: bool = True
+    effect_type: str | None = "random"
+    priors: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
+    repeated: str = "add"
+    missing: str = "error"
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without data, the weight function included."""
+        where = f"mm({self.member!r}, {self.group!r})"
+        if self.effect_type not in ("random", None):
+            raise SpecificationError(
+                f"{where}: effect is {self.effect_type!r}; use 'random', or None for a term that "
+                "only aggregates covariates."
+            )
+        if self.effect_type is None and not as_names(self.covariates):
+            raise SpecificationError(
+                f"{where}: without covariates and with effect=None the term is empty. Name "
+                "covariates=..., or use effect='random'."
+            )
+        if self.repeated not in ("add", "refuse"):
+            raise SpecificationError(f"{where}: repeated is 'add' or 'refuse', not {self.repeated!r}.")
+        if self.missing not in ("error", "skip"):
+            raise SpecificationError(f"{where}: missing is 'error' or 'skip', not {self.missing!r}.")
+        check_priors(self.priors, where)
+        object.__setattr__(self, "_weight", as_weight(self.weight, self.parameters))
+
+    @property
+    def weight_function(self) -> AbstractWeight:
+        """The parsed weight function."""
+        return self._weight  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Ids, covariates and columns of the weight function."""
+        names = (self.member, self.group, *as_names(self.covariates), *self.weight_function.columns)
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def label(self) -> str:
+        """Name of the term in summaries."""
+        return f"mm {self.name or self.member}"
+
+    def resolve(
+        self, data: Any, known: MembershipDesign | None = None, group: Factor | None = None
+    ) -> MembershipDesign:
+        """Read the members of each group, their covariates and the columns of the weights.
+
+        Parameters
+        ----------
+        data : dataframe or mapping of str to array_like
+            One row per membership.
+        known : MembershipDesign, optional
+            Fitted design; its members keep their place, others become new members, and a
+            missing id is an unknown one.
+        group : Factor, optional
+            Groups, where the caller has coded them already.
+
+        Returns
+        -------
+        MembershipDesign
+
+        Raises
+        ------
+        DataError
+            An id, covariate or weight column is unusable; the message names it.
+        """
+        self.weight_function.check(column_names(data))
+        table = columns(data, self.columns)
+        group = encode(self.group, table[self.group]) if group is None else group
+        member, keep = self._members(table[self.member], known)
+        membership = sort_by_group(member, group, self.repeated, keep)
+        covariates = as_names(self.covariates)
+        rows = membership.rows
+        X = np.empty((len(rows), len(covariates)))
+        for j, name in enumerate(covariates):
+            X[:, j] = as_numbers(name, table[name][rows])
+        ordered = {c: table[c][rows] for c in self.weight_function.columns}
+        weight = self.weight_function.resolve(
+            ordered, membership.group, membership.indptr, known and known.weight
+        )
+        if self.normalize and not weight.nonnegative:
+            raise SpecificationError(
+                f"The weight function {self.weight_function.label!r} of mm({self.member!r}, "
+                f"{self.group!r}) can be negative, and weights that are scaled to sum to one "
+                "must not be: a sum near zero would blow them up. Wrap it in exp(...) or "
+                "ilogit(...), or use normalize=False for signed weights."
+            )
+        start = self._weights_at_start(weight, membership, group)
+        name = self.name or self.member
+        return MembershipDesign(name, group, membership, weight, start, covariates, X, ordered)
+
+    def _members(
+        self, ids: np.ndarray, known: MembershipDesign | None
+    ) -> tuple[Factor, np.ndarray | None]:
+        unseen, missing = ("error", "error") if known is None else ("new", "unknown")
+        if self.missing == "skip":
+            missing = "unknown"
+        factor = encode(self.member, ids, known and known.membership.member, unseen, missing)
+        keep = factor.codes != UNKNOWN if self.missing == "skip" else None
+        if known is None and self.effect_type == "random" and len(factor) < 2:
+            raise DataError(
+                f"{self.member!r} has {len(factor)} member(s); random effects need at least two. "
+                "Use effect=None to aggregate covariates only."
+            )
+        return factor, keep
+
+    def _weights_at_start(
+        self, weight: WeightDesign, membership: Membership, group: Factor
+    ) -> np.ndarray:
+        zeros = {b: np.zeros((1,)) for b in self.weight_function.parameters}
+        start = _evaluate(self.weight_function, weight, membership, self.normalize, zeros)[0]
+        bad = ~np.isfinite(start)
+        if bad.any():
+            at = membership.group[int(np.flatnonzero(bad)[0])]
+            size = int(membership.size[at])
+            raise DataError(
+                f"The weights {self.weight_function.label!r} are undefined or sum to zero in "
+                f"{len(np.unique(membership.group[bad]))} group(s), first in {group.name!r}="
+                f"{show(group.labels[at])} with {size} member(s). Every group needs a positive "
+                "weight: change the function, or drop those groups."
+            )
+        return start
+
+    def weights(
+        self, design: MembershipDesign, parameters: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Evaluate the weight function at given parameter values.
+
+        Parameters
+        ----------
+        design : MembershipDesign
+            From `resolve`.
+        parameters : mapping of str to ndarray, shape (draw,)
+            Values of the free parameters by name (``b0``, ``b1``, ...).
+
+        Returns
+        -------
+        ndarray, shape (draw, row)
+            Weights of the membership rows, in the order of ``design.membership``.
+        """
+        if design.weight.fixed:
+            draws = len(next(iter(parameters.values()))) if parameters else 1
+            return np.broadcast_to(design.start, (draws, len(design.start)))
+        args = (self.weight_function, design.weight, design.membership, self.normalize)
+        return _evaluate(*args, parameters)
+
+    def effect(self, design: MembershipDesign, scale: float = 1.0) -> Any:
+        """Add the members' effects, weights and covariates to the current model.
+
+        Parameters
+        ----------
+        design : MembershipDesign
+            From `resolve`.
+        scale : float
+            Spread of the linear predictor, for default priors.
+
+        Returns
+        -------
+        TensorVariable, shape (group,)
+            Weighted sum over the members of each group.
+        """
+        priors = self.priors_used(design, scale)
+        name, membership = design.name, design.membership
+        add_coords({self.group: design.group.labels})
+        group = data(f"{name}_group", membership.group)
+        indptr = data(f"{name}_indptr", membership.indptr)
+        w = self._weight_graph(design, priors, group, indptr)
+        eta: Any = 0.0
+        if self.effect_type == "random":
+            sd = create(priors[f"{name}_sd"], f"{name}_sd")
+            effects = unit_effects(name, membership.member, sd)
+            member = data(f"{name}_member", unit_codes(membership.member))
+            eta = group_sum(w, effects, member, group, indptr)
+        if design.covariates:
+            eta = eta + self._covariate_graph(design, priors, w, group, indptr)
+        return eta
+
+    def _weight_graph(
+        self, design: MembershipDesign, priors: Mapping[str, Any], group: Any, indptr: Any
+    ) -> Any:
+        name = design.name
+        if design.weight.fixed:
+            return data(f"{name}_weights", design.start)
+        b = {
+            p: create(priors[f"{name}_weight_{p}"], f"{name}_weight_{p}", initval=0.0)
+            for p in self.weight_function.parameters
+        }
+        pieces = {k: data(f"{name}_weight_{k}", v) for k, v in design.weight.data.items()}
+        return _weight_tensor(self.weight_function, pieces, b, group, indptr, self.normalize)
+
+    def _covariate_graph(
+        self,
+        design: MembershipDesign,
+        priors: Mapping[str, Any],
+        w: Any,
+        group: Any,
+        indptr: Any,
+    ) -> Any:
+        name = design.name
+        dim = f"{name}_covariate"
+        add_coords({dim: design.covariates})
+        beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, len(design.covariates))
+        if design.weight.fixed:
+            # With known weights the sums over members are data.
+            X = data(f"{name}_covariates", np.ascontiguousarray(design.group_covariates))
+            return linear_predictor(X, beta)
+        per_row = linear_predictor(data(f"{name}_covariates", design.X), beta)
+        rows = data(f"{name}_rows", np.arange(len(design.start)))
+        return group_sum(w, per_row, rows, group, indptr)
+
+    def priors_used(self, design: MembershipDesign, scale: float = 1.0) -> dict[str, Any]:
+        """Return the prior of every free parameter by variable name.
+
+        The standard deviation's prior is set so that the *contribution* of the members to
+        their group, not the effect of one member, has the scale of the outcome: its scale is
+        ``scale / sqrt(mean of sum of squared weights)``, so ``scale * sqrt(n)`` for equal weights.
+        """
+        name = design.name
+        defaults: dict[str, Any] = {}
+        if self.effect_type == "random":
+            sigma = scale / np.sqrt(design.mean_squared_weight or 1.0)
+            defaults[f"{name}_sd"] = Prior("HalfNormal", sigma=float(sigma))
+        if design.covariates:
+            sigma = 2.5 * scale / spread(design.group_covariates)
+            defaults[f"{name}_beta"] = Prior("Normal", mu=0.0, sigma=sigma)
+        for b, sd in design.weight.prior_sd.items():
+            defaults[f"{name}_weight_{b}"] = Prior("Normal", mu=0.0, sigma=sd)
+        short = {full: full.removeprefix(f"{name}_").removeprefix("weight_") for full in defaults}
+        return pick_priors(f"mm({self.member!r}, {self.group!r})", defaults, short, self.priors)
+
+    def roles(self, design: MembershipDesign) -> dict[str, Role]:
+        """Effects, their standard deviation, coefficients and weight parameters."""
+        name = design.name
+        roles = {}
+        if self.effect_type == "random":
+            roles[f"{name}_effect"] = Role("effect", None, self.label)
+            roles[f"{name}_sd"] = Role("sd", "sd", self.label)
+        if design.covariates:
+            roles[f"{name}_beta"] = Role("coefficient", None, self.label)
+        for b in self.weight_function.parameters:
+            roles[f"{name}_weight_{b}"] = Role("weight", f"weight {b}", self.label)
+        return roles
+
+
+def _weight_tensor(
+    weight: AbstractWeight,
+    pieces: Mapping[str, Any],
+    b: Mapping[str, Any],
+    group: Any,
+    indptr: Any,
+    normalize: bool,
+) -> Any:
+    raw = weight.evaluate(pieces, b, group, indptr)
+    if raw.log is None:
+        return raw.value
+    return group_softmax(raw.log, group, indptr) if normalize else pt.exp(raw.log)
+
+
+def _evaluate(
+    weight: AbstractWeight,
+    design: WeightDesign,
+    membership: Membership,
+    normalize: bool,
+    parameters: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """Evaluate the very graph that the model uses, by NumPy, without compilation."""
+    b = {name: pt.dscalar(name) for name in weight.parameters}
+    group, indptr = pt.lvector("group"), pt.lvector("indptr")
+    w = _weight_tensor(weight, design.data, b, group, indptr, normalize)
+    rows = len(membership.group)
+    w = pt.as_tensor(w) + pt.zeros(rows)
+    f = pytensor.function(
+        [*b.values()],
+        w,
+        givens=[(group, pt.constant(membership.group)), (indptr, pt.constant(membership.indptr))],
+        mode=pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile"),
+        on_unused_input="ignore",
+    )
+    draws = max((len(v) for v in parameters.values()), default=1)
+    out = np.empty((draws, rows))
+    with np.errstate(all="ignore"):
+        for s in range(draws):
+            out[s] = f(*(parameters[name][s] for name in b))
+    return out
+
+
+def mm(
+    member: str,
+    group: str,
+    covariates: str | tuple[str, ...] | list[str] | None = None,
+    weight: str | AbstractWeight = "1 / n",
+    normalize: bool = True,
+    effect: str | None = "random",
+    priors: Mapping[str, Any] | None = None,
+    parameters: tuple[str, ...] | list[str] = (),
+    repeated: str = "add",
+    missing: str = "error",
+    name: str | None = None,
+) -> MultipleMembership:
+    r"""Let an outcome depend on several members at once, with known or estimated weights.
+
+    .. math:: \eta_j \mathrel{+}= \sum_{k \in j} w_{jk}\,(x_{jk}'\gamma + u_k), \qquad
+        u_k \sim N(0, \sigma^2)
+
+    Parameters
+    ----------
+    member : str
+        Column with the member of each row, such as the party.
+    group : str
+        Column with the group of each row, such as the government; one outcome each.
+    covariates : str or sequence of str, optional
+        Member-level columns, aggregated inside the model with the same weights.
+    weight : str or AbstractWeight, default "1 / n"
+        Weight function: text such as ``"ilogit(b0 + b1 * seats)"`` with columns, the group size
+        ``n`` and free parameters ``b``, ``b0``, ``b1``, ...; or one of `pymc_mlm.weights`.
+    normalize : bool, default True
+        Scale the weights so that they sum to one in each group. With False the weights are
+        taken as they are, and may be negative.
+    effect : {"random", None}
+        Random effects of the members, or none (the term then only aggregates covariates).
+    priors : mapping of str to prior, optional
+        ``sd``, ``beta``, and the free parameters of the weight function.
+    parameters : sequence of str, optional
+        Further names in the weight text that are free parameters.
+    repeated : {"add", "refuse"}
+        A member listed twice in a group adds its weights, or is an error.
+    missing : {"error", "skip"}
+        Rows without a member id are an error, or are no memberships of this term (tables with
+        several member columns, such as parties in government and in opposition).
+    name : str, optional
+        Prefix of the term's variables; `member` by default.
+
+    Returns
+    -------
+    MultipleMembership
+
+    Raises
+    ------
+    SpecificationError
+        An argument or the weight text is not understood; the position is named.
+
+    References
+    ----------
+    .. [1] Browne, Goldstein and Rasbash (2001). Multiple membership multiple classification
+       (MMMC) models. Statistical Modelling 1, 103-124.
+    .. [2] Rosche, B. (2026). A Multilevel Model for Coalition Governments. Political Analysis.
+
+    Examples
+    --------
+    >>> mm("party", "cabinet", weight="ilogit(b0 + b1 * seats)").columns
+    ('party', 'cabinet', 'seats')
+    """
+    return MultipleMembership(
+        member,
+        group,
+        as_names(covariates) or None,
+        weight,
+        normalize,
+        effect,
+        dict(priors or {}),
+        tuple(parameters),
+        repeated,
+        missing,
+        name,
+    )

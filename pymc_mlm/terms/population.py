@@ -1,0 +1,115 @@
+"""The population part of a linear predictor: intercept, covariates, fixed coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from pymc_mlm.data.checks import constant_within
+from pymc_mlm.data.factor import Factor
+from pymc_mlm.data.formula import Formula
+from pymc_mlm.data.frame import columns
+from pymc_mlm.data.population import (
+    INTERCEPT,
+    PopulationDesign,
+    population_design,
+    right_hand_columns,
+)
+from pymc_mlm.distributions.noncentered import noncentered
+from pymc_mlm.ops.linear_predictor import linear_predictor
+from pymc_mlm.priors import Prior, create
+from pymc_mlm.terms.base import AbstractTerm, Role, add_coords, data, pick_priors
+
+COVARIATE = "covariate"
+
+
+@dataclass(frozen=True)
+class Population(AbstractTerm):
+    """Intercept and covariates of a formula, one coefficient each.
+
+    Parameters
+    ----------
+    formula : Formula
+        Parsed formula.
+    priors : mapping of str to prior
+        ``Intercept`` and ``beta`` (one distribution for the vector of coefficients; its
+        parameters may be arrays).
+    location : float
+        Typical value of the linear predictor, where the default intercept prior sits.
+
+    Notes
+    -----
+    The default intercept prior is stated at the mean of the covariates, as in brms and
+    rstanarm: ``Intercept + mean(X) beta ~ Normal(location, 2.5 scale)``. Its meaning does not
+    depend on where a covariate has its zero, and the sampler sees a centred design. A prior of
+    the user's is a prior on the intercept itself, at zero of all covariates.
+    """
+
+    formula: Formula
+    priors: Mapping[str, Any] = field(default_factory=dict)
+    location: float = 0.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns on the right-hand side."""
+        return right_hand_columns(self.formula)
+
+    def resolve(
+        self, data: Any, known: PopulationDesign | None = None, group: Factor | None = None
+    ) -> PopulationDesign:
+        """Code the covariates, one row per group."""
+        if group is None:
+            raise TypeError("The population part needs the units of observation: group=.")
+        table = columns(data, self.columns)
+        remedy = (
+            f"Formula covariates must be constant within {group.name!r}; put member-level "
+            "columns in mm(covariates=...)."
+        )
+        reduced = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
+        return population_design(self.formula, reduced, len(group), known)
+
+    def effect(self, design: PopulationDesign, scale: float = 1.0) -> Any:
+        """Add the intercept and the coefficients."""
+        priors = self.priors_used(design, scale)
+        eta: Any = 0.0
+        at_mean: Any = 0.0
+        if design.names:
+            add_coords({COVARIATE: design.names})
+            beta = create(priors["beta"], "beta", COVARIATE, len(design.names))
+            eta = linear_predictor(data("covariates", design.X), beta)
+            at_mean = pt.sum(beta * design.X.mean(axis=0))
+        if design.intercept:
+            eta = eta + self._intercept(priors[INTERCEPT], at_mean, scale)
+        if design.offset.any():
+            eta = eta + data("offset", design.offset)
+        return eta if isinstance(eta, pt.TensorVariable) else pt.as_tensor(eta)
+
+    def _intercept(self, prior: Any, at_mean: Any, scale: float) -> Any:
+        if INTERCEPT in self.priors:
+            return create(prior, INTERCEPT)
+        return pm.Normal(INTERCEPT, self.location - at_mean, 2.5 * scale, transform=noncentered)
+
+    def priors_used(self, design: PopulationDesign, scale: float = 1.0) -> dict[str, Any]:
+        """Scaled normal priors, as in rstanarm: 2.5 outcome spreads per covariate spread."""
+        defaults: dict[str, Any] = {}
+        if design.intercept:
+            defaults[INTERCEPT] = Prior("Normal", mu=self.location, sigma=2.5 * scale)
+        if design.names:
+            defaults["beta"] = Prior("Normal", mu=0.0, sigma=2.5 * scale / spread(design.X))
+        return pick_priors("The formula", defaults, {}, self.priors)
+
+    def roles(self, design: PopulationDesign) -> dict[str, Role]:
+        """Intercept and coefficients under the names that the formula gives them."""
+        roles = {INTERCEPT: Role("coefficient", INTERCEPT)} if design.intercept else {}
+        return roles | ({"beta": Role("coefficient", None)} if design.names else {})
+
+
+def spread(X: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each column, one where it is zero, shape (column,)."""
+    sd = X.std(axis=0)
+    return np.where(sd > 0, sd, 1.0)

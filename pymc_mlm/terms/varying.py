@@ -1,0 +1,64 @@
+"""Normal effects of units, known, new and unknown: shared by the terms that have units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from pymc_mlm.data.factor import UNKNOWN, Factor
+from pymc_mlm.distributions.noncentered import noncentered
+from pymc_mlm.terms.base import add_coords
+
+
+def unit_effects(name: str, units: Factor, sd: Any) -> Any:
+    """Add the effects of all units to the current model.
+
+    Parameters
+    ----------
+    name : str
+        Prefix of the variables.
+    units : Factor
+        Units and the unit of each row.
+    sd : TensorVariable, scalar
+        Standard deviation of the effects.
+
+    Returns
+    -------
+    TensorVariable, shape (num_units + num_unknown_rows,)
+        Effects in the order of `unit_codes`.
+
+    Notes
+    -----
+    A unit that the fitted data lacked is one new draw from the population, shared by all its
+    rows. A row whose id is missing belongs to one of the fitted units, nobody knows which: it
+    takes the effect of one of them, drawn anew in every posterior draw.
+    """
+    dim = units.name
+    add_coords({dim: units.labels[: units.num_known]})
+    effects = pm.Normal(
+        f"{name}_effect", 0.0, sd, shape=units.num_known, dims=dim, transform=noncentered
+    )
+    parts = [effects]
+    if len(units.new_labels):
+        add_coords({f"{dim}_new": units.new_labels})
+        parts.append(
+            pm.Normal(f"{name}_effect_new", 0.0, sd, shape=len(units.new_labels), dims=f"{dim}_new")
+        )
+    num_unknown = int((units.codes == UNKNOWN).sum())
+    if num_unknown:
+        which = pm.DiscreteUniform(
+            f"{name}_unknown", lower=0, upper=units.num_known - 1, shape=num_unknown
+        )
+        parts.append(effects[which])
+    return parts[0] if len(parts) == 1 else pt.concatenate(parts)
+
+
+def unit_codes(units: Factor) -> np.ndarray:
+    """Return the position of each row's effect in `unit_effects`, shape (row,)."""
+    codes = units.codes.copy()
+    unknown = codes == UNKNOWN
+    codes[unknown] = len(units) + np.arange(int(unknown.sum()))
+    return codes
