@@ -23,8 +23,8 @@ myst_heading_anchors = 3
 
 # The public names are those of pymc_mlm.__all__, wherever they are defined.
 autosummary_generate = True
-autosummary_imported_members = True
 autosummary_ignore_module_all = False
+autosummary_context = {"public": pymc_mlm.__all__}
 autodoc_typehints = "none"  # the numpydoc sections carry the types
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False

@@ -6,6 +6,7 @@ Wherever the package takes a prior it takes a `Prior`, or any object with a meth
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -56,9 +57,17 @@ class Prior:
                 f"PyMC has no distribution {distribution!r}. Use a class name such as 'Normal', "
                 "'HalfNormal', 'Exponential' or 'StudentT'."
             )
+        # PyMC ignores misspelt parameters, so they are looked up first.
+        known = [p for p in inspect.signature(found.dist).parameters if p not in ("args", "kwargs")]
+        wrong = [name for name in parameters if name not in known]
+        if wrong:
+            raise SpecificationError(
+                f"{distribution} does not take the parameter {wrong[0]!r}; it has "
+                f"{', '.join(known)}."
+            )
         try:
             found.dist(**parameters)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise SpecificationError(
                 f"{distribution} does not take these parameters: {error}"
             ) from None
@@ -124,18 +133,24 @@ def create(
     name: str,
     dims: str | None = None,
     shape: int | None = None,
+    start: float | None = None,
     **kwargs: Any,
 ) -> Any:
     """Create a variable from one of our priors or a foreign one.
 
     A static `shape` beside `dims` keeps the graph small: with dims alone PyMC makes every
-    length symbolic.
+    length symbolic. `start` is where sampling starts: the centre of a very wide prior may lie
+    where the likelihood overflows.
     """
     if isinstance(prior, Prior):
         if shape is not None:
             kwargs["shape"] = shape
-        return prior.create_variable(name, dims=dims, **kwargs)
-    return prior.create_variable(name)
+        variable = prior.create_variable(name, dims=dims, **kwargs)
+    else:
+        variable = prior.create_variable(name)
+    if start is not None:
+        pm.modelcontext(None).set_initval(variable, np.full(shape or (), float(start)))
+    return variable
 
 
 def _short(value: Any) -> str:

@@ -76,6 +76,8 @@ def columns(data: Any, names: Iterable[str]) -> dict[str, np.ndarray]:
     """
     wanted = list(dict.fromkeys(names))
     require(wanted, column_names(data))
+    if not wanted:
+        return {}
     if isinstance(data, Mapping):
         import pandas as pd
 

@@ -99,7 +99,7 @@ def population_design(
     frame = pd.DataFrame({name: _checked(name, columns[name]) for name in columns})
     frame.index = pd.RangeIndex(length)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             # formulaic codes an unseen category as the reference and warns: a wrong answer.
             warnings.simplefilter("error", formulaic.errors.DataMismatchWarning)
             matrix = (

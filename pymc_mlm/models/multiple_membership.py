@@ -249,7 +249,9 @@ class MultipleMembershipModel(Estimator):
             else:
                 parts[term.label] = sd.values**2
         if not parts:
-            raise SpecificationError("The model has no random effects, so there is no variance to split.")
+            raise SpecificationError(
+                "The model has no random effects, so there is no variance to split."
+            )
         family = self._family()
         parameters = {n: posterior[n].values for n in family.default_priors(fit.design.scale)}
         residual = family.residual_variance(parameters)
@@ -382,9 +384,7 @@ class MultipleMembershipModel(Estimator):
             base = term.name or (term.member if isinstance(term, MultipleMembership) else term.unit)
             taken[base] = taken.get(base, 0) + 1
             name = base if taken[base] == 1 else f"{base}_{taken[base]}"
-            own = {
-                k: v for k, v in (self.priors_given or {}).items() if k.startswith(f"{name}_")
-            }
+            own = {k: v for k, v in (self.priors_given or {}).items() if k.startswith(f"{name}_")}
             # The longest matching prefix owns a prior: "party_2_sd" is not one of "party".
             others = [n.name or "" for n in named]
             own = {k: v for k, v in own.items() if not any(
@@ -408,9 +408,7 @@ class MultipleMembershipModel(Estimator):
         for i, term in enumerate(terms):
             designs.append((term, term.resolve(data, known and known.terms[i][1], group=group)))
         covariates = population.resolve(data, known and known.population, group=group)
-        design = ModelDesign(
-            len(group.codes), group, covariates, tuple(designs), outcome, scale
-        )
+        design = ModelDesign(len(group.codes), group, covariates, tuple(designs), outcome, scale)
         self._refuse_unknown_priors(design)
         return design
 
@@ -534,7 +532,9 @@ class MultipleMembershipModel(Estimator):
         for term, part in design.terms:
             if isinstance(term, MultipleMembership):
                 member = part.membership.member
-                parts.append(f"{len(part.membership.group)} memberships of {len(member)} {member.name}")
+                parts.append(
+                    f"{len(part.membership.group)} memberships of {len(member)} {member.name}"
+                )
             else:
                 parts.append(f"{len(part.units)} {part.units.name}")
         return f"{self._family().name}: {self.formula}  ({', '.join(parts)})"
@@ -548,7 +548,8 @@ class MultipleMembershipModel(Estimator):
             text = f"weights [{term.label}]: {term.weight_function.label}, {scaled}"
             used = term.priors_used(part, design.scale.spread)
             free = [
-                f"{b} ~ {used[f'{part.name}_weight_{b}']!r}" for b in term.weight_function.parameters
+                f"{b} ~ {used[f'{part.name}_weight_{b}']!r}"
+                for b in term.weight_function.parameters
             ]
             notes.append(text + (f"; {', '.join(free)}" if free else "; no free parameters"))
             skipped = design.num_rows - len(part.membership.group)
@@ -562,7 +563,9 @@ class MultipleMembershipModel(Estimator):
         wanted = names[:1] if term is None else [n for n in names if n == f"{term}_effect"]
         if not wanted:
             have = ", ".join(n.removesuffix("_effect") for n in names) or "none"
-            raise SpecificationError(f"No term {term!r} with random effects; the model has: {have}.")
+            raise SpecificationError(
+                f"No term {term!r} with random effects; the model has: {have}."
+            )
         return wanted[0]
 
     def _weights_of(self, term: str | None) -> tuple[MultipleMembership, Any, np.ndarray]:
@@ -573,7 +576,9 @@ class MultipleMembershipModel(Estimator):
         chosen = (free or blocks) if term is None else [b for b in blocks if b[1].name == term]
         if not chosen:
             have = ", ".join(d.name for _, d in blocks) or "none"
-            raise SpecificationError(f"No multiple-membership term {term!r}; the model has: {have}.")
+            raise SpecificationError(
+                f"No multiple-membership term {term!r}; the model has: {have}."
+            )
         block, design = chosen[0]
         draws = self._weight_draws(block, design, self._report_draws())
         return block, design, block.weights(design, draws)

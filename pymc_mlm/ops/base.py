@@ -8,6 +8,7 @@ applied, not when the package is imported.
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -59,6 +60,9 @@ def numba_kernel(op_class: type[Op]) -> Callable[[Any], Any]:
 
     def declare(f: Callable[[Op], tuple[NumbaKernel, int]]) -> Any:
         _numba_kernels[op_class] = f
+        # A worker process unpickles graphs without applying an Op.
+        if multiprocessing.parent_process() is not None:
+            register_numba()
         return f
 
     return declare

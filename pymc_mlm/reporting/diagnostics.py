@@ -112,7 +112,9 @@ def _thin_elements(values: Any) -> Any:
             keep = np.linspace(0, values.sizes[dim] - 1, MOST_ELEMENTS).astype(int)
             values = values.isel({dim: keep})
     # A private dimension per variable: thinned and full vectors of one dim cannot be aligned.
-    return values.rename({d: f"{d}__{values.name}" for d in values.dims if d not in ("chain", "draw")})
+    return values.rename(
+        {d: f"{d}__{values.name}" for d in values.dims if d not in ("chain", "draw")}
+    )
 
 
 def _extreme(fit: Fit, stats: Any, choose: Any) -> tuple[float, str]:

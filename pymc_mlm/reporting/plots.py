@@ -78,7 +78,9 @@ def plot_members(fit: Fit, name: str, most: int = MOST_MEMBERS, **kwargs: Any) -
     order = np.argsort(effects.mean(("chain", "draw")).values)
     if len(order) > most:
         order = np.concatenate([order[: most // 2], order[-(most - most // 2) :]])
-    chosen = effects.isel({dim: order}).assign_coords({dim: [str(effects[dim].values[i]) for i in order]})
+    chosen = effects.isel({dim: order}).assign_coords(
+        {dim: [str(effects[dim].values[i]) for i in order]}
+    )
     kwargs.setdefault("combined", True)
     kwargs.setdefault("figure_kwargs", {"figsize": (7, 1 + 0.22 * len(order))})
     return arviz_plots.plot_forest({"posterior": chosen.to_dataset(name=name)}, **kwargs)
@@ -128,7 +130,7 @@ def plot_weights(
     data = xr.Dataset({"weight": ("row", middle)})
     kwargs.setdefault("figure_kwargs", {"figsize": (7, 5)})
     collection = arviz_plots.PlotCollection.wrap(data, **kwargs)
-    axes = np.atleast_1d(collection.viz["plot"].to_array().values).ravel()[0]
+    axes = collection.get_target("weight", {})
     axes.vlines(x[rows], low, high, color="C0", alpha=0.15, linewidth=1)
     axes.scatter(x[rows], middle, s=9, color="C0", label="estimated (median, interval)")
     axes.scatter(

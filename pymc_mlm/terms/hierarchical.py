@@ -146,14 +146,16 @@ class Hierarchical(AbstractTerm):
         priors = self.priors_used(design, scale)
         name, units = design.name, design.units
         if self.effect_type == "random":
-            effects = unit_effects(name, units, create(priors[f"{name}_sd"], f"{name}_sd"))
+            sd = create(priors[f"{name}_sd"], f"{name}_sd", start=0.5 * scale)
+            effects = unit_effects(name, units, sd)
         else:
             effects = self._fixed_effects(design, priors)
         eta = _one_per_group(name, effects, unit_codes(units))
         if design.covariates:
             dim = f"{name}_covariate"
             add_coords({dim: design.covariates})
-            beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, len(design.covariates))
+            length = len(design.covariates)
+            beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, length, start=0.0)
             eta = eta + linear_predictor(data(f"{name}_covariates", design.X), beta)
         return eta
 
@@ -163,7 +165,8 @@ class Hierarchical(AbstractTerm):
         labels = design.units.labels[1:]
         dim = f"{design.name}_contrast"
         add_coords({dim: labels})
-        effects = create(priors[f"{design.name}_effect"], f"{design.name}_effect", dim, len(labels))
+        name = f"{design.name}_effect"
+        effects = create(priors[name], name, dim, len(labels), start=0.0)
         return pt.concatenate([pt.zeros(1), effects])
 
     def priors_used(self, design: HierarchicalDesign, scale: float = 1.0) -> dict[str, Any]:

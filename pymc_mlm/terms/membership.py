@@ -110,9 +110,13 @@ class MultipleMembership(AbstractTerm):
                 "covariates=..., or use effect='random'."
             )
         if self.repeated not in ("add", "refuse"):
-            raise SpecificationError(f"{where}: repeated is 'add' or 'refuse', not {self.repeated!r}.")
+            raise SpecificationError(
+                f"{where}: repeated is 'add' or 'refuse', not {self.repeated!r}."
+            )
         if self.missing not in ("error", "skip"):
-            raise SpecificationError(f"{where}: missing is 'error' or 'skip', not {self.missing!r}.")
+            raise SpecificationError(
+                f"{where}: missing is 'error' or 'skip', not {self.missing!r}."
+            )
         check_priors(self.priors, where)
         object.__setattr__(self, "_weight", as_weight(self.weight, self.parameters))
 
@@ -213,9 +217,7 @@ class MultipleMembership(AbstractTerm):
             )
         return start
 
-    def weights(
-        self, design: MembershipDesign, parameters: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
+    def weights(self, design: MembershipDesign, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Evaluate the weight function at given parameter values.
 
         Parameters
@@ -259,7 +261,7 @@ class MultipleMembership(AbstractTerm):
         w = self._weight_graph(design, priors, group, indptr)
         eta: Any = 0.0
         if self.effect_type == "random":
-            sd = create(priors[f"{name}_sd"], f"{name}_sd")
+            sd = create(priors[f"{name}_sd"], f"{name}_sd", start=0.5 * scale)
             effects = unit_effects(name, membership.member, sd)
             member = data(f"{name}_member", unit_codes(membership.member))
             eta = group_sum(w, effects, member, group, indptr)
@@ -274,7 +276,7 @@ class MultipleMembership(AbstractTerm):
         if design.weight.fixed:
             return data(f"{name}_weights", design.start)
         b = {
-            p: create(priors[f"{name}_weight_{p}"], f"{name}_weight_{p}", initval=0.0)
+            p: create(priors[f"{name}_weight_{p}"], f"{name}_weight_{p}", start=0.0)
             for p in self.weight_function.parameters
         }
         pieces = {k: data(f"{name}_weight_{k}", v) for k, v in design.weight.data.items()}
@@ -291,7 +293,8 @@ class MultipleMembership(AbstractTerm):
         name = design.name
         dim = f"{name}_covariate"
         add_coords({dim: design.covariates})
-        beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, len(design.covariates))
+        length = len(design.covariates)
+        beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, length, start=0.0)
         if design.weight.fixed:
             # With known weights the sums over members are data.
             X = data(f"{name}_covariates", np.ascontiguousarray(design.group_covariates))

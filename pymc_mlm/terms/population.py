@@ -80,7 +80,7 @@ class Population(AbstractTerm):
         at_mean: Any = 0.0
         if design.names:
             add_coords({COVARIATE: design.names})
-            beta = create(priors["beta"], "beta", COVARIATE, len(design.names))
+            beta = create(priors["beta"], "beta", COVARIATE, len(design.names), start=0.0)
             eta = linear_predictor(data("covariates", design.X), beta)
             at_mean = pt.sum(beta * design.X.mean(axis=0))
         if design.intercept:
@@ -91,7 +91,7 @@ class Population(AbstractTerm):
 
     def _intercept(self, prior: Any, at_mean: Any, scale: float) -> Any:
         if INTERCEPT in self.priors:
-            return create(prior, INTERCEPT)
+            return create(prior, INTERCEPT, start=self.location)
         return pm.Normal(INTERCEPT, self.location - at_mean, 2.5 * scale, transform=noncentered)
 
     def priors_used(self, design: PopulationDesign, scale: float = 1.0) -> dict[str, Any]:

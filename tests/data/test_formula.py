@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pymc_mlm.data.frame import columns
 from pymc_mlm.data.formula import Offset, parse_formula
+from pymc_mlm.data.frame import columns
 from pymc_mlm.data.population import population_design, response_values, right_hand_columns
 from pymc_mlm.errors import DataError, SpecificationError
 

@@ -110,7 +110,9 @@ def test_numbers_must_be_finite_and_say_where():
 
 def test_column_that_varies_within_a_group_names_group_and_values():
     group = encode("gid", np.array([1, 3, 3]))
-    with pytest.raises(DataError, match=r"'x' varies inside 'gid'=3 \(values 2.0 and 5.0\). Do so."):
+    with pytest.raises(
+        DataError, match=r"'x' varies inside 'gid'=3 \(values 2.0 and 5.0\). Do so."
+    ):
         constant_within("x", np.array([1.0, 2.0, 5.0]), group, "Do so.")
 
 

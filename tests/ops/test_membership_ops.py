@@ -27,7 +27,10 @@ def ragged(rng):
 
 def dense_sum(w, v, member, group, num_groups):
     return np.array(
-        [sum(w[k] * v[member[k]] for k in range(len(w)) if group[k] == g) for g in range(num_groups)]
+        [
+            sum(w[k] * v[member[k]] for k in range(len(w)) if group[k] == g)
+            for g in range(num_groups)
+        ]
     )
 
 
@@ -113,7 +116,9 @@ def value_and_gradients(function, name, free, constants, mode):
         out = function(*variables, np.array([1.0, 2.0, 0.5, 3.0]), np.array([1.0, 0.0, 1.0, 1.0]))
     else:
         out = function(*variables, *constants)
-    total = (out * np.arange(1.0, 1.0 + len(out.eval(dict(zip(variables, free)), mode="FAST_COMPILE")))).sum()
+    total = (
+        out * np.arange(1.0, 1.0 + len(out.eval(dict(zip(variables, free)), mode="FAST_COMPILE")))
+    ).sum()
     compiled = pytensor.function(variables, [out, *pt.grad(total, variables)], mode=mode)
     return [np.asarray(x) for x in compiled(*free)]
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from pytensor.compile.mode import Mode
 
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.group_softmax import group_softmax
@@ -171,7 +172,9 @@ def test_a_weight_that_vanishes_with_its_parameter_has_a_finite_gradient(text):
     b = pt.dscalar("b")
     log = evaluate(Expression(text), {"b": b}).log
     score = pt.sum(pt.switch(pt.isinf(log), 0.0, log))
-    f = pytensor.function([b], [log, pytensor.grad(score, b)], mode="FAST_COMPILE")
+    # Without rewrites, some of which would hide 0 / 0.
+    plain = Mode(linker="py", optimizer=None)
+    f = pytensor.function([b], [log, pytensor.grad(score, b)], mode=plain)
     log, gradient = f(0.0)
     assert np.isneginf(log).all()
     assert np.isfinite(gradient)
