@@ -51,12 +51,7 @@ class Prior:
     parameters: dict[str, Any]
 
     def __init__(self, distribution: str, **parameters: Any) -> None:
-        found = getattr(pm, distribution, None) if isinstance(distribution, str) else None
-        if not (isinstance(found, type) and issubclass(found, pm.Distribution)):
-            raise SpecificationError(
-                f"PyMC has no distribution {distribution!r}. Use a class name such as 'Normal', "
-                "'HalfNormal', 'Exponential' or 'StudentT'."
-            )
+        found = _distribution(distribution)
         # PyMC ignores misspelt parameters, so they are looked up first.
         known = [p for p in inspect.signature(found.dist).parameters if p not in ("args", "kwargs")]
         wrong = [name for name in parameters if name not in known]
@@ -151,6 +146,16 @@ def create(
     if start is not None:
         pm.modelcontext(None).set_initval(variable, np.full(shape or (), float(start)))
     return variable
+
+
+def _distribution(name: Any) -> Any:
+    found = getattr(pm, name, None) if isinstance(name, str) else None
+    if not (isinstance(found, type) and issubclass(found, pm.Distribution)):
+        raise SpecificationError(
+            f"PyMC has no distribution {name!r}. Use a class name such as 'Normal', "
+            "'HalfNormal', 'Exponential' or 'StudentT'."
+        )
+    return found
 
 
 def _short(value: Any) -> str:

@@ -152,7 +152,8 @@ def check_call(text: str) -> ast.Expression:
 def _check_size(text: str) -> None:
     if len(text) > MAX_LENGTH:
         raise SpecificationError(
-            f"The formula has {len(text)} characters; the limit is {MAX_LENGTH}. Name fewer columns."
+            f"The formula has {len(text)} characters; the limit is {MAX_LENGTH}. Name fewer "
+            "columns."
         )
     depth = deepest = 0
     for character in text:
@@ -173,14 +174,14 @@ def _check_size(text: str) -> None:
 def _response(text: str) -> Response:
     call = re.fullmatch(r"Surv\s*\((.*)\)", text, flags=re.DOTALL)
     if call:
-        names = [_column(part) for part in call.group(1).split(",")]
-        if len(names) > 2 or None in names:
+        columns = [_column(part) for part in call.group(1).split(",")]
+        if len(columns) > 2 or None in columns:
             raise SpecificationError(
                 f"{text!r} is not understood: write Surv(time, event) with two column names "
                 "(or Surv(time) if every event was seen); event is 1 for an event and 0 for a "
                 "right-censored time."
             )
-        return Response("survival", tuple(name for name in names if name), text)
+        return Response("survival", tuple(c for c in columns if c is not None), text)
     name = _column(text)
     if name is not None:
         return Response("value", (name,), text)

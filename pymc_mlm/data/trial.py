@@ -5,13 +5,21 @@ Reads columns and returns NumPy; the covariates of a trial are a `population` de
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pymc_mlm.data.arms import (
+    ClusterDesign,
+    check_arms,
+    cluster_design,
+    cluster_notes,
+    dense,
+    order_arms,
+    take,
+)
 from pymc_mlm.data.cells import (
     Dependence,
     cell_labels,
@@ -25,30 +33,6 @@ from pymc_mlm.data.frame import require
 from pymc_mlm.errors import DataError, SpecificationError
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class ClusterDesign:
-    """Clusters of a trial, and how they lie to its arms.
-
-    Attributes
-    ----------
-    factor : Factor
-        Clusters and the cluster of each row.
-    arm : ndarray of int, shape (cluster,)
-        Arm of a cluster whose rows are all in one arm; ``-1`` for a cluster in several arms.
-    sizes : ndarray of int, shape (cluster,)
-        Rows of each cluster.
-    """
-
-    factor: Factor
-    arm: Array
-    sizes: Array
-
-    @property
-    def nested(self) -> bool:
-        """Whether every cluster lies in one arm, as in a cluster-randomised trial."""
-        return bool((self.arm != UNKNOWN).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +223,7 @@ def resolve_trial(
 
     observed = np.column_stack([_binary(name, columns[name]) for name in names])
     found = encode(arm, columns[arm], missing="unknown")
-    arms = _arms(found, control, treatment)
+    arms = order_arms(found, control, treatment)
     clusters = None if cluster is None else encode(cluster, columns[cluster], missing="unknown")
 
     given = found.codes != UNKNOWN
@@ -251,10 +235,10 @@ def resolve_trial(
         "missing covariates": False if usable is None else ~np.asarray(usable, dtype=bool),
     }
     kept, dropped = _drop(reasons, len(observed))
-    arms = _take(arms, kept)
-    _check_arms(arms, dropped)
+    arms = take(arms, kept)
+    check_arms(arms, dropped)
     _check_variation(names, observed[kept])
-    clusters = None if clusters is None else _dense(_take(clusters, kept))
+    clusters = None if clusters is None else dense(take(clusters, kept))
     return _design(names, dependence, kept, observed[kept], arms, clusters, dropped)
 
 
@@ -303,7 +287,7 @@ def _design(
     dropped: dict[str, int],
 ) -> TrialDesign:
     pattern, compatible = response_patterns(observed)
-    cluster = None if clusters is None else _clusters(clusters, arms)
+    cluster = None if clusters is None else cluster_design(clusters, arms)
     return TrialDesign(
         outcomes=outcomes,
         dependence=dependence,
@@ -316,7 +300,7 @@ def _design(
         dropped=dropped,
         notes=(
             *_separation_notes(outcomes, observed, arms),
-            *([] if cluster is None else _cluster_notes(cluster)),
+            *([] if cluster is None else cluster_notes(cluster)),
         ),
     )
 
@@ -359,57 +343,6 @@ def _not_binary(name: str, value: Any, row: int) -> DataError:
     )
 
 
-def _arms(found: Factor, control: Any, treatment: Any) -> Factor:
-    """Put the control first and leave out the arms that were not asked for."""
-    labels = list(found.labels)
-    many = isinstance(treatment, (list, tuple, np.ndarray))
-    treatments = [] if treatment is None else list(treatment) if many else [treatment]
-    named = [("treatment", label) for label in treatments]
-    for role, label in [*named, *([] if control is None else [("control", control)])]:
-        if label not in labels:
-            raise _absent_arm(found.name, role, label, labels)
-    if len(labels) < 2:
-        raise DataError(
-            f"Arm column {found.name!r} has {len(labels)} arm(s) ({_listing(labels)}); at least "
-            "two are needed. Check the column, or filters applied to the table before."
-        )
-    if control is None:
-        control = _default_control(found.name, labels, treatments)
-    if control in treatments:
-        raise SpecificationError(
-            f"{show(control)} is both control and treatment. Name two different arms of "
-            f"{found.name!r}: {_listing(labels)}."
-        )
-    order = [control, *(treatments or [label for label in labels if label != control])]
-    position = {label: code for code, label in enumerate(order)}
-    recode = np.array([*(position.get(label, UNKNOWN) for label in labels), UNKNOWN])
-    ordered = np.empty(len(order), dtype=object)
-    ordered[:] = order
-    return Factor(found.name, ordered, recode[found.codes], len(order))
-
-
-def _default_control(name: str, labels: list[Any], treatments: list[Any]) -> Any:
-    candidates = [label for label in labels if label not in treatments]
-    if len(candidates) == 1:
-        return candidates[0]
-    if not treatments and labels == [0, 1]:  # also False and True
-        return labels[0]
-    raise SpecificationError(
-        f"control is not named, and {name!r} has the arms {_listing(candidates)}. An alphabet "
-        f"does not know which is the control: write, say, control={show(candidates[0])}."
-    )
-
-
-def _absent_arm(column: str, role: str, label: Any, labels: list[Any]) -> DataError:
-    by_text = {str(found): found for found in labels}
-    near = difflib.get_close_matches(str(label), by_text, n=1, cutoff=0.5)
-    hint = f" Did you mean {show(by_text[near[0]])}?" if near else ""
-    return DataError(
-        f"{role}={show(label)} is no arm of column {column!r}; its arms are {_listing(labels)}."
-        f"{hint}"
-    )
-
-
 def _drop(reasons: Mapping[str, Any], num_rows: int) -> tuple[Array, dict[str, int]]:
     """Drop a row for the first reason that holds, and count by reason."""
     kept = np.ones(num_rows, dtype=bool)
@@ -422,28 +355,6 @@ def _drop(reasons: Mapping[str, Any], num_rows: int) -> tuple[Array, dict[str, i
     return np.flatnonzero(kept), dropped
 
 
-def _take(factor: Factor, rows: Array) -> Factor:
-    return Factor(factor.name, factor.labels, factor.codes[rows], factor.num_known)
-
-
-def _dense(factor: Factor) -> Factor:
-    """Forget units whose rows were all dropped."""
-    used = np.zeros(len(factor), dtype=bool)
-    used[factor.codes] = True
-    code = np.cumsum(used) - 1
-    return Factor(factor.name, factor.labels[used], code[factor.codes], int(used.sum()))
-
-
-def _check_arms(arms: Factor, dropped: Mapping[str, int]) -> None:
-    size = np.bincount(arms.codes, minlength=len(arms))
-    if (size == 0).any():
-        raise DataError(
-            f"Arm {show(arms.labels[int(np.argmin(size))])} of column {arms.name!r} has no row "
-            f"left; rows dropped: {dict(dropped)}. Fill in the missing values or leave the arm "
-            "out."
-        )
-
-
 def _check_variation(outcomes: tuple[str, ...], observed: Array) -> None:
     for name, values in zip(outcomes, observed.T, strict=True):
         seen = np.unique(values[~np.isnan(values)])
@@ -453,33 +364,6 @@ def _check_variation(outcomes: tuple[str, ...], observed: Array) -> None:
                 f"Outcome {name!r} {what}, so it says nothing about the arms. Leave it out of "
                 "outcomes, or check how it was coded."
             )
-
-
-def _clusters(factor: Factor, arms: Factor) -> ClusterDesign:
-    size = np.bincount(factor.codes, minlength=len(factor))
-    low = np.full(len(factor), len(arms))
-    high = np.full(len(factor), UNKNOWN)
-    np.minimum.at(low, factor.codes, arms.codes)
-    np.maximum.at(high, factor.codes, arms.codes)
-    return ClusterDesign(factor, np.where(low == high, high, UNKNOWN), size)
-
-
-def _cluster_notes(cluster: ClusterDesign) -> list[str]:
-    notes = []
-    one_arm, total = int((cluster.arm != UNKNOWN).sum()), len(cluster.factor)
-    if one_arm:
-        notes.append(
-            f"{one_arm} of {total} clusters ({cluster.factor.name!r}) lie in one arm only: the "
-            "effect on new clusters carries the differences between clusters, the effect "
-            "averaged over the observed clusters does not."
-        )
-    single = int((cluster.sizes == 1).sum())
-    if single:
-        notes.append(
-            f"{single} of {total} clusters ({cluster.factor.name!r}) have one row; they say "
-            "little about the variation between clusters."
-        )
-    return notes
 
 
 def _separation_notes(outcomes: tuple[str, ...], observed: Array, arms: Factor) -> list[str]:
@@ -494,8 +378,3 @@ def _separation_notes(outcomes: tuple[str, ...], observed: Array, arms: Factor) 
                     "log odds there rest on the prior."
                 )
     return notes
-
-
-def _listing(labels: Sequence[Any], most: int = 10) -> str:
-    shown = ", ".join(show(label) for label in labels[:most])
-    return shown if len(labels) <= most else f"{shown}, ... ({len(labels)} in all)"

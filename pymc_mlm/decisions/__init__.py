@@ -12,6 +12,15 @@ from pymc_mlm.decisions.effects import (
     summarize,
     weighted,
 )
+from pymc_mlm.decisions.populations import (
+    AbstractPopulation,
+    Range,
+    Sample,
+    TruncatedNormal,
+    Value,
+    as_populations,
+    population_rows,
+)
 from pymc_mlm.decisions.rules import (
     AbstractRule,
     All,
@@ -28,6 +37,7 @@ from pymc_mlm.decisions.thresholds import (
 )
 
 __all__ = [
+    "AbstractPopulation",
     "AbstractRule",
     "All",
     "Any",
@@ -37,7 +47,12 @@ __all__ = [
     "EffectDraws",
     "Evidence",
     "Margins",
+    "Range",
+    "Sample",
     "Single",
+    "TruncatedNormal",
+    "Value",
+    "as_populations",
     "decide",
     "difference",
     "effect_draws",
@@ -47,6 +62,7 @@ __all__ = [
     "monte_carlo_error",
     "odds_ratio",
     "outcome_correlation",
+    "population_rows",
     "ratio",
     "rope_probability",
     "success_probability",

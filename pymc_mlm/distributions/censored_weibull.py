@@ -71,12 +71,12 @@ class CensoredWeibull(PositiveContinuous):
         parameters = [pt.as_tensor_variable(x) for x in (eta, shape_parameter, event)]
         return super().dist(parameters, **kwargs)
 
-    def support_point(rv: Variable, size: Any, eta: Any, shape: Any, event: Any) -> Variable:
+    def support_point(rv: Variable, size: Any, eta: Any, shape: Any, event: Any) -> Variable:  # noqa: N805
         """Start at the scale."""
         point = pt.exp(eta) + pt.zeros_like(shape) + pt.zeros_like(event)
         return point if pm.distributions.shape_utils.rv_size_is_none(size) else pt.full(size, point)
 
-    def logp(value: Variable, eta: Variable, shape: Variable, event: Variable) -> Variable:
+    def logp(value: Variable, eta: Variable, shape: Variable, event: Variable) -> Variable:  # noqa: N805
         """Log density of events, log survival of censored times."""
         if value.ndim == 1 and all(_one_value(x) for x in (shape,)):
             ones = pt.ones_like(value)

@@ -12,8 +12,13 @@ from pymc_mlm.families.weibull import Weibull
 
 __all__ = ["AbstractFamily", "Bernoulli", "Gaussian", "OutcomeScale", "Weibull", "as_family"]
 
-_NAMES = {"gaussian": Gaussian, "normal": Gaussian, "bernoulli": Bernoulli, "binomial": Bernoulli,
-          "weibull": Weibull}  # fmt: skip
+_NAMES: dict[str, Any] = {
+    "gaussian": Gaussian,
+    "normal": Gaussian,
+    "bernoulli": Bernoulli,
+    "binomial": Bernoulli,
+    "weibull": Weibull,
+}
 
 
 def as_family(family: Any) -> AbstractFamily:

@@ -308,7 +308,7 @@ class MultipleMembershipModel(Estimator):
         effects = self._fitted().posterior[self._effect_name(term)]
         dim = next(d for d in effects.dims if d not in ("chain", "draw"))
         flat = effects.stack(sample=("chain", "draw")).values
-        table = draws_table(dict(enumerate(flat)), ci_prob)
+        table = draws_table({str(i): draws for i, draws in enumerate(flat)}, ci_prob)
         table.index = pd.Index(effects[dim].values, name=dim)
         return table.sort_values("mean", ascending=False)
 
@@ -406,8 +406,10 @@ class MultipleMembershipModel(Estimator):
         scale = known.scale if known else family.scale(outcome)  # type: ignore[arg-type]
         designs = []
         for i, term in enumerate(terms):
-            designs.append((term, term.resolve(data, known and known.terms[i][1], group=group)))
-        covariates = population.resolve(data, known and known.population, group=group)
+            designs.append(
+                (term, term.resolve(data, known.terms[i][1] if known else None, group=group))
+            )
+        covariates = population.resolve(data, known.population if known else None, group=group)
         design = ModelDesign(len(group.codes), group, covariates, tuple(designs), outcome, scale)
         self._refuse_unknown_priors(design)
         return design

@@ -83,8 +83,8 @@ def _kernel(log_raw: Any, group: Any, indptr: Any) -> Any:
     largest = np.empty(groups)
     total = np.zeros(groups)
     p = np.empty(rows)
-    for g in range(groups):
-        largest[g] = -np.inf
+    for j in range(groups):
+        largest[j] = -np.inf
     for k in range(rows):
         g = np.uint64(group[k])
         if log_raw[k] > largest[g]:

@@ -59,9 +59,7 @@ class SmallProduct(Op):
     ) -> list[Variable]:
         """``C = A B'`` has the gradients ``C B`` and ``C' A``; the rest follows by transposing."""
         if self.form != "A B'":
-            raise NotImplementedError(
-                "Take second derivatives of reference_linear_predictors."
-            )
+            raise NotImplementedError("Take second derivatives of reference_linear_predictors.")
         if not is_connected(cts[0]):
             return [disconnected_type(), disconnected_type()]
         A, B = inputs

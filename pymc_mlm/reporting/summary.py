@@ -67,11 +67,11 @@ def summary(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = 0.8
     """
     import pandas as pd
 
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for kind in kinds:
         for name in fit.names(kind):
             rows |= _rows(fit, name, ci_prob)
-    frame = pd.DataFrame.from_dict(rows, orient="index")
+    frame = pd.DataFrame(list(rows.values()), index=list(rows))
     return Table(fit.title, frame, fit.notes)
 
 
@@ -114,14 +114,15 @@ def _rows(fit: Fit, name: str, ci_prob: float) -> dict[str, dict[str, Any]]:
     named = {label: matrix[:, :, i].ravel() for i, label in enumerate(labels)}
     table = draws_table(named, ci_prob)
     table["ess_bulk"], table["ess_tail"], table["r_hat"] = bulk, tail, rhat
-    return table.to_dict(orient="index")
+    return {str(label): dict(row) for label, row in table.iterrows()}
 
 
 def _three_digits(value: Any) -> Any:
     if not isinstance(value, (float, np.floating)):
         return value
-    if not np.isfinite(value):
-        return "-" if np.isnan(value) else str(value)
-    if abs(value) >= 1000:
-        return f"{value:.0f}"
-    return f"{value:#.3g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.1e}"
+    number = float(value)
+    if not np.isfinite(number):
+        return "-" if np.isnan(number) else str(number)
+    if abs(number) >= 1000:
+        return f"{number:.0f}"
+    return f"{number:#.3g}" if abs(number) >= 1e-4 or number == 0 else f"{number:.1e}"

@@ -87,7 +87,7 @@ def variance_decomposition(
             **{f"share_{c}": shares[c] for c in shares.columns if c.startswith("eti")},
         }
     )
-    notes = (
+    notes: tuple[str, ...] = (
         f"Variances on the scale of {scale}, computed per draw; what covariates explain is left "
         "out. Member effects: sd squared times the sum of squared weights, averaged over groups.",
     )

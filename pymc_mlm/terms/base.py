@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +92,7 @@ class AbstractTerm(ABC):
         """Return what each of the term's variables means."""
 
 
-def add_coords(coords: Mapping[str, Sequence[Any]]) -> None:
+def add_coords(coords: Mapping[str, Iterable[Any]]) -> None:
     """Add coordinates to the current model, once each."""
     model = pm.modelcontext(None)
     for dim, labels in coords.items():

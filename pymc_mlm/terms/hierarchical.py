@@ -108,7 +108,9 @@ class Hierarchical(AbstractTerm):
             table = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
         ids = table.pop(self.unit)
         missing, unseen = ("error", "error") if known is None else ("unknown", "new")
-        units = encode(self.unit, ids, known and known.units, unseen=unseen, missing=missing)
+        units = encode(
+            self.unit, ids, None if known is None else known.units, unseen=unseen, missing=missing
+        )
         self._check_units(units, known)
         numbers = [as_numbers(k, v) for k, v in table.items()]
         X = np.column_stack(numbers) if numbers else np.zeros((len(ids), 0))

@@ -123,7 +123,7 @@ class MultipleMembership(AbstractTerm):
     @property
     def weight_function(self) -> AbstractWeight:
         """The parsed weight function."""
-        return self._weight  # type: ignore[attr-defined, no-any-return]
+        return self._weight  # type: ignore[attr-defined]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -172,7 +172,7 @@ class MultipleMembership(AbstractTerm):
             X[:, j] = as_numbers(name, table[name][rows])
         ordered = {c: table[c][rows] for c in self.weight_function.columns}
         weight = self.weight_function.resolve(
-            ordered, membership.group, membership.indptr, known and known.weight
+            ordered, membership.group, membership.indptr, None if known is None else known.weight
         )
         if self.normalize and not weight.nonnegative:
             raise SpecificationError(
@@ -191,7 +191,9 @@ class MultipleMembership(AbstractTerm):
         unseen, missing = ("error", "error") if known is None else ("new", "unknown")
         if self.missing == "skip":
             missing = "unknown"
-        factor = encode(self.member, ids, known and known.membership.member, unseen, missing)
+        factor = encode(
+            self.member, ids, None if known is None else known.membership.member, unseen, missing
+        )
         keep = factor.codes != UNKNOWN if self.missing == "skip" else None
         if known is None and self.effect_type == "random" and len(factor) < 2:
             raise DataError(

@@ -105,5 +105,5 @@ def test_hostile_or_broken_formula_is_refused(text):
 
 
 def test_unknown_function_lists_the_known_ones():
-    with pytest.raises(SpecificationError, match="'foo' in the formula term 'foo.x.'.*log"):
+    with pytest.raises(SpecificationError, match=r"'foo' in the formula term 'foo.x.'.*log"):
         right_hand_columns(parse_formula("y ~ foo(x)"))

@@ -34,17 +34,17 @@ def test_every_kind_of_table_gives_the_same_arrays(kind):
 
 
 def test_missing_column_suggests_the_nearest():
-    with pytest.raises(DataError, match="no column 'partty' .did you mean 'party'"):
+    with pytest.raises(DataError, match=r"no column 'partty' .did you mean 'party'"):
         columns(pd.DataFrame({"party": [1]}), ["partty"])
 
 
 def test_table_without_rows_is_refused():
-    with pytest.raises(DataError, match="no rows"):
+    with pytest.raises(DataError, match=r"no rows"):
         columns(pd.DataFrame({"a": []}), ["a"])
 
 
 def test_what_is_no_table_is_refused():
-    with pytest.raises(DataError, match="not a table"):
+    with pytest.raises(DataError, match=r"not a table"):
         columns([1, 2, 3], ["a"])
 
 
@@ -55,7 +55,7 @@ CATEGORICAL = pd.Categorical(["u", None, "v"])
 @pytest.mark.parametrize("values", [NULLABLE, CATEGORICAL, ["a", None, "b"], [1.0, np.nan, 3.0]])
 def test_missing_id_is_refused_with_its_row(values):
     ids = columns(pd.DataFrame({"id": values}), ["id"])["id"]
-    with pytest.raises(DataError, match="'id' is missing in 1 of 3 rows, first in row 1"):
+    with pytest.raises(DataError, match=r"'id' is missing in 1 of 3 rows, first in row 1"):
         encode("id", ids)
 
 
@@ -95,16 +95,16 @@ def test_known_ids_keep_their_codes_and_new_ones_follow():
 
 def test_unseen_id_is_refused_by_default():
     known = encode("id", np.array(["b", "c"], dtype=object))
-    with pytest.raises(DataError, match="1 unseen id.*'z'"):
+    with pytest.raises(DataError, match=r"1 unseen id.*'z'"):
         encode("id", np.array(["z"], dtype=object), known)
 
 
 def test_numbers_must_be_finite_and_say_where():
-    with pytest.raises(DataError, match="'x' is missing in 1 of 2 rows.*row 1"):
+    with pytest.raises(DataError, match=r"'x' is missing in 1 of 2 rows.*row 1"):
         as_numbers("x", np.array([1.0, np.nan]))
-    with pytest.raises(DataError, match="'x' is infinite"):
+    with pytest.raises(DataError, match=r"'x' is infinite"):
         as_numbers("x", np.array([np.inf, 1.0]))
-    with pytest.raises(DataError, match="'x' holds str values such as 'low'"):
+    with pytest.raises(DataError, match=r"'x' holds str values such as 'low'"):
         as_numbers("x", np.array(["low", "high"], dtype=object))
 
 
@@ -129,5 +129,5 @@ def test_row_order_changes_no_membership(rng):
 def test_repeated_member_is_refused_when_asked():
     member = encode("m", np.array(["a", "a"], dtype=object))
     group = encode("g", np.array([5, 5]))
-    with pytest.raises(DataError, match="'m'='a' is listed more than once in 'g'=5"):
+    with pytest.raises(DataError, match=r"'m'='a' is listed more than once in 'g'=5"):
         sort_by_group(member, group, repeated="refuse")

@@ -68,10 +68,13 @@ WRONG_DATA = {
     "constant outcome": (lambda t: design(t.assign(y=1.0)), "must vary"),
     "constant binary outcome": (lambda t: design(t.assign(y=1), family="bernoulli"), "must vary"),
     "text outcome": (lambda t: design(t.assign(y="high")), "holds str values such as 'high'"),
-    "missing member id": (lambda t: design(t.assign(m=t.m.mask(t.index == 4))), "'m' is missing in 1"),
-    "missing group id": (lambda t: design(t.assign(g=t.g.mask(t.index == 4))), "'g' is missing in 1"),
+    "missing member id": (
+        lambda t: design(t.assign(m=t.m.mask(t.index == 4))), "'m' is missing in 1"),
+    "missing group id": (
+        lambda t: design(t.assign(g=t.g.mask(t.index == 4))), "'g' is missing in 1"),
     "weights sum to zero": (
-        lambda t: design(t.assign(w=t.w.mask(t.g == 2, 0.0)), "y ~ 1", mlm.mm("m", "g", weight="w")),
+        lambda t: design(
+            t.assign(w=t.w.mask(t.g == 2, 0.0)), "y ~ 1", mlm.mm("m", "g", weight="w")),
         "sum to zero in 1 group.s., first in 'g'=2"),
     "one member, undefined weight": (
         lambda t: design(t.iloc[1:], "y ~ 1", mlm.mm("m", "g", weight="1 / (n - 1)")), "n"),
@@ -108,7 +111,8 @@ WRONG_SPECIFICATION = {
     "parentheses in weight": (lambda t: mlm.mm("m", "g", weight="(" * 100_000), "long|character"),
     "hostile formula": (lambda t: design(t, "y ~ __import__('os')"), "double underscores"),
     "attribute in formula": (lambda t: design(t, "y ~ {x.shape}"), "Attribute"),
-    "lambda in formula": (lambda t: design(t, "y ~ {(lambda: 1)()}"), "not a known function|Lambda"),
+    "lambda in formula": (
+        lambda t: design(t, "y ~ {(lambda: 1)()}"), "not a known function|Lambda"),
     "unknown family": (lambda t: design(t, family="poison"), "Unknown family 'poison'"),
     "survival outcome, gaussian": (lambda t: design(t, "Surv(t, e) ~ 1"), "family='weibull'"),
     "two group columns": (
@@ -117,13 +121,16 @@ WRONG_SPECIFICATION = {
     "effect misspelt": (lambda t: mlm.mm("m", "g", effect="randm"), "use 'random'"),
     "empty term": (lambda t: mlm.mm("m", "g", effect=None), "the term is empty"),
     "unknown prior": (
-        lambda t: design(t, priors={"sgma": mlm.Prior("HalfNormal", sigma=1)}), "no parameter 'sgma'"),
+        lambda t: design(t, priors={"sgma": mlm.Prior("HalfNormal", sigma=1)}),
+        "no parameter 'sgma'"),
     "unknown prior of a term": (
-        lambda t: design(t, "y ~ 1", mlm.mm("m", "g", priors={"sigma": mlm.Prior("HalfNormal", sigma=1)})),
+        lambda t: design(
+            t, "y ~ 1", mlm.mm("m", "g", priors={"sigma": mlm.Prior("HalfNormal", sigma=1)})),
         "no parameter 'sigma'; its priors are named sd"),
     "prior that is none": (lambda t: design(t, priors={"sigma": 3.0}), r"give Prior\('Normal'"),
     "unknown distribution": (lambda t: mlm.Prior("Normall"), "no distribution 'Normall'"),
-    "wrong prior parameter": (lambda t: mlm.Prior("Normal", sd=1), "does not take the parameter .sd"),
+    "wrong prior parameter": (
+        lambda t: mlm.Prior("Normal", sd=1), "does not take the parameter .sd"),
     "column named like a variable": (
         lambda t: mlm.MultipleMembershipModel("y ~ 1", mlm.mm("m", "sigma"))._build(
             design(t.assign(sigma=t.g), "y ~ 1", mlm.mm("m", "sigma"))),

@@ -116,9 +116,7 @@ def value_and_gradients(function, name, free, constants, mode):
         out = function(*variables, np.array([1.0, 2.0, 0.5, 3.0]), np.array([1.0, 0.0, 1.0, 1.0]))
     else:
         out = function(*variables, *constants)
-    total = (
-        out * np.arange(1.0, 1.0 + len(out.eval(dict(zip(variables, free)), mode="FAST_COMPILE")))
-    ).sum()
+    total = (out * pt.arange(1, out.shape[0] + 1)).sum()
     compiled = pytensor.function(variables, [out, *pt.grad(total, variables)], mode=mode)
     return [np.asarray(x) for x in compiled(*free)]
 

@@ -1,0 +1,167 @@
+"""What varies between nested units: the tree, the varying columns, and where each one varies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pymc_mlm.data.nesting import Nesting
+from pymc_mlm.data.population import INTERCEPT
+from pymc_mlm.errors import DataError
+
+# A mean beyond so many standard deviations from zero: the intercept is an extrapolation.
+FAR_FROM_ZERO = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class NestedDesign:
+    """Units within units, and the columns whose coefficients vary between them.
+
+    Attributes
+    ----------
+    name : str
+        Prefix of the term's variables; empty for none.
+    nesting : Nesting
+        Units of all levels and the leaf of each row.
+    num_known : tuple of int
+        Units of each level that were fitted; those after them are new.
+    columns : tuple of str
+        Names of all varying columns.
+    Z : ndarray, shape (row, column)
+        Their values; ones for the intercept.
+    varies : ndarray of bool, shape (level, column)
+        Which column varies at which level.
+    means, spreads : ndarray, shape (column,)
+        Mean and standard deviation of each column in the fitted rows (0 and 1 for the
+        intercept): scale of the default priors.
+    coded : mapping of str to PopulationDesign
+        Coding of each formula, for new data.
+    """
+
+    name: str
+    nesting: Nesting
+    num_known: tuple[int, ...]
+    columns: tuple[str, ...]
+    Z: np.ndarray
+    varies: np.ndarray
+    means: np.ndarray
+    spreads: np.ndarray
+    coded: Mapping[str, Any]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Id columns, outermost first."""
+        return self.nesting.levels
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Prefix of each level's variables."""
+        return tuple(f"{self.name}_{level}" if self.name else level for level in self.levels)
+
+    def coefs(self, level: int) -> tuple[str, ...]:
+        """Return the names of the coefficients that vary at a level, by its position."""
+        return tuple(c for c, v in zip(self.columns, self.varies[level], strict=True) if v)
+
+    def pairs(self, level: int) -> tuple[str, ...]:
+        """Return the names of a level's correlations, row by row."""
+        names = self.coefs(level)
+        return tuple(f"{names[j]}, {names[i]}" for i in range(len(names)) for j in range(i))
+
+    def pair_places(self, level: int) -> list[int]:
+        """Return where a level's partial correlations stand among those of all columns."""
+        places = np.flatnonzero(self.varies[level])
+        return [int(i * (i - 1) // 2 + j) for n, i in enumerate(places) for j in places[:n]]
+
+
+def nested_design(
+    name: str,
+    nesting: Nesting,
+    at_level: Mapping[str, tuple[Sequence[str], np.ndarray]],
+    coded: Mapping[str, Any],
+    known: NestedDesign | None = None,
+) -> NestedDesign:
+    """Put the varying columns of all levels together.
+
+    Parameters
+    ----------
+    name : str
+        Prefix of variables.
+    nesting : Nesting
+        Units.
+    at_level : mapping of str to (names, ndarray of shape (row, column))
+        Columns that vary at each level.
+    coded : mapping of str to PopulationDesign
+        Coding of the formulas.
+    known : NestedDesign, optional
+        Fitted design.
+
+    Returns
+    -------
+    NestedDesign
+
+    Raises
+    ------
+    DataError
+        A slope is to vary at a level whose units have one value of the covariate each.
+    """
+    values = {n: Z[:, i] for names, Z in at_level.values() for i, n in enumerate(names)}
+    columns = known.columns if known else tuple(sorted(values, key=lambda n: n != INTERCEPT))
+    Z = np.ascontiguousarray(np.column_stack([values[n] for n in columns]))
+    varies = np.array([[n in at_level[level][0] for n in columns] for level in nesting.levels])
+    if known is None:
+        _check_within_variation(nesting, columns, Z, varies)
+        fixed = np.array([n == INTERCEPT for n in columns])
+        means, spreads = np.where(fixed, 0.0, Z.mean(axis=0)), np.where(fixed, 1.0, Z.std(axis=0))
+        num_known = tuple(int(n) for n in nesting.sizes)
+    else:
+        means, spreads, num_known = known.means, known.spreads, known.num_known
+    return NestedDesign(name, nesting, num_known, columns, Z, varies, means, spreads, coded)
+
+
+def varies_within(values: np.ndarray, codes: np.ndarray, num_units: int) -> bool:
+    """Tell whether a column has two values in some unit."""
+    first = np.empty(num_units, dtype=values.dtype)
+    first[codes[::-1]] = values[::-1]
+    return bool(np.any(first[codes] != values))
+
+
+def columns_far_from_zero(design: NestedDesign) -> tuple[str, ...]:
+    """Say which varying slopes make the varying intercept an extrapolation.
+
+    Parameters
+    ----------
+    design : NestedDesign
+        Fitted design.
+
+    Returns
+    -------
+    tuple of str
+        One sentence per column.
+    """
+    if INTERCEPT not in design.columns:
+        return ()
+    return tuple(
+        f"The slope of {name!r} varies, and its mean ({mean:.4g}) is {abs(mean) / spread:.0f} "
+        "standard deviations from 0, where the varying intercept is: the two are almost perfectly "
+        f"correlated, and priors decide much. Use center({name}) in formula and varying."
+        for name, mean, spread in zip(design.columns, design.means, design.spreads, strict=True)
+        if abs(mean) > FAR_FROM_ZERO * spread
+    )
+
+
+def _check_within_variation(
+    nesting: Nesting, columns: Sequence[str], Z: np.ndarray, varies: np.ndarray
+) -> None:
+    for level, at in zip(nesting.levels, varies, strict=True):
+        codes, size = nesting.codes(level), len(nesting.labels[nesting.levels.index(level)])
+        for i in np.flatnonzero(at):
+            if columns[i] != INTERCEPT and not varies_within(Z[:, i], codes, size):
+                raise DataError(
+                    f"{columns[i]!r} has one value in every {level!r}: its slope cannot vary "
+                    f"between units of {level!r}. Let it vary at an outer level only, such as "
+                    f"varying={{{nesting.levels[0]!r}: '1 + {columns[i]}'}}, or keep it in the "
+                    "formula alone."
+                )

@@ -1,0 +1,205 @@
+"""Columns of a trial's linear predictor: arms, covariates, and the products of both.
+
+The coefficients are those of the columns as the user knows them; `to_original` maps them to and
+from centred and scaled columns, on which priors are stated and samplers walk well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pymc_mlm.data.arms import Array
+from pymc_mlm.data.checks import show
+from pymc_mlm.errors import DataError, SpecificationError
+
+INTERCEPT = "Intercept"
+ARM = "arm"
+# Information of one row about a logit, p (1 - p), at p = 0.3.
+ROW_INFORMATION = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class TrialMatrix:
+    """How arms and covariates become columns.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Label of each column.
+    terms : tuple of str
+        What each column belongs to: ``"1"``, ``"arm"``, a covariate, or ``"arm:covariate"``.
+    num_arms : int
+        Number of arms; the first one is the control.
+    interactions : bool
+        Whether covariates are multiplied with the arms.
+    center, scale : ndarray, shape (covariate,)
+        Mean and standard deviation of the covariates in the fitted rows.
+    random : tuple of int
+        Columns whose coefficients vary by cluster.
+    """
+
+    names: tuple[str, ...]
+    terms: tuple[str, ...]
+    num_arms: int
+    interactions: bool
+    center: Array
+    scale: Array
+    random: tuple[int, ...] = ()
+
+    def rows(self, arm: Array, covariates: Array) -> Array:
+        """Return the columns of rows in given arms, shape (row, column).
+
+        Parameters
+        ----------
+        arm : ndarray of int, shape (row,)
+            Code of the arm.
+        covariates : ndarray, shape (row, covariate)
+            Coded covariates without intercept.
+        """
+        arms = (np.asarray(arm)[:, None] == np.arange(1, self.num_arms)).astype(float)
+        parts = [np.ones((len(arms), 1)), arms, covariates]
+        if self.interactions:
+            parts.append((arms[:, :, None] * covariates[:, None, :]).reshape(len(arms), -1))
+        return np.concatenate(parts, axis=1)
+
+    def random_rows(self, X: Array) -> Array:
+        """Return the columns with varying coefficients, centred and scaled, shape (row, slope)."""
+        return (X @ self.to_original)[:, list(self.random)]
+
+    @property
+    def random_names(self) -> tuple[str, ...]:
+        """Labels of the columns with varying coefficients."""
+        return tuple(self.names[i] for i in self.random)
+
+    @property
+    def to_original(self) -> Array:
+        r"""Map from coefficients of standardised columns to those of the columns as they are.
+
+        .. math:: \beta = T b, \qquad X_{\text{standardised}} = X T
+
+        Returns
+        -------
+        ndarray, shape (column, column)
+        """
+        T = np.eye(len(self.names))
+        num_covariates, first = len(self.center), self.num_arms
+        T[first:, first:] /= np.tile(self.scale, (len(self.names) - first) // max(num_covariates, 1))
+        T[0, first : first + num_covariates] = -self.center / self.scale
+        if self.interactions:
+            for a in range(1, self.num_arms):
+                own = first + a * num_covariates
+                T[a, own : own + num_covariates] = -self.center / self.scale
+        return T
+
+    def preconditioner(self, X: Array, weight: Array, prior_sd: Array) -> Array:
+        r"""Return a matrix R such that the posterior of :math:`R^{-1} \beta` is about round.
+
+        .. math:: (R R')^{-1} = \tfrac15 X'WX + T^{-T} \operatorname{diag}(s^{-2})\, T^{-1}
+
+        The information of a multinomial logit at a typical probability, plus that of the prior;
+        only the ease of sampling depends on it.
+
+        Parameters
+        ----------
+        X : ndarray, shape (row, column)
+        weight : ndarray, shape (row,)
+        prior_sd : ndarray, shape (column,)
+            Prior standard deviations of standardised coefficients.
+        """
+        T = self.to_original
+        # In standardised columns the matrix is well conditioned, whatever the units.
+        X = X @ T
+        precision = ROW_INFORMATION * X.T @ (weight[:, None] * X) + np.diag(prior_sd**-2.0)
+        return T @ np.linalg.inv(np.linalg.cholesky(precision)).T
+
+
+def trial_matrix(
+    arm: str,
+    labels: Sequence[Any],
+    covariates: Array,
+    covariate_names: Sequence[str],
+    interactions: bool,
+    random: str | None,
+) -> TrialMatrix:
+    """Lay out the columns of a trial's linear predictor.
+
+    Parameters
+    ----------
+    arm : str
+        Column of the arm, for labels.
+    labels : sequence
+        Arms, the control first.
+    covariates : ndarray, shape (row, covariate)
+        Coded covariates of the fitted rows.
+    covariate_names : sequence of str
+        Their labels.
+    interactions : bool
+        Whether covariates are multiplied with the arms.
+    random : str or None
+        Terms whose coefficients vary by cluster, for example ``"1 + arm"``; None without
+        clusters.
+
+    Returns
+    -------
+    TrialMatrix
+
+    Raises
+    ------
+    DataError
+        A covariate does not vary.
+    SpecificationError
+        `random` names something that is not in the model.
+
+    Examples
+    --------
+    >>> trial_matrix("group", ["a", "b"], np.array([[1.0], [2.0]]), ["age"], True, None).names
+    ('Intercept', 'group[b]', 'age', 'group[b]:age')
+    """
+    scale = covariates.std(axis=0)
+    if (scale == 0).any():
+        name = covariate_names[int(np.argmin(scale))]
+        raise DataError(
+            f"Covariate {name!r} has one value, {show(covariates[0, int(np.argmin(scale))])}, in "
+            "every analysed row, so it cannot be told from the intercept. Leave it out."
+        )
+    arms = [f"{arm}[{label}]" for label in list(labels)[1:]]
+    base = [name.partition("[")[0] for name in covariate_names]
+    names = [INTERCEPT, *arms, *covariate_names]
+    terms = ["1", *[ARM] * len(arms), *base]
+    if interactions:
+        names += [f"{a}:{x}" for a in arms for x in covariate_names]
+        terms += [f"{ARM}:{x}" for _ in arms for x in base]
+    matrix = TrialMatrix(
+        tuple(names), tuple(terms), len(labels), interactions, covariates.mean(axis=0), scale
+    )
+    if random is None:
+        return matrix
+    return TrialMatrix(**{**matrix.__dict__, "random": _random_columns(random, arm, matrix)})
+
+
+def _random_columns(random: str, arm: str, matrix: TrialMatrix) -> tuple[int, ...]:
+    asked = [part.strip() for part in str(random).split("+")]
+    asked = [_in_terms_of_arm(part, arm) for part in asked]
+    has_intercept = "0" not in asked
+    wanted = dict.fromkeys((["1"] if has_intercept else []) + [t for t in asked if t != "0"])
+    for term in wanted:
+        if term not in matrix.terms:
+            have = ", ".join(dict.fromkeys(matrix.terms))
+            raise SpecificationError(
+                f"random={random!r}: {term!r} is no term of the model, which has {have}. Only "
+                "coefficients that the model has can vary by cluster; write, say, '1 + arm'."
+            )
+    columns = tuple(i for i, term in enumerate(matrix.terms) if term in wanted)
+    if not columns:
+        raise SpecificationError(
+            f"random={random!r} lets nothing vary by cluster. Write '1', or leave out cluster=."
+        )
+    return columns
+
+
+def _in_terms_of_arm(term: str, arm: str) -> str:
+    return ":".join(ARM if part.strip() == arm else part.strip() for part in term.split(":"))

@@ -1,0 +1,209 @@
+"""The collapsed nested Gaussian model: NUTS sees no unit; units are drawn exactly afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+
+from pymc_mlm.data.nested_design import NestedDesign
+from pymc_mlm.data.population import INTERCEPT, PopulationDesign
+from pymc_mlm.data.sufficient import leaf_moments
+from pymc_mlm.ops.correlation import partials_to_cholesky
+from pymc_mlm.ops.nested_gaussian import NestedStatistics, draw_effects, nested_gaussian_loglik
+
+
+def nested_statistics(
+    population: PopulationDesign, nested: NestedDesign, y: np.ndarray
+) -> NestedStatistics:
+    """Reduce the rows of a table to one matrix per leaf.
+
+    Parameters
+    ----------
+    population : PopulationDesign
+        Covariates with a population coefficient.
+    nested : NestedDesign
+        Units and varying columns; a varying column without a population coefficient has one
+        that is zero.
+    y : ndarray, shape (row,)
+        Outcome.
+
+    Returns
+    -------
+    NestedStatistics
+        NumPy arrays.
+    """
+    names = _all_columns(population, nested)
+    own = dict(zip(population.names, population.X.T, strict=True))
+    varying = dict(zip(nested.columns, nested.Z.T, strict=True))
+    X = np.column_stack([own[n] if n in own else _column(n, varying, len(y)) for n in names])
+    leaves = nested.nesting.leaf
+    moments = leaf_moments(X, y - population.offset, leaves, len(nested.nesting.labels[-1]))
+    return NestedStatistics(
+        xx=moments.xx,
+        xy=moments.xy,
+        yy=moments.yy,
+        n=moments.n,
+        center=moments.center,
+        varying=np.array([names.index(c) for c in nested.columns]),
+        parent=nested.nesting.tree,
+        sizes=nested.nesting.sizes,
+    )
+
+
+def add_collapsed_likelihood(
+    coefficients: dict[str, Any],
+    sds: list[Any],
+    partials: list[Any],
+    sigma: Any,
+    population: PopulationDesign,
+    nested: NestedDesign,
+    statistics: NestedStatistics,
+) -> Any:
+    """Add the likelihood of all rows to the current model as one potential.
+
+    Parameters
+    ----------
+    coefficients : dict of str to TensorVariable
+        ``Intercept`` (scalar) and ``beta`` (covariate,), where the model has them.
+    sds, partials : list of TensorVariable
+        One vector per level; None for a level without correlations.
+    sigma : TensorVariable, scalar
+        Residual standard deviation.
+    population, nested : designs
+        What the vectors belong to.
+    statistics : NestedStatistics
+        From `nested_statistics`.
+
+    Returns
+    -------
+    TensorVariable, scalar
+    """
+    zero = pt.zeros(1)
+    num_extra = len(_all_columns(population, nested)) - len(population.names)
+    parts = [pt.atleast_1d(coefficients[INTERCEPT])] if population.intercept else []
+    parts += [coefficients["beta"]] if population.names else []
+    parts += [pt.zeros(num_extra - int(population.intercept))]
+    num_pairs = len(nested.columns) * (len(nested.columns) - 1) // 2
+    places = [np.flatnonzero(at) for at in nested.varies]
+    sd = [_spread(v, at, len(nested.columns), zero) for v, at in zip(sds, places, strict=True)]
+    partial = [
+        _spread(v, nested.pair_places(level), num_pairs, zero) for level, v in enumerate(partials)
+    ]
+    statistics_data = NestedStatistics._make(
+        pm.Data(f"suffstat_{name}", values) for name, values in statistics._asdict().items()
+    )
+    value = nested_gaussian_loglik(
+        parts[0] if len(parts) == 1 else pt.concatenate(parts),
+        pt.stack(sd),
+        pt.stack(partial),
+        sigma,
+        statistics_data,
+    )
+    return pm.Potential("log_likelihood", value)
+
+
+def exact_effects(
+    posterior: xr.Dataset,
+    population: PopulationDesign,
+    nested: NestedDesign,
+    statistics: NestedStatistics,
+    rng: np.random.Generator,
+) -> dict[str, xr.DataArray]:
+    """Draw every unit's deviations, one exact draw per posterior draw.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+        Draws of the parameters.
+    population, nested, statistics
+        As fitted.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    dict of str to DataArray, dims (chain, draw, level, level_coef)
+        By variable name, ``<level>_effect``.
+    """
+    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
+    count, p = shape[0] * shape[1], len(nested.columns)
+    names = _all_columns(population, nested)
+    beta = np.zeros((count, len(names)))
+    if population.intercept:
+        beta[:, names.index(INTERCEPT)] = posterior[INTERCEPT].values.reshape(count)
+    if population.names:
+        at = [names.index(n) for n in population.names]
+        beta[:, at] = posterior["beta"].values.reshape(count, -1)
+    sd = np.zeros((count, len(nested.levels), p))
+    partial = np.zeros((count, len(nested.levels), p * (p - 1) // 2))
+    for level, prefix in enumerate(nested.prefixes):
+        sd[:, level, nested.varies[level]] = posterior[f"{prefix}_sd"].values.reshape(count, -1)
+        if nested.pairs(level):
+            values = posterior[f"{prefix}_partial"].values.reshape(count, -1)
+            partial[:, level, nested.pair_places(level)] = values
+    sigma = posterior["sigma"].values.reshape(count)
+    effects = draw_effects(beta, sd, partial, sigma, statistics, rng)
+    return {
+        f"{prefix}_effect": xr.DataArray(
+            _only(effects[level], nested.varies[level]).reshape(
+                *shape, len(nested.nesting.labels[level]), -1
+            ),
+            dims=("chain", "draw", nested.levels[level], f"{prefix}_coef"),
+            coords={
+                nested.levels[level]: list(nested.nesting.labels[level]),
+                f"{prefix}_coef": list(nested.coefs(level)),
+            },
+        )
+        for level, prefix in enumerate(nested.prefixes)
+    }
+
+
+def correlations(posterior: xr.Dataset, nested: NestedDesign) -> dict[str, xr.DataArray]:
+    """Return each level's correlations, computed from its partial correlations.
+
+    Returns
+    -------
+    dict of str to DataArray, dims (chain, draw, level_pair)
+        By variable name, ``<level>_correlation``.
+    """
+    out = {}
+    for level, prefix in enumerate(nested.prefixes):
+        if not nested.pairs(level):
+            continue
+        p = len(nested.coefs(level))
+        partial = posterior[f"{prefix}_partial"]
+        L = partials_to_cholesky(partial.values, p)
+        rows, cols = np.tril_indices(p, -1)
+        out[f"{prefix}_correlation"] = xr.DataArray(
+            (L @ L.mT)[..., rows, cols],
+            dims=("chain", "draw", f"{prefix}_pair"),
+            coords={f"{prefix}_pair": list(nested.pairs(level))},
+        )
+    return out
+
+
+def _all_columns(population: PopulationDesign, nested: NestedDesign) -> list[str]:
+    """Return intercept, population columns, and varying columns that are not among them."""
+    names = ([INTERCEPT] if population.intercept else []) + list(population.names)
+    return names + [c for c in nested.columns if c not in names]
+
+
+def _column(name: str, varying: dict[str, np.ndarray], length: int) -> np.ndarray:
+    return varying[name] if name in varying else np.ones(length)
+
+
+def _spread(values: Any, places: Any, length: int, zero: Any) -> Any:
+    """Put a level's parameters where they belong among all; zero elsewhere."""
+    if len(places) == length:
+        return values if values is not None else pt.zeros(0)
+    at = {int(place): i for i, place in enumerate(places)}
+    parts = [values[at[k] : at[k] + 1] if k in at else zero for k in range(length)]
+    return pt.concatenate(parts)
+
+
+def _only(effects: np.ndarray, varies: np.ndarray) -> np.ndarray:
+    return effects if varies.all() else effects[..., varies]

@@ -1,0 +1,291 @@
+"""Coefficients that vary between units within units: `resolve` reads data, `effect` writes graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pymc_mlm.data.factor import Factor
+from pymc_mlm.data.formula import parse_formula
+from pymc_mlm.data.frame import columns
+from pymc_mlm.data.nested_design import NestedDesign, nested_design
+from pymc_mlm.data.nesting import nest
+from pymc_mlm.data.population import INTERCEPT, population_design, right_hand_columns
+from pymc_mlm.distributions.partial_correlation import PartialCorrelation
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.ops.correlation import lkj_partial_alphas
+from pymc_mlm.priors import Prior, check_priors, create
+from pymc_mlm.terms.base import AbstractTerm, add_coords, pick_priors
+
+PARAMETERIZATIONS = ("auto", "centered", "noncentered")
+
+
+@dataclass(frozen=True)
+class UnitRole:
+    """What a variable with a place per coefficient means: `Role` for the units of a level.
+
+    Attributes
+    ----------
+    kind : {"sd", "correlation", "partial", "effect"}
+        What it is; correlations are shown with the standard deviations.
+    pattern : str
+        Row label in a summary, with ``{}`` for the coordinate.
+    term : str
+        The level.
+    """
+
+    kind: str
+    pattern: str
+    term: str
+
+    def text(self, coordinate: Any = None) -> str:
+        """Return the row label, for example ``"sd x [school]"``."""
+        if isinstance(coordinate, tuple):
+            coordinate = ", ".join(str(c) for c in coordinate)
+        return f"{self.pattern.format(coordinate)} [{self.term}]"
+
+
+@dataclass(frozen=True)
+class Nested(AbstractTerm):
+    """Specification of nested varying coefficients; made by `nested`."""
+
+    levels: tuple[str, ...]
+    varying: str | Mapping[str, str] = "1"
+    unique_ids: bool = False
+    eta: float | Mapping[str, float] = 2.0
+    priors: Mapping[str, Any] = field(default_factory=dict)
+    parameterization: str | Mapping[str, str] = "auto"
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without data."""
+        if not self.levels:
+            raise SpecificationError(
+                "levels is empty; list id columns from the outermost to the innermost, such as "
+                "levels=['region', 'school']."
+            )
+        for what in ("varying", "eta", "parameterization"):
+            self._check_levels_of(what)
+        for level in self.levels:
+            choice = self.parameterization_of(level)
+            if choice not in PARAMETERIZATIONS:
+                raise SpecificationError(
+                    f"parameterization of {level!r} is {choice!r}; use 'auto', 'centered' or "
+                    "'noncentered'."
+                )
+            lkj_partial_alphas(2, self.eta_of(level))
+            if parse_formula(f"effect ~ {self.formula_of(level)}").offsets:
+                raise SpecificationError(
+                    f"varying={self.formula_of(level)!r}: fix() has no place here; a varying "
+                    "coefficient is not fixed."
+                )
+        check_priors(self.priors, "nested()")
+
+    def _check_levels_of(self, what: str) -> None:
+        given = getattr(self, what)
+        strange = [k for k in given if k not in self.levels] if isinstance(given, Mapping) else []
+        if strange:
+            raise SpecificationError(
+                f"{what} names the level {strange[0]!r}, which is not one of levels="
+                f"{list(self.levels)!r}."
+            )
+
+    def formula_of(self, level: str) -> str:
+        """Return the formula of what varies at a level; an intercept where none is given."""
+        return self.varying if isinstance(self.varying, str) else self.varying.get(level, "1")
+
+    def eta_of(self, level: str) -> float:
+        """Return the shape of a level's LKJ prior."""
+        return self.eta.get(level, 2.0) if isinstance(self.eta, Mapping) else self.eta
+
+    def parameterization_of(self, level: str) -> str:
+        """Return how a level is sampled."""
+        given = self.parameterization
+        return given.get(level, "auto") if isinstance(given, Mapping) else given
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Id columns and the covariates of the varying coefficients."""
+        formulas = [parse_formula(f"effect ~ {self.formula_of(level)}") for level in self.levels]
+        names = [n for formula in formulas for n in right_hand_columns(formula)]
+        return tuple(dict.fromkeys([*self.levels, *names]))
+
+    @property
+    def label(self) -> str:
+        """Name of the term in reports."""
+        return " / ".join(self.levels)
+
+    def resolve(
+        self, data: Any, known: NestedDesign | None = None, group: Factor | None = None
+    ) -> NestedDesign:
+        """Read the units of each row and the columns whose coefficients vary.
+
+        Parameters
+        ----------
+        data : dataframe or mapping of str to array_like
+            One row per observation.
+        known : NestedDesign, optional
+            Fitted design: its units keep their place, others are new.
+        group : Factor, optional
+            Ignored: each row of the table is an observation.
+
+        Returns
+        -------
+        NestedDesign
+
+        Raises
+        ------
+        DataError
+            An id is missing or has two parents, the levels are in the wrong order, a level has a
+            single unit, or a slope is to vary where its covariate does not.
+        """
+        table = columns(data, self.columns)
+        nesting = nest(table, self.levels, self.unique_ids, known and known.nesting)
+        coded, at_level = {}, {}
+        for level in self.levels:
+            text = self.formula_of(level)
+            if text not in coded:
+                formula = parse_formula(f"effect ~ {text}")
+                own = {n: table[n] for n in right_hand_columns(formula)}
+                before = known.coded[text] if known else None
+                coded[text] = population_design(formula, own, len(nesting.leaf), before)
+            at_level[level] = varying_columns(coded[text])
+        return nested_design(self.name or "", nesting, at_level, coded, known)
+
+    def effect(self, design: NestedDesign, scale: float = 1.0) -> Any:
+        """Add the units' effects to the current model."""
+        raise NotImplementedError
+
+    def parameters(
+        self, design: NestedDesign, scale: float = 1.0
+    ) -> tuple[list[Any], list[Any]]:
+        """Add each level's standard deviations and correlations to the current model.
+
+        Returns
+        -------
+        sds, partials : list of TensorVariable
+            One vector per level, (coef,) and (pair,); None where a level has no correlations.
+        """
+        sds, partials = [], []
+        for level, prefix in enumerate(design.prefixes):
+            names = design.coefs(level)
+            add_coords({f"{prefix}_coef": names})
+            prior = self.priors_used(design, scale)[f"{prefix}_sd"]
+            sds.append(create(prior, f"{prefix}_sd", f"{prefix}_coef", len(names)))
+            partials.append(self._partial(design, level, prefix))
+        return sds, partials
+
+    def _partial(self, design: NestedDesign, level: int, prefix: str) -> Any:
+        pairs = design.pairs(level)
+        if not pairs:
+            return None
+        add_coords({f"{prefix}_pair": pairs})
+        alphas = lkj_partial_alphas(len(design.coefs(level)), self.eta_of(design.levels[level]))
+        return PartialCorrelation(
+            f"{prefix}_partial", alphas, shape=len(pairs), dims=f"{prefix}_pair"
+        )
+
+    def priors_used(self, design: NestedDesign, scale: float = 1.0) -> dict[str, Any]:
+        """Half-normal standard deviations on the scale of the outcome, LKJ correlations.
+
+        Notes
+        -----
+        A slope's prior has the scale of the outcome per standard deviation of the covariate. The
+        intercept is the deviation at zero of the covariates; its prior widens by
+        :math:`\\sqrt{1 + \\sum_j (m_j / s_j)^2}`, what slopes of that size add between mean
+        and zero.
+        """
+        defaults: dict[str, Any] = {}
+        short = {}
+        for level, prefix in enumerate(design.prefixes):
+            at = design.varies[level]
+            sigma = scale / design.spreads[at]
+            ratio = (design.means[at] / design.spreads[at]) ** 2
+            is_intercept = np.array([c == INTERCEPT for c in design.coefs(level)])
+            sigma = np.where(is_intercept, scale * np.sqrt(1.0 + ratio.sum()), sigma)
+            defaults[f"{prefix}_sd"] = Prior("HalfNormal", sigma=sigma)
+            short[f"{prefix}_sd"] = f"{design.levels[level]}_sd"
+        return pick_priors(f"nested({list(self.levels)!r})", defaults, short, self.priors)
+
+    def correlation_priors(self, design: NestedDesign) -> dict[str, float]:
+        """Return the LKJ shape of each level that has correlations, by variable name."""
+        return {
+            f"{prefix}_partial": self.eta_of(design.levels[level])
+            for level, prefix in enumerate(design.prefixes)
+            if design.pairs(level)
+        }
+
+    def roles(self, design: NestedDesign) -> dict[str, Any]:
+        """Standard deviations, correlations and effects of each level."""
+        roles: dict[str, Any] = {}
+        for level, prefix in enumerate(design.prefixes):
+            name = design.levels[level]
+            roles[f"{prefix}_sd"] = UnitRole("sd", "sd {}", name)
+            roles[f"{prefix}_partial"] = UnitRole("partial", "partial cor({})", name)
+            roles[f"{prefix}_correlation"] = UnitRole("sd", "cor({})", name)
+        for level, prefix in enumerate(design.prefixes):
+            roles[f"{prefix}_effect"] = UnitRole("effect", "{}", design.levels[level])
+        return roles
+
+
+def varying_columns(coded: Any) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return names and values of a coded formula's columns, the intercept among them."""
+    names = ((INTERCEPT,) if coded.intercept else ()) + coded.names
+    ones = np.ones((len(coded.X), int(coded.intercept)))
+    return names, np.hstack([ones, coded.X])
+
+
+def nested(
+    levels: Sequence[str] | str,
+    varying: str | Mapping[str, str] = "1",
+    unique_ids: bool = False,
+    eta: float | Mapping[str, float] = 2.0,
+    priors: Mapping[str, Any] | None = None,
+    parameterization: str | Mapping[str, str] = "auto",
+    name: str | None = None,
+) -> Nested:
+    r"""Let coefficients vary between units within units, correlated at every level.
+
+    .. math::
+        \eta_i \mathrel{+}= z_i' t_{\mathrm{leaf}(i)}, \quad
+        t_g = t_{\mathrm{parent}(g)} + d_g, \quad d_g \sim N(0, D_l R_l D_l), \quad
+        R_l \sim \mathrm{LKJ}(\eta_l)
+
+    Parameters
+    ----------
+    levels : sequence of str
+        Id columns from the outermost to the innermost: ``["region", "school"]``.
+    varying : str or mapping of str to str
+        Right-hand side of what varies, ``"1 + x"``, at every level or by level; a level that the
+        mapping leaves out has a varying intercept.
+    unique_ids : bool
+        Whether ids count only within their parent, so that school 1 of A and school 1 of B are
+        two schools.
+    eta : float or mapping of str to float
+        Shape of the LKJ priors; 1 is uniform over correlation matrices.
+    priors : mapping of str to prior, optional
+        ``<level>_sd``: prior of the level's vector of standard deviations.
+    parameterization : str or mapping of str to str
+        "auto", "centered" or "noncentered", for all levels or by level.
+    name : str, optional
+        Prefix of the term's variables; none by default.
+
+    Returns
+    -------
+    Nested
+
+    Raises
+    ------
+    SpecificationError
+        An argument is not understood.
+
+    Examples
+    --------
+    >>> nested(["region", "school"], "1 + x").columns
+    ('region', 'school', 'x')
+    """
+    names = (levels,) if isinstance(levels, str) else tuple(levels)
+    return Nested(names, varying, unique_ids, eta, dict(priors or {}), parameterization, name)
