@@ -12,7 +12,7 @@ def coalitions(
     seed: int = 2026,
     seat_weight: float = 4.0,
     party_sd: float = 0.9,
-    country_sd: float = 0.4,
+    country_sd: float = 0.6,
     shape: float = 1.2,
 ) -> pd.DataFrame:
     """Simulate how long coalition governments last.

@@ -194,23 +194,27 @@ def cell_probabilities(
 
 
 def bootstrap_weights(
-    weight: Array, unit: Array, samples: int, rng: np.random.Generator
+    weight: Array, unit: Array, shape: Array, samples: int, rng: np.random.Generator
 ) -> Array:
-    """Draw Bayesian bootstrap weights, shape (sample, row).
+    """Draw Bayesian bootstrap weights.
 
     Parameters
     ----------
     weight : ndarray, shape (row,)
-        Weights within a unit; a row that stands for several alike persons has their number.
+        Weights of the rows.
     unit : ndarray of int, shape (row,)
-        Rows of one unit rise and fall together.
+        Unit of each row, ``0 .. n - 1``; the rows of one unit rise and fall together.
+    shape : ndarray, shape (unit,)
+        Number of persons that a unit stands for: all ones give Dirichlet(1, ..., 1).
     samples : int
         Number of draws.
     rng : Generator
         Random numbers.
+
+    Returns
+    -------
+    ndarray, shape (sample, row)
+        Weights on any scale.
     """
-    labels, code = np.unique(unit, return_inverse=True)
-    total = np.bincount(code, weights=weight)
-    # Dirichlet(1, ..., 1) over persons; n persons alike have a gamma of shape n together.
-    gamma = rng.standard_gamma(total, size=(samples, len(labels)))
-    return gamma[:, code] * (weight / total[code])
+    gamma = rng.standard_gamma(shape, size=(samples, len(shape)))
+    return gamma[:, unit] * (weight / shape[unit])

@@ -125,9 +125,17 @@ def _extreme(fit: Fit, stats: Any, choose: Any) -> tuple[float, str]:
             continue
         at = int(choose(flat))
         values.append(float(flat[at]))
-        coords = array.coords[array.dims[0]].values if array.ndim else [None]
-        labels.append(fit.roles[name].text(coords[at]))
+        labels.append(fit.roles[name].text(_coordinate(array, at)))
     if not values:
         return float("nan"), "any parameter"
     best = int(choose(np.array(values)))
     return values[best], labels[best]
+
+
+def _coordinate(array: Any, at: int) -> Any:
+    """Return the label of an element, or its labels in a matrix, joined."""
+    if not array.ndim:
+        return None
+    place = zip(array.dims, np.unravel_index(at, array.shape), strict=True)
+    labels = [array.coords[d].values[i] if d in array.coords else int(i) for d, i in place]
+    return labels[0] if len(labels) == 1 else ", ".join(map(str, labels))

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytensor.tensor as pt
 
+from pymc_mlm.data.centeredness import centeredness
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import parse_formula
 from pymc_mlm.data.frame import columns
@@ -15,12 +17,17 @@ from pymc_mlm.data.nested_design import NestedDesign, nested_design
 from pymc_mlm.data.nesting import nest
 from pymc_mlm.data.population import INTERCEPT, population_design, right_hand_columns
 from pymc_mlm.distributions.partial_correlation import PartialCorrelation
+from pymc_mlm.distributions.unit_effects import Coordinates, UnitEffects
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.ops.correlation import lkj_partial_alphas
+from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.priors import Prior, check_priors, create
-from pymc_mlm.terms.base import AbstractTerm, add_coords, pick_priors
+from pymc_mlm.terms.base import AbstractTerm, add_coords, data, pick_priors
 
-PARAMETERIZATIONS = ("auto", "centered", "noncentered")
+CENTERED, NONCENTERED, PARTLY = "centered", "noncentered", "partly"
+PARAMETERIZATIONS = ("auto", CENTERED, NONCENTERED)
+# Typical sd of a level's deviations, in spreads of the predictor, to judge what data say.
+ROUGH_SD = 0.5
 
 
 @dataclass(frozen=True)
@@ -155,9 +162,159 @@ class Nested(AbstractTerm):
             at_level[level] = varying_columns(coded[text])
         return nested_design(self.name or "", nesting, at_level, coded, known)
 
-    def effect(self, design: NestedDesign, scale: float = 1.0) -> Any:
-        """Add the units' effects to the current model."""
-        raise NotImplementedError
+    def effect(
+        self,
+        design: NestedDesign,
+        scale: float = 1.0,
+        around: Mapping[str, Any] | None = None,
+        residual: float | None = None,
+        weights: np.ndarray | None = None,
+    ) -> Any:
+        """Add the units' effects to the current model.
+
+        Parameters
+        ----------
+        design : NestedDesign
+            From `resolve`.
+        scale : float
+            Spread of the linear predictor, for default priors.
+        around : mapping of str to TensorVariable, optional
+            Population coefficients by column, such as ``{"Intercept": alpha, "x": beta}``, that
+            your model adds itself. They help the sampler and do not change the model.
+        residual : float, optional
+            Rough variance of one row around the predictor; half of ``scale**2`` by default. It
+            tells parameterization="auto" how much a row says.
+        weights : ndarray, shape (row,), optional
+            Number of trials of each row, for the same purpose.
+
+        Returns
+        -------
+        TensorVariable, shape (row,)
+            Contribution to the linear predictor, population coefficients not included.
+        """
+        totals = self.coefficients(design, scale, around, residual, weights)
+        rows = np.arange(len(design.Z))
+        label = design.prefixes[-1]
+        leaf, row = data(f"{label}_leaf", design.nesting.leaf), data(f"{label}_row", rows)
+        ends = data(f"{label}_ends", np.arange(len(rows) + 1))
+        eta: Any = 0.0
+        for j, column in enumerate(totals[-1]):
+            values = data(f"{label}_z{j}", np.ascontiguousarray(design.Z[:, j]))
+            eta = eta + group_sum(values, column, leaf, row, ends)
+        return eta
+
+    def coefficients(
+        self,
+        design: NestedDesign,
+        scale: float = 1.0,
+        around: Mapping[str, Any] | None = None,
+        residual: float | None = None,
+        weights: np.ndarray | None = None,
+    ) -> list[list[Any]]:
+        """Add the units' effects and return each unit's total deviation, level by level.
+
+        Parameters
+        ----------
+        design, scale, around, residual, weights
+            As in `effect`.
+
+        Returns
+        -------
+        list of list of TensorVariable, shape (unit,)
+            Per level, outermost first, one vector per column of ``design.columns``: the sum of
+            the deviations of the unit and its ancestors. `unit_totals` names them.
+        """
+        sds, partials = self.parameters(design, scale)
+        coordinates = self.centeredness(design, scale, residual, weights)
+        population = dict(around or {})
+        base = [population.get(name, 0.0) for name in design.columns]
+        above: list[Any] = [0.0] * len(base)
+        totals = []
+        for level, prefix in enumerate(design.prefixes):
+            parents = self._gather(design, level, above)
+            at = np.flatnonzero(design.varies[level])
+            centre = [parents[j] + base[j] for j in at]
+            own = self._deviations(
+                design, level, prefix, sds[level], partials[level], centre, coordinates[level]
+            )
+            above = list(parents)
+            for j, deviation in zip(at, own, strict=True):
+                above[j] = parents[j] + deviation
+            zeros = pt.zeros(len(design.nesting.labels[level]))
+            totals.append([zeros if isinstance(t, float) else t for t in above])
+        return totals
+
+    def _gather(self, design: NestedDesign, level: int, above: list[Any]) -> list[Any]:
+        """Look up the parent's totals of each unit, by the Op that sums memberships."""
+        if level == 0:
+            return above
+        prefix, count = design.prefixes[level], len(design.nesting.labels[level])
+        parent = data(f"{prefix}_parent", design.nesting.parents[level])
+        unit = data(f"{prefix}_unit", np.arange(count))
+        ends = data(f"{prefix}_unit_ends", np.arange(count + 1))
+        ones = data(f"{prefix}_ones", np.ones(count))
+        return [
+            t if isinstance(t, float) else group_sum(ones, t, parent, unit, ends) for t in above
+        ]
+
+    def _deviations(
+        self,
+        design: NestedDesign,
+        level: int,
+        prefix: str,
+        sd: Any,
+        partial: Any,
+        centre: list[Any],
+        coordinates: Any,
+    ) -> list[Any]:
+        """Add a level's effects: one row per fitted unit, and one per new unit."""
+        name, labels = design.levels[level], design.nesting.labels[level]
+        known, p = design.num_known[level], len(design.coefs(level))
+        add_coords({name: labels[:known]})
+        partial = pt.zeros(0) if partial is None else partial
+        around = share = pt.zeros((known, p))
+        if not _is_noncentered(coordinates):
+            around = pt.stack([c + pt.zeros(len(labels)) for c in centre], axis=1)[:known]
+        if isinstance(coordinates, np.ndarray):
+            share, coordinates = data(f"{prefix}_centeredness", coordinates), PARTLY
+        effects = UnitEffects(
+            f"{prefix}_effect", sd, partial, around, share, dims=(name, f"{prefix}_coef"),
+            transform=Coordinates(coordinates),
+        )  # fmt: skip
+        own = [effects[:, j] for j in range(p)]
+        if known == len(labels):
+            return own
+        add_coords({f"{name}_new": labels[known:]})
+        new = UnitEffects(
+            f"{prefix}_effect_new", sd, partial, pt.zeros((len(labels) - known, p)),
+            dims=(f"{name}_new", f"{prefix}_coef"),
+        )  # fmt: skip
+        return [pt.concatenate([column, new[:, j]]) for j, column in enumerate(own)]
+
+    def centeredness(
+        self,
+        design: NestedDesign,
+        scale: float = 1.0,
+        residual: float | None = None,
+        weights: np.ndarray | None = None,
+    ) -> list[Any]:
+        """Return each level's coordinates: "centered", "noncentered", or a share per unit.
+
+        Returns
+        -------
+        list of str or ndarray of shape (unit, coef)
+            Outermost level first.
+        """
+        chosen: list[Any] = [self.parameterization_of(level) for level in design.levels]
+        if "auto" not in chosen:
+            return chosen
+        sd = ROUGH_SD * scale / design.spreads
+        variance = 0.5 * scale**2 if residual is None else residual
+        shares = centeredness(design, sd, variance, weights)
+        return [
+            s[: design.num_known[level]] if c == "auto" else c
+            for level, (c, s) in enumerate(zip(chosen, shares, strict=True))
+        ]
 
     def parameters(
         self, design: NestedDesign, scale: float = 1.0
@@ -229,6 +386,10 @@ class Nested(AbstractTerm):
         for level, prefix in enumerate(design.prefixes):
             roles[f"{prefix}_effect"] = UnitRole("effect", "{}", design.levels[level])
         return roles
+
+
+def _is_noncentered(coordinates: Any) -> bool:
+    return isinstance(coordinates, str) and coordinates == NONCENTERED
 
 
 def varying_columns(coded: Any) -> tuple[tuple[str, ...], np.ndarray]:

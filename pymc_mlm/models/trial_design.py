@@ -1,0 +1,204 @@
+"""Reads the table of a trial into the arrays of its model, the same way for new tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pymc_mlm.data.arms import Array
+from pymc_mlm.data.cells import Dependence
+from pymc_mlm.data.formula import Formula, parse_formula
+from pymc_mlm.data.frame import columns
+from pymc_mlm.data.population import PopulationDesign, population_design, right_hand_columns
+from pymc_mlm.data.trial import CollapsedRows, TrialDesign, recode_trial, resolve_trial
+from pymc_mlm.data.trial_matrix import TrialMatrix, trial_matrix
+from pymc_mlm.errors import SpecificationError
+
+
+@dataclass(frozen=True)
+class TrialColumns:
+    """Which columns of a table play which part.
+
+    Attributes
+    ----------
+    outcomes : tuple of str
+    arm : str
+    control, treatment : object
+        As the user named them.
+    cluster : str or None
+    formula : Formula or None
+        Covariates.
+    interactions : bool
+    random : str or None
+    dependence : str
+    """
+
+    outcomes: tuple[str, ...]
+    arm: str
+    control: Any
+    treatment: Any
+    cluster: str | None
+    formula: Formula | None
+    interactions: bool
+    random: str | None
+    dependence: Dependence
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Columns that the covariates are made from."""
+        return () if self.formula is None else right_hand_columns(self.formula)
+
+
+@dataclass(frozen=True, eq=False)
+class TrialModelDesign:
+    """A trial as its model needs it.
+
+    Attributes
+    ----------
+    trial : TrialDesign
+        Outcomes, arms and clusters of the analysed rows.
+    formula : Formula or None
+        Covariates.
+    covariates : PopulationDesign or None
+        How they were coded.
+    columns : dict of str to ndarray, shape (row,)
+        Covariates before coding, analysed rows.
+    matrix : TrialMatrix
+        Layout of the columns.
+    X : ndarray, shape (row, column)
+        Columns of the linear predictor.
+    """
+
+    trial: TrialDesign
+    formula: Formula | None
+    covariates: PopulationDesign | None
+    columns: dict[str, Array]
+    matrix: TrialMatrix
+    X: Array
+
+    @property
+    def cluster_codes(self) -> Array:
+        """Cluster of each row, zeros without clusters."""
+        cluster = self.trial.cluster
+        return np.zeros(len(self.X), dtype=np.int64) if cluster is None else cluster.factor.codes
+
+    def collapse(self) -> CollapsedRows:
+        """Count rows that the likelihood cannot tell apart."""
+        return self.trial.collapse(self.X)
+
+    def code(self, table: dict[str, Array], length: int) -> Array:
+        """Code covariates of other rows as the fitted ones, shape (row, covariate)."""
+        if self.formula is None:
+            return np.zeros((length, 0))
+        return population_design(self.formula, table, length, self.covariates).X
+
+
+def covariate_formula(covariates: str | Sequence[str] | None) -> Formula | None:
+    """Parse covariates given as names or as the right-hand side of a formula.
+
+    Raises
+    ------
+    SpecificationError
+        It is no right-hand side, removes the intercept, or fixes a coefficient.
+
+    Examples
+    --------
+    >>> covariate_formula(["age", "body mass"]).terms
+    'age + `body mass`'
+    """
+    if covariates is None or (not isinstance(covariates, str) and not len(covariates)):
+        return None
+    if isinstance(covariates, str):
+        text = covariates.strip().removeprefix("~").strip()
+    else:
+        text = " + ".join(name if str(name).isidentifier() else f"`{name}`" for name in covariates)
+    formula = parse_formula(f"outcome ~ {text}")
+    if formula.offsets:
+        raise SpecificationError(
+            f"covariates={covariates!r}: coefficients cannot be fixed in a trial, where every "
+            "response pattern has its own. Leave fix(...) out."
+        )
+    return formula
+
+
+def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
+    """Read a table.
+
+    Parameters
+    ----------
+    data : dataframe
+        One row per person.
+    spec : TrialColumns
+        Which columns play which part.
+
+    Returns
+    -------
+    TrialModelDesign
+    """
+    table = _table(data, spec, spec.outcomes)
+    usable = np.ones(len(table[spec.arm]), dtype=bool)
+    for name in spec.covariates:
+        usable &= _present(table[name])
+    trial = resolve_trial(
+        table,
+        spec.outcomes,
+        spec.arm,
+        control=spec.control,
+        treatment=spec.treatment,
+        cluster=spec.cluster,
+        dependence=spec.dependence,
+        usable=usable,
+    )
+    raw = {name: _narrow(table[name][trial.rows]) for name in spec.covariates}
+    coded = None
+    if spec.formula is not None:
+        coded = population_design(spec.formula, raw, len(trial.rows))
+        if not coded.intercept:
+            raise SpecificationError(
+                f"covariates={spec.formula.terms!r} remove the intercept, which every response "
+                "pattern needs. Leave out 0 and -1."
+            )
+    x = np.zeros((len(trial.rows), 0)) if coded is None else coded.X
+    names = () if coded is None else coded.names
+    random = None if spec.cluster is None else spec.random
+    matrix = trial_matrix(spec.arm, trial.arm.labels, x, names, spec.interactions, random)
+    X = matrix.rows(trial.arm.codes, x)
+    return TrialModelDesign(trial, spec.formula, coded, raw, matrix, X)
+
+
+def reread_trial(data: Any, spec: TrialColumns, known: TrialModelDesign) -> TrialModelDesign:
+    """Read new rows with the coding of the fitted ones; outcomes may be absent."""
+    table = _table(data, spec, ())
+    trial = recode_trial(table, known.trial)
+    raw = {name: _narrow(table[name]) for name in spec.covariates}
+    X = known.matrix.rows(trial.arm.codes, known.code(raw, len(trial.rows)))
+    return TrialModelDesign(trial, known.formula, known.covariates, raw, known.matrix, X)
+
+
+def _table(data: Any, spec: TrialColumns, outcomes: Sequence[str]) -> dict[str, Array]:
+    roles = {"arm": spec.arm, **({} if spec.cluster is None else {"cluster": spec.cluster})}
+    for role, name in [*roles.items(), *(("an outcome", name) for name in spec.outcomes)]:
+        if name in spec.covariates:
+            raise SpecificationError(
+                f"Column {name!r} is both {role} and a covariate. Arms, clusters and outcomes "
+                "have their own arguments: leave it out of covariates."
+            )
+    return columns(data, [*outcomes, *roles.values(), *spec.covariates])
+
+
+def _present(values: Array) -> Array:
+    if values.dtype.kind == "f":
+        return ~np.isnan(values)
+    if values.dtype == object:
+        return np.array([value is not None for value in values], dtype=bool)
+    return np.ones(len(values), dtype=bool)
+
+
+def _narrow(values: Array) -> Array:
+    """Return objects that are all booleans as booleans, now that no missing value is left."""
+    if values.dtype == object and all(isinstance(v, (bool, np.bool_)) for v in values):
+        return values.astype(bool)
+    return values

@@ -1,0 +1,265 @@
+"""Writes the PyMC model of a trial, or draws its posterior directly where that is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+
+from pymc_mlm.distributions.coefficients import Preconditioned, standardized_normal
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.fit import Fit
+from pymc_mlm.inference.conjugate import conjugate_posterior
+from pymc_mlm.models.trial_design import TrialModelDesign
+from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
+from pymc_mlm.priors import Prior
+from pymc_mlm.terms.base import Role
+from pymc_mlm.terms.cluster_effects import (
+    DIMENSION,
+    LKJ,
+    SLOPE,
+    AbstractClusterPrior,
+    InverseWishart,
+)
+
+# Log odds, of centred and scaled columns.
+INTERCEPT_SD = 2.5
+SLOPE_SD = 1.5
+VARIABLES = ("beta", "cluster_sd", "cluster_z", "cluster_partial", "cluster_variance",
+             "cluster_chain", "cell_probability")  # fmt: skip
+DIMS = ("predictor", "covariate", SLOPE, DIMENSION, "chain", "draw", "outcome", "arm", "cell",
+        "row")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrialPriors:
+    """Priors of a trial: the user's, and the default ones for the rest.
+
+    Attributes
+    ----------
+    given : mapping of str to prior
+    cluster : AbstractClusterPrior
+    """
+
+    given: Mapping[str, Any]
+    cluster: AbstractClusterPrior
+
+    def check(self, conjugate: bool, clustered: bool) -> None:
+        """Raise a `SpecificationError` for a prior of something that the model lacks."""
+        names = ["cell_probability"] if conjugate else ["beta"]
+        if clustered and isinstance(self.cluster, LKJ):
+            names.append("cluster_sd")
+        for name in self.given:
+            if name not in names:
+                raise SpecificationError(
+                    f"priors: the model has no parameter {name!r}; it has {', '.join(names)}."
+                )
+
+    def standardized_sd(self, columns: int) -> np.ndarray:
+        """Return the default prior's standard deviations, shape (column,)."""
+        return np.array([INTERCEPT_SD, *[SLOPE_SD] * (columns - 1)])
+
+    def clusters(self) -> AbstractClusterPrior:
+        """Return the cluster prior with the user's prior of its standard deviations."""
+        if "cluster_sd" in self.given and isinstance(self.cluster, LKJ):
+            return LKJ(self.cluster.eta, self.given["cluster_sd"])
+        return self.cluster
+
+    def dirichlet(self, num_outcomes: int) -> Any:
+        """Return the Dirichlet parameter; by default success probabilities are uniform."""
+        prior = self.given.get("cell_probability")
+        if prior is None:
+            return 2.0 ** (1 - num_outcomes)
+        if not isinstance(prior, Prior) or prior.distribution != "Dirichlet":
+            raise SpecificationError(
+                f"The prior of cell_probability is {prior!r}; without covariates and clusters it "
+                "is Prior('Dirichlet', a=[...]), one number per response pattern."
+            )
+        return np.asarray(prior.parameters["a"], dtype=float)
+
+    def notes(self, design: TrialModelDesign, conjugate: bool) -> tuple[str, ...]:
+        """Return the priors in words."""
+        if conjugate:
+            a = np.unique(np.asarray(self.dirichlet(len(design.trial.outcomes))))
+            return (f"Prior: Dirichlet({', '.join(f'{v:g}' for v in a)}) per arm.",)
+        beta = self.given.get("beta")
+        text = (
+            f"Prior: intercepts Normal(0, {INTERCEPT_SD}) and other coefficients Normal(0, "
+            f"{SLOPE_SD}) of centred and scaled covariates, log odds."
+            if beta is None
+            else f"Prior: beta ~ {beta!r}, of the covariates as they are, log odds."
+        )
+        if design.trial.cluster is None:
+            return (text,)
+        return (text, f"Prior of the cluster effects: {_described(self.clusters())}.")
+
+
+def trial_model(design: TrialModelDesign, priors: TrialPriors, conjugate: bool) -> pm.Model:
+    """Write the model of a design.
+
+    Parameters
+    ----------
+    design : TrialModelDesign
+        The table.
+    priors : TrialPriors
+        Priors.
+    conjugate : bool
+        Whether the response patterns have a Dirichlet prior in each arm.
+
+    Returns
+    -------
+    pymc.Model
+    """
+    return _cell_model(design, priors) if conjugate else _logit_model(design, priors)
+
+
+def conjugate_fit(
+    model: pm.Model,
+    design: TrialModelDesign,
+    priors: TrialPriors,
+    draws: int,
+    random_seed: int | None,
+    title: str,
+    notes: tuple[str, ...],
+) -> Fit:
+    """Draw the response patterns of each arm from their Dirichlet posterior.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The same model for PyMC.
+    design : TrialModelDesign
+        The table.
+    priors : TrialPriors
+        Its Dirichlet parameter.
+    draws : int
+        Number of draws.
+    random_seed : int or None
+        Seed.
+    title, notes
+        For reports.
+
+    Returns
+    -------
+    Fit
+    """
+    trial = design.trial
+    phi = conjugate_posterior(
+        trial.pattern_counts(),
+        priors.dirichlet(len(trial.outcomes)),
+        compatible=trial.compatible,
+        draws=draws,
+        random_seed=random_seed,
+        arms=trial.arm.labels.tolist(),
+        cells=trial.cells,
+    )
+    idata = xr.DataTree.from_dict({"posterior": phi.to_dataset(name="cell_probability")})
+    roles = {"cell_probability": Role("coefficient", None)}
+    return Fit(model, idata, design, roles, title, notes)
+
+
+def _cell_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
+    trial = design.trial
+    num_cells = 2 ** len(trial.outcomes)
+    a = np.broadcast_to(priors.dirichlet(len(trial.outcomes)), (len(trial.arm), num_cells))
+    coords = {"arm": tuple(trial.arm.labels), "cell": trial.cells}
+    with pm.Model(coords=coords) as model:
+        phi = pm.Dirichlet("cell_probability", a, shape=a.shape, dims=("arm", "cell"))
+        seen = pt.dot(phi, trial.compatible.T.astype(float))
+        counts = trial.pattern_counts()
+        used = counts > 0
+        pm.Potential("loglik", pt.sum(counts[used] * pt.log(seen[used])))
+    return model
+
+
+def _logit_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
+    trial, rows = design.trial, design.collapse()
+    predictors, columns = trial.basis.shape[1], len(design.matrix.names)
+    coords: dict[str, Any] = {"predictor": trial.predictors, "covariate": design.matrix.names}
+    if trial.cluster is not None:
+        _refuse_colliding_name(trial.cluster.factor.name)
+        coords |= {
+            SLOPE: design.matrix.random_names,
+            DIMENSION: tuple(
+                f"{s}, {p}" for s in design.matrix.random_names for p in trial.predictors
+            ),
+            trial.cluster.factor.name: tuple(trial.cluster.factor.labels),
+        }
+    X = design.X[rows.first]
+    with pm.Model(coords=coords) as model:
+        beta = _coefficients(design, priors, X, rows.count, (predictors, columns))
+        effect: Any = np.zeros((1, 0))
+        Z = np.zeros((len(X), 0))
+        if trial.cluster is not None:
+            Z = design.matrix.random_rows(X)
+            effect = priors.clusters().effects(
+                trial.cluster.factor.name, len(trial.cluster.factor), Z.shape[1], predictors
+            )
+        loglik = multinomial_logit_loglik(
+            beta,
+            effect,
+            pm.Data("X", X),
+            pm.Data("Z", Z),
+            pm.Data("cluster_code", design.cluster_codes[rows.first]),
+            pm.Data("basis", trial.basis),
+            pm.Data("pattern", trial.pattern[rows.first]),
+            pm.Data("compatible", trial.compatible),
+            pm.Data("count", rows.count),
+        )
+        pm.Potential("loglik", loglik)
+    return model
+
+
+def _coefficients(
+    design: TrialModelDesign,
+    priors: TrialPriors,
+    X: np.ndarray,
+    count: np.ndarray,
+    shape: tuple[int, int],
+) -> Any:
+    sd = priors.standardized_sd(shape[1])
+    root = design.matrix.preconditioner(X, count, sd)
+    transform = Preconditioned(
+        pm.Data("root", root),
+        pm.Data("root_inverse", np.linalg.inv(root)),
+        pm.Data("root_log_det", _log_det(root)),
+    )
+    kwargs = {"shape": shape, "dims": ("predictor", "covariate"), "transform": transform}
+    prior = priors.given.get("beta")
+    if prior is None:
+        standardize = np.linalg.inv(design.matrix.to_original)
+        return standardized_normal(
+            "beta",
+            pm.Data("prior_sd", sd),
+            pm.Data("standardize", standardize),
+            pm.Data("standardize_log_det", _log_det(standardize)),
+            **kwargs,
+        )
+    if isinstance(prior, Prior):
+        return prior.create_variable("beta", **kwargs)
+    return prior.create_variable("beta")
+
+
+def _log_det(matrix: np.ndarray) -> float:
+    return float(np.linalg.slogdet(matrix)[1] / len(matrix))
+
+
+def _described(prior: AbstractClusterPrior) -> str:
+    if isinstance(prior, LKJ):
+        return f"sd ~ {prior.sd!r}, correlations LKJ({prior.eta:g})"
+    if isinstance(prior, InverseWishart):
+        return f"{prior!r}, independent for each predictor"
+    return repr(prior)
+
+
+def _refuse_colliding_name(cluster: str) -> None:
+    if cluster in (*VARIABLES, *DIMS):
+        raise SpecificationError(
+            f"The cluster column {cluster!r} would name a dimension, but that name is taken in "
+            "the model. Rename the column."
+        )
