@@ -2,43 +2,79 @@
 
 - `MultipleMembershipModel`: outcomes that depend on several members at once, with weights that
   are estimated. Its terms `mm` and `hm` also work inside any `pm.Model`.
+- `MultivariateLogitTrial`: trials with several binary outcomes. Rules (`All`, `Any`,
+  `Compensatory`, ...) and populations (`Range`, `Value`, ...) are questions asked of its draws;
+  `MultivariateBernoulli` is its distribution for your own models.
 - `Prior`, families and samplers are values: print, compare and replace them.
 - `datasets` simulates tables with known truth; `weights` holds the built-in weight functions.
 """
 
 from pymc_mlm import datasets, weights
+from pymc_mlm.decisions import (
+    AbstractPopulation,
+    AbstractRule,
+    All,
+    Any,
+    Compensatory,
+    Custom,
+    Margins,
+    Range,
+    Sample,
+    Single,
+    TruncatedNormal,
+    Value,
+)
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
+from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
 from pymc_mlm.distributions.noncentered import noncentered
 from pymc_mlm.errors import DataError, MlmError, NotFittedError, SpecificationError
 from pymc_mlm.families import AbstractFamily, Bernoulli, Gaussian, Weibull
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import AbstractSampler, Nutpie, PymcNuts
 from pymc_mlm.models.multiple_membership import MultipleMembershipModel
+from pymc_mlm.models.trial import MultivariateLogitTrial
 from pymc_mlm.priors import Prior
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning
 from pymc_mlm.terms import AbstractTerm, hm, mm
+from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
 from pymc_mlm.weights import AbstractWeight
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "LKJ",
     "AbstractFamily",
+    "AbstractPopulation",
+    "AbstractRule",
     "AbstractSampler",
     "AbstractTerm",
     "AbstractWeight",
+    "All",
+    "Any",
     "Bernoulli",
     "CensoredWeibull",
+    "Compensatory",
     "ConvergenceWarning",
+    "Custom",
     "DataError",
     "Fit",
     "Gaussian",
+    "InverseWishart",
+    "Margins",
     "MlmError",
     "MultipleMembershipModel",
+    "MultivariateBernoulli",
+    "MultivariateLogitTrial",
     "NotFittedError",
     "Nutpie",
     "Prior",
     "PymcNuts",
+    "Range",
+    "Sample",
+    "Single",
     "SpecificationError",
+    "TruncatedNormal",
+    "Value",
     "Weibull",
     "datasets",
     "hm",

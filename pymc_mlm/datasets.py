@@ -88,3 +88,64 @@ def coalitions(
 
 def _country_name(code: int) -> str:
     return f"{chr(65 + code // 26)}{chr(65 + code % 26)}"
+
+
+def teaching_trial(
+    schools: int = 20,
+    pupils: int = 15,
+    seed: int = 2020,
+    school_sd: float = 1.5,
+    effect: tuple[float, float] = (0.75, 0.80),
+) -> pd.DataFrame:
+    """Simulate a trial of two teaching methods, randomised by school.
+
+    The design of the example of the R package bmco: whole schools receive one method, and pupils
+    pass or fail in two subjects.
+
+    Parameters
+    ----------
+    schools, pupils : int
+        Number of schools, half of them with the new method, and of pupils in each.
+    seed : int
+        Seed of the simulation.
+    school_sd : float
+        True standard deviation of the school effects on each subject, log odds.
+    effect : pair of float
+        True effect of the new method on mathematics and reading, log odds in a typical school.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per pupil: ``school, method, ability`` (points, mean 50), ``math, reading`` (0 or 1).
+        ``.attrs["truth"]`` holds the true parameters.
+
+    Examples
+    --------
+    >>> teaching_trial(schools=4, pupils=2)["method"].tolist()[-1]
+    'new'
+    """
+    rng = np.random.default_rng(seed)
+    school = np.repeat(np.arange(schools), pupils)
+    is_new = (school >= schools // 2).astype(float)
+    ability = rng.normal(50.0, 10.0, len(school))
+    standard = (ability - 50.0) / 10.0
+    school_effect = rng.normal(0.0, school_sd, (schools, 2))
+    slope, steeper = np.array([0.10, 0.05]), np.array([0.20, 0.15])
+    log_odds = -0.5 + np.outer(is_new, effect) + school_effect[school]
+    log_odds += standard[:, None] * (slope + np.outer(is_new, steeper))
+    passed = (rng.random(log_odds.shape) < 1.0 / (1.0 + np.exp(-log_odds))).astype(int)
+    table = pd.DataFrame(
+        {
+            "school": [f"school {s + 1:02d}" for s in school],
+            "method": np.where(is_new == 1.0, "new", "traditional"),
+            "ability": ability.round(1),
+            "math": passed[:, 0],
+            "reading": passed[:, 1],
+        }
+    )
+    table.attrs["truth"] = {
+        "math effect": effect[0],
+        "reading effect": effect[1],
+        "school_sd": school_sd,
+    }
+    return table

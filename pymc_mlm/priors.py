@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pymc as pm
+import pytensor
 
 from pymc_mlm.errors import SpecificationError
 
@@ -100,7 +101,8 @@ class Prior:
         -------
         TensorVariable
         """
-        return getattr(pm, self.distribution)(name, **self.parameters, dims=dims, **kwargs)
+        values = {k: _as_data(f"{name}_{k}", v) for k, v in self.parameters.items()}
+        return getattr(pm, self.distribution)(name, **values, dims=dims, **kwargs)
 
 
 def check_priors(priors: Any, where: str) -> None:
@@ -127,25 +129,34 @@ def create(
     prior: Any,
     name: str,
     dims: str | None = None,
-    shape: int | None = None,
     start: float | None = None,
     **kwargs: Any,
 ) -> Any:
     """Create a variable from one of our priors or a foreign one.
 
-    A static `shape` beside `dims` keeps the graph small: with dims alone PyMC makes every
-    length symbolic. `start` is where sampling starts: the centre of a very wide prior may lie
+    Lengths come from `dims` alone, never from static shapes: compiled code then serves tables
+    of other sizes. `start` is where sampling starts: the centre of a very wide prior may lie
     where the likelihood overflows.
     """
     if isinstance(prior, Prior):
-        if shape is not None:
-            kwargs["shape"] = shape
         variable = prior.create_variable(name, dims=dims, **kwargs)
     else:
         variable = prior.create_variable(name)
     if start is not None:
-        pm.modelcontext(None).set_initval(variable, np.full(shape or (), float(start)))
+        model = pm.modelcontext(None)
+        shape = () if dims is None else (len(model.coords[dims]),)
+        model.set_initval(variable, np.full(shape, float(start)))
     return variable
+
+
+def _as_data(name: str, value: Any) -> Any:
+    """Keep numbers that come from the data out of compiled code, which then serves other data.
+
+    Zero and one stay constants: they are never scaled to data, and they simplify the graph.
+    """
+    if isinstance(value, (float, np.floating, np.ndarray)) and not np.isin(value, (0.0, 1.0)).all():
+        return pytensor.shared(np.asarray(value, dtype=np.float64), name=name)
+    return value
 
 
 def _distribution(name: Any) -> Any:

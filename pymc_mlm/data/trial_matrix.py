@@ -87,7 +87,9 @@ class TrialMatrix:
         """
         T = np.eye(len(self.names))
         num_covariates, first = len(self.center), self.num_arms
-        T[first:, first:] /= np.tile(self.scale, (len(self.names) - first) // max(num_covariates, 1))
+        T[first:, first:] /= np.tile(
+            self.scale, (len(self.names) - first) // max(num_covariates, 1)
+        )
         T[0, first : first + num_covariates] = -self.center / self.scale
         if self.interactions:
             for a in range(1, self.num_arms):

@@ -182,9 +182,10 @@ def cell_probabilities(
     eta = np.matmul(draws.beta[part], X.T)  # (sample, predictor, row)
     if shift is not None:
         eta += shift
-    saturated = draws.basis.shape[0] == draws.basis.shape[1] and (
-        draws.basis == np.eye(len(draws.basis))
-    ).all()
+    saturated = (
+        draws.basis.shape[0] == draws.basis.shape[1]
+        and (draws.basis == np.eye(len(draws.basis))).all()
+    )
     psi = eta if saturated else np.matmul(draws.basis, eta)
     top = np.maximum(psi.max(axis=1, keepdims=True), 0.0)
     psi -= top

@@ -47,10 +47,10 @@ class UnitEffects(Continuous):
     Parameters
     ----------
     sd : tensor_like, shape (coef,)
-        Standard deviations, the diagonal of D; its length must be static.
+        Standard deviations, the diagonal of D.
     partial : tensor_like, shape (coef (coef - 1) / 2,)
         Canonical partial correlations of R, row by row (`pymc_mlm.ops.correlation`).
-    around : tensor_like, shape (unit, coef)
+    around : tensor_like, shape (unit, coef), the second of static length
         What the units deviate from, such as the coefficients of their parents. The density does
         not depend on it; a `Coordinates` transform may.
     centeredness : tensor_like, shape (unit, coef), optional
@@ -83,7 +83,7 @@ class UnitEffects(Continuous):
         value: Variable, sd: Variable, partial: Variable, around: Variable, share: Variable
     ) -> Variable:
         """Joint log density of all units."""
-        L = factor_rows(sd, partial, [0.0] * sd.type.shape[0])
+        L = factor_rows(sd, partial, [0.0] * around.type.shape[-1])
         z = _solve(L, [value[:, j] for j in range(len(L))])
         squares = sum(pt.sum(column * column) for column in z)
         log_scale = sum(pt.log(row[-1]) for row in L)
@@ -144,7 +144,7 @@ class Coordinates(Transform):
         self, sd: Variable, partial: Variable, around: Variable, share: Variable
     ) -> tuple[list[list[Any]], list[Any]]:
         """Return M and the shift c a, column by column."""
-        columns = range(sd.type.shape[0])
+        columns = range(around.type.shape[-1])
         if self.kind == "noncentered":
             return factor_rows(sd, partial, [0.0 for _ in columns]), [0.0 for _ in columns]
         if self.kind == "centered":

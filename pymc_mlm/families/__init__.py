@@ -7,16 +7,34 @@ from typing import Any
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
 from pymc_mlm.families.bernoulli import Bernoulli
+from pymc_mlm.families.binomial import Binomial
 from pymc_mlm.families.gaussian import Gaussian
+from pymc_mlm.families.negative_binomial import NegativeBinomial
+from pymc_mlm.families.poisson import Poisson
+from pymc_mlm.families.student_t import StudentT
 from pymc_mlm.families.weibull import Weibull
 
-__all__ = ["AbstractFamily", "Bernoulli", "Gaussian", "OutcomeScale", "Weibull", "as_family"]
+__all__ = [
+    "AbstractFamily",
+    "Bernoulli",
+    "Binomial",
+    "Gaussian",
+    "NegativeBinomial",
+    "OutcomeScale",
+    "Poisson",
+    "StudentT",
+    "Weibull",
+    "as_family",
+]
 
 _NAMES: dict[str, Any] = {
     "gaussian": Gaussian,
     "normal": Gaussian,
     "bernoulli": Bernoulli,
     "binomial": Bernoulli,
+    "negative_binomial": NegativeBinomial,
+    "poisson": Poisson,
+    "student_t": StudentT,
     "weibull": Weibull,
 }
 
@@ -39,6 +57,6 @@ def as_family(family: Any) -> AbstractFamily:
     if isinstance(family, str) and family.lower() in _NAMES:
         return _NAMES[family.lower()]()
     raise SpecificationError(
-        f"Unknown family {family!r}. Use 'gaussian', 'bernoulli' or 'weibull', or an object of a "
-        "class derived from AbstractFamily."
+        f"Unknown family {family!r}. Use 'gaussian', 'student_t', 'bernoulli', 'poisson', "
+        "'negative_binomial' or 'weibull', or an object such as Binomial('trials')."
     )

@@ -42,6 +42,11 @@ class AbstractFamily(ABC):
 
     priors: Mapping[str, Any]
 
+    @property
+    def side_columns(self) -> dict[str, str]:
+        """Columns that the family reads beside the outcome, by role; most read none."""
+        return {}
+
     @abstractmethod
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Check the outcome and return it as float64 arrays, shape (group,), by role.

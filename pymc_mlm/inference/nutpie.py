@@ -70,7 +70,7 @@ class Nutpie(AbstractSampler):
         compiled = compile_model(model, var_names)
         compiled_at = time.perf_counter()
         idata = nutpie.sample(
-            compiled,
+            compiled.sampled,
             draws=run.draws,
             tune=run.tune,
             chains=run.chains,
@@ -82,7 +82,7 @@ class Nutpie(AbstractSampler):
             maxdepth=self.max_treedepth,
             adaptation=self.adaptation,
         )
-        idata["posterior"] = xr.DataTree(idata["posterior"].to_dataset()[list(var_names)])
+        idata["posterior"] = xr.DataTree(compiled.posterior(idata["posterior"].to_dataset()))
         idata.posterior.attrs |= {
             "compile_seconds": compiled_at - start,
             "sampling_seconds": time.perf_counter() - compiled_at,

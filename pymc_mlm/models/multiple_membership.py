@@ -514,6 +514,8 @@ class MultipleMembershipModel(Estimator):
             tree = pm.sample_posterior_predictive(
                 xr.DataTree.from_dict({"posterior": posterior}),
                 var_names=["eta", "outcome"],
+                # Fitted parameters stay as drawn, although the new table's data differ.
+                freeze_vars=[str(name) for name in posterior.data_vars],
                 predictions=True,
                 random_seed=random_seed,
                 progressbar=False,

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import xarray as xr
+from pymc.distributions.distribution import support_point
 
-from pymc_mlm.data.checks import as_numbers
-from pymc_mlm.data.factor import Factor
-from pymc_mlm.data.formula import Formula, parse_formula
-from pymc_mlm.data.frame import column_names, columns, require
-from pymc_mlm.data.nested_design import (
-    NestedDesign,
-    columns_far_from_zero,
-    nested_design,
-    varies_within,
-)
-from pymc_mlm.data.nesting import design_warnings, nest
-from pymc_mlm.data.population import INTERCEPT, PopulationDesign, response_values
-from pymc_mlm.distributions.partial_correlation import PartialCorrelation
-from pymc_mlm.errors import DataError, SpecificationError
-from pymc_mlm.families import AbstractFamily, OutcomeScale, as_family
+from pymc_mlm.data.formula import parse_formula
+from pymc_mlm.data.nested_design import columns_far_from_zero
+from pymc_mlm.data.nesting import design_warnings
+from pymc_mlm.data.population import INTERCEPT
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.inference import as_seed
 from pymc_mlm.models.base import Estimator
 from pymc_mlm.models.nested_collapsed import (
@@ -34,44 +27,97 @@ from pymc_mlm.models.nested_collapsed import (
     exact_effects,
     nested_statistics,
 )
-from pymc_mlm.ops.correlation import lkj_partial_alphas
-from pymc_mlm.priors import check_priors, create
-from pymc_mlm.terms import Hierarchical, Population
-from pymc_mlm.terms.base import add_coords
+from pymc_mlm.models.nested_design import (
+    OBSERVATION,
+    NestedModelDesign,
+    NestedReader,
+    refuse_new_units,
+)
+from pymc_mlm.models.nested_prediction import (
+    crossed_draws,
+    linear_predictor_draws,
+    outcome_draws,
+    population_draws,
+    uncompiled,
+    unit_totals,
+)
+from pymc_mlm.priors import Prior, check_priors, create
+from pymc_mlm.reporting import nested_plots, variance
+from pymc_mlm.reporting.nested_tables import level_variances, share_table, unit_table
+from pymc_mlm.reporting.summary import Table
+from pymc_mlm.terms import Hierarchical, Population, Role
 from pymc_mlm.terms.nested import Nested, nested
 
-OBSERVATION = "obs"
-
-
-@dataclass(frozen=True, eq=False)
-class NestedModelDesign:
-    """A table as the model needs it.
-
-    Attributes
-    ----------
-    rows : Factor
-        Observations.
-    population : PopulationDesign
-        Covariates of the formula.
-    nested : NestedDesign
-        Units and varying columns.
-    terms : tuple
-        Crossed terms and their designs.
-    outcome : dict of str to ndarray, shape (row,), or None
-        Outcome by role; None for new data.
-    scale : OutcomeScale
-        Scale of the linear predictor in the fitted data.
-    """
-
-    rows: Factor
-    population: PopulationDesign
-    nested: NestedDesign
-    terms: tuple[tuple[Hierarchical, Any], ...]
-    outcome: dict[str, np.ndarray] | None
-    scale: OutcomeScale
+NUTS_SEED, EFFECT_SEED = 0, 1
 
 
 class NestedVaryingEffects(Estimator):
+    r"""Multilevel model whose intercept and slopes vary between units within units.
+
+    .. math::
+        \eta_i = x_i'\beta + z_i' t_{\mathrm{leaf}(i)}, \quad
+        t_g = t_{\mathrm{parent}(g)} + d_g, \quad d_g \sim N(0, D_l R_l D_l)
+
+    Each unit deviates from its parent, the outermost ones from the population; the deviations
+    of a level are correlated.
+
+    Parameters
+    ----------
+    formula : str
+        Outcome and covariates: ``"y ~ 1 + x"``.
+    levels : sequence of str
+        Id columns from the outermost to the innermost: ``["region", "school"]``.
+    varying : str or mapping of str to str, optional
+        What varies, ``"1 + x"``, at every level or by level. By default the intercept and every
+        covariate of the formula that varies within the innermost units, at every level.
+    family : str or AbstractFamily, default "gaussian"
+        "gaussian", "student_t", "bernoulli", "poisson", "negative_binomial", "weibull", or an
+        object such as ``Binomial("trials")``.
+    parameterization : str or mapping of str to str, default "auto"
+        "centered", "noncentered", or "auto": each unit by what its data say. The collapsed path
+        has no units to sample.
+    collapse : bool, optional
+        Whether the effects are integrated out exactly before sampling and drawn exactly
+        afterwards. By default where it can be done: Gaussian outcome, no crossed terms.
+    unique_ids : bool
+        Whether ids count only within their parent.
+    terms : sequence of hm terms
+        Crossed units.
+    eta : float or mapping of str to float, default 2
+        Shape of the LKJ prior of each level's correlations; 1 is uniform.
+    priors : mapping of str to prior, optional
+        Priors by variable name (``Intercept``, ``beta``, ``sigma``, ``<level>_sd``, ...) that
+        replace the defaults; `model.priors(data)` lists the names.
+    within_between : sequence of str
+        Covariates whose unit means enter too: the coefficient of the covariate is then its
+        effect within units, that of a mean how much more units differ (Mundlak 1978).
+    level_covariates : mapping of str to sequence of str, optional
+        Formula columns that are properties of a level's units, checked to be constant there.
+
+    Attributes
+    ----------
+    result_ : Fit
+        After `fit`: the model, its draws and its design.
+
+    Notes
+    -----
+    The varying intercept is a unit's deviation at zero of the covariates: centre a covariate
+    whose zero lies far outside the data, ``"y ~ 1 + center(year)"``.
+
+    References
+    ----------
+    .. [1] Gelman, A. & Hill, J. (2007). Data Analysis Using Regression and
+       Multilevel/Hierarchical Models. Cambridge University Press, chapter 13.
+    .. [2] Mundlak, Y. (1978). On the pooling of time series and cross section data.
+       Econometrica 46, 69-85.
+
+    Examples
+    --------
+    >>> import pymc_mlm as mlm
+    >>> model = mlm.NestedVaryingEffects("y ~ 1 + x", levels=["region", "school"])
+    >>> model.fit(pupils)  # doctest: +SKIP
+    """
+
     def __init__(
         self,
         formula: str,
@@ -85,6 +131,8 @@ class NestedVaryingEffects(Estimator):
         terms: Sequence[Hierarchical] = (),
         eta: float | Mapping[str, float] = 2.0,
         priors: Mapping[str, Any] | None = None,
+        within_between: Sequence[str] = (),
+        level_covariates: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.formula = formula
         self.levels = levels
@@ -96,7 +144,17 @@ class NestedVaryingEffects(Estimator):
         self.terms = terms
         self.eta = eta
         self.priors_given = priors
+        self.within_between = within_between
+        self.level_covariates = level_covariates
         self._check()
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments by name."""
+        names = (
+            "formula", "levels", "varying", "family", "parameterization", "collapse",
+            "unique_ids", "terms", "eta", "priors_given", "within_between", "level_covariates",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names}
 
     def fit(
         self,
@@ -108,137 +166,555 @@ class NestedVaryingEffects(Estimator):
         progressbar: bool = True,
         sampler: Any = "nutpie",
     ) -> Self:
+        """Fit the model to a table with one row per observation.
+
+        Parameters
+        ----------
+        data, draws, tune, chains, random_seed, progressbar, sampler
+            As in `Estimator.fit`.
+
+        Returns
+        -------
+        self
+            With the attribute `result_`. Its posterior holds the effects of all units and the
+            correlations, on whichever path the model was sampled.
+        """
         seed = as_seed(random_seed)
         Estimator.fit(self, data, draws, tune, chains, seed, progressbar, sampler)
-        self.result_ = self._completed(np.random.default_rng(seed))
+        self.result_ = self._completed(np.random.default_rng(seed and [seed, EFFECT_SEED]))
         return self
 
-    def _completed(self, rng: np.random.Generator) -> Any:
-        """Return the fit with correlations, and with the effects that were integrated out."""
-        fit = self.result_
-        posterior = fit.posterior.assign(correlations(fit.posterior, fit.design.nested))
-        if self._is_collapsed():
-            design = fit.design
-            parts = (design.population, design.nested)
-            statistics = nested_statistics(*parts, design.outcome["value"])
-            posterior = posterior.assign(exact_effects(posterior, *parts, statistics, rng))
-        posterior.attrs = fit.idata["posterior"].attrs
-        fit.idata["posterior"] = xr.DataTree(posterior)
-        roles = {n: r for n, r in self._roles(fit.design).items() if n in posterior}
-        return replace(fit, roles=roles)
+    def priors(self, data: Any = None) -> Table:
+        """List the prior of every parameter.
+
+        Parameters
+        ----------
+        data : dataframe, optional
+            Table that the default priors are scaled to; the fitted one by default.
+
+        Returns
+        -------
+        Table
+            Columns: variable name (the key in ``priors=``), what it is, and its prior.
+        """
+        design = self._fitted().design if data is None else self._design(data)
+        roles = self._roles(design)
+        rows = [
+            {"variable": name, "meaning": roles[name].text("each column"), "prior": repr(prior)}
+            for name, prior in self._priors_used(design).items()
+        ]
+        rows += [
+            {"variable": name, "meaning": "correlations", "prior": f"LKJ(eta={eta:g})"}
+            for name, eta in self._term().correlation_priors(design.nested).items()
+        ]
+        notes = (
+            "Intercept: stated at the mean of the covariates unless you replace it. Correlations: "
+            "set with eta=.",
+        )
+        return Table(f"Priors of {self.formula}", pd.DataFrame(rows).set_index("variable"), notes)
+
+    def effects(self, level: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
+        """Tabulate how the units of a level deviate from their parents.
+
+        Parameters
+        ----------
+        level : str, optional
+            Level; the innermost by default.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per unit and coefficient: posterior mean, sd and interval, on the scale of the
+            link.
+        """
+        prefix = self._fitted().design.nested.prefixes[self._place(level)]
+        return unit_table(self._fitted().posterior[f"{prefix}_effect"], ci_prob)
+
+    def coefficients(self, level: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
+        """Tabulate the units' own intercepts and slopes: population and all deviations together.
+
+        Parameters
+        ----------
+        level : str, optional
+            Level; the innermost by default.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per unit and varying coefficient.
+        """
+        return unit_table(self.coefficient_draws(level), ci_prob)
+
+    def coefficient_draws(self, level: str | None = None) -> xr.DataArray:
+        """Return draws of the units' own intercepts and slopes.
+
+        Returns
+        -------
+        xarray.DataArray, dims (chain, draw, level, coef)
+        """
+        fit, place = self._fitted(), self._place(level)
+        nested = fit.design.nested
+        total = unit_totals(fit.posterior, nested)[place]
+        total = total + population_draws(fit.posterior, nested.columns)[:, :, None]
+        name = nested.levels[place]
+        coords = {name: list(nested.nesting.labels[place]), "coef": list(nested.columns)}
+        return xr.DataArray(total, dims=("chain", "draw", name, "coef"), coords=coords)
+
+    def variance_decomposition(
+        self, at: Mapping[str, float] | None = None, ci_prob: float = 0.89
+    ) -> Table:
+        """Split the random variation between levels and residual, at one point.
+
+        Parameters
+        ----------
+        at : mapping of str to float, optional
+            Values of the varying columns; their means by default. With varying slopes the shares
+            depend on it; `variance_shares` shows how.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        Table
+            Per level and for the residual: standard deviation, variance, share of the total.
+        """
+        point = self._point(at or {})
+        parts = {k: v[:, 0] for k, v in level_variances(self._fitted(), point[None]).items()}
+        link = {"log": "the log", "logit": "the log odds"}.get(self._family().link, "the outcome")
+        title = f"Variance decomposition of {self.formula}"
+        residual = self._residual(parts)
+        table = variance.variance_decomposition(title, parts, residual, link, ci_prob)
+        text = f"Variances on the scale of {link}, per draw; what covariates explain is left out."
+        where = ", ".join(f"{n} = {v:.4g}" for n, v in self._slopes(point).items())
+        return replace(table, notes=(text + (f" At {where}." if where else ""), *table.notes[1:]))
+
+    def variance_shares(
+        self, column: str | None = None, values: Sequence[float] | None = None, ci_prob: float = 0.89
+    ) -> pd.DataFrame:
+        """Tabulate the variance partition coefficient of each level along a covariate.
+
+        Parameters
+        ----------
+        column : str, optional
+            Varying column; the first slope by default.
+        values : sequence of float, optional
+            Its values; 41 from two standard deviations below its mean to two above by default.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per value and part: variance, and share of the total with its interval. The
+            other varying columns are at their means.
+        """
+        nested, column = self._fitted().design.nested, self._slope(column)
+        j = nested.columns.index(column)
+        if values is None:
+            values = nested.means[j] + nested.spreads[j] * np.linspace(-2, 2, 41)
+        points = np.tile(self._point({}), (len(values), 1))
+        points[:, j] = values
+        parts = level_variances(self._fitted(), points)
+        residual = self._residual({k: v.mean(axis=1) for k, v in parts.items()})
+        if residual is not None:
+            first = next(iter(parts.values()))
+            parts["residual"] = np.broadcast_to(np.reshape(residual, (-1, 1)), first.shape)
+        return share_table(parts, column, list(values), ci_prob)
+
+    def predict(
+        self,
+        data: Any = None,
+        kind: str = "mean",
+        random_seed: Any = None,
+        allow_new: bool | Sequence[str] = True,
+    ) -> xr.DataArray:
+        """Predict rows, also those of units that were not fitted.
+
+        Parameters
+        ----------
+        data : dataframe, optional
+            One row per observation, without the outcome; the fitted table by default. A new unit
+            of a known parent takes its parent's draws plus one deviation of its own, drawn once
+            per posterior draw for all rows that carry its id; with a new parent, both are drawn.
+        kind : {"mean", "outcome", "eta"}
+            Expected outcome, new outcomes with their residual variation, or linear predictor.
+        random_seed : int, optional
+            Seed of the new draws.
+        allow_new : bool or sequence of str
+            Whether, or at which levels, units may be new.
+
+        Returns
+        -------
+        xarray.DataArray, dims (chain, draw, obs)
+            Posterior draws per row, on the scale of the outcome ("mean", "outcome") or of the
+            link ("eta").
+
+        Raises
+        ------
+        DataError
+            The table does not fit the model, or holds a new unit where none is allowed.
+        """
+        if kind not in ("mean", "outcome", "eta"):
+            raise SpecificationError(f"kind is 'mean', 'outcome' or 'eta', not {kind!r}.")
+        fit, seed = self._fitted(), as_seed(random_seed)
+        design = fit.design if data is None else self._design(data, known=fit.design)
+        refuse_new_units(design, allow_new)
+        eta = self._eta_draws(design, seed)
+        if kind == "eta":
+            return eta
+        parameters = {n: fit.posterior[n] for n in self._family().default_priors(design.scale)}
+        side = {role: design.outcome[role] for role in self._family().side_columns}
+        if kind == "outcome":
+            priors = self._family_priors(fit.design)
+            return outcome_draws(eta, self._family(), parameters, side, priors, seed)
+        along = {n: p.values[..., None] for n, p in parameters.items()}
+        return eta.copy(data=self._family().mean(eta.values, along | side)).rename("mean")
+
+    def sample_prior_predictive(
+        self, data: Any, draws: int = 500, random_seed: Any = None
+    ) -> xr.DataTree:
+        """Draw parameters, effects and outcomes from the priors alone.
+
+        Parameters
+        ----------
+        data : dataframe
+            Table with the outcome, whose scale the default priors take.
+        draws : int
+            Number of draws.
+        random_seed : int, optional
+            Seed.
+
+        Returns
+        -------
+        xarray.DataTree
+            Groups ``prior`` and ``prior_predictive``.
+        """
+        with self._build_with_effects(self._design(data)):
+            return pm.sample_prior_predictive(
+                draws, random_seed=as_seed(random_seed), compile_kwargs={"mode": uncompiled()}
+            )
+
+    def plot(
+        self, what: str = "forest", level: str | None = None, column: str | None = None, **kwargs: Any
+    ) -> Any:
+        """Draw a picture of the fit.
+
+        Parameters
+        ----------
+        what : {"forest", "trace", "pairs", "effects", "lines", "variance"}
+            Intervals of the parameters; densities and chains; pairs of standard deviations and
+            correlations; the units' own coefficients, sorted; the units' regression lines;
+            variance partition coefficients along a covariate.
+        level : str, optional
+            Level for "effects" and "lines"; the innermost by default.
+        column : str, optional
+            Varying column for "effects" (the first), "lines" and "variance" (the first slope).
+        **kwargs
+            Passed on to arviz-plots.
+
+        Returns
+        -------
+        arviz_plots.PlotCollection
+        """
+        fit = self._fitted()
+        if what in ("forest", "trace", "pairs"):
+            return nested_plots.plot_parameters(fit, what, **kwargs)
+        if what == "effects":
+            draws = self.coefficient_draws(level)
+            chosen = column or str(draws["coef"].values[0])
+            return nested_plots.plot_effects(draws.sel(coef=self._column(chosen)), **kwargs)
+        if what == "lines":
+            slope = self._slope(column)
+            j = fit.design.nested.columns.index(slope)
+            at = self._point({})
+            ends = fit.design.nested.Z[:, j].min(), fit.design.nested.Z[:, j].max()
+            draws = self.coefficient_draws(level)
+            return nested_plots.plot_lines(draws, slope, at, ends, **kwargs)
+        if what == "variance":
+            return nested_plots.plot_variance(self.variance_shares(column), **kwargs)
+        raise SpecificationError(
+            f"Unknown plot {what!r}; use 'forest', 'trace', 'pairs', 'effects', 'lines' or "
+            "'variance'."
+        )
+
+    # ------------------------------------------------------------------ from table to design
 
     def _check(self) -> None:
-        parse_formula(self.formula)
-        self._term()
+        """Refuse what can be refused before there are data."""
+        family = self._family()
+        formula = parse_formula(self.formula)
+        self._population().columns  # noqa: B018  (checks the calls of the formula)
+        if formula.response.kind == "survival" and "time" not in family.roles:
+            raise SpecificationError(
+                f"{formula.response.label} is a duration, and family {family.name!r} is not for "
+                "durations. Use family='weibull', or a plain outcome column."
+            )
+        for term in self.terms:
+            if not isinstance(term, Hierarchical):
+                raise SpecificationError(
+                    f"{term!r} is not an hm() term; terms= takes crossed units, such as "
+                    "terms=[hm('year')]."
+                )
+        if self.collapse not in (None, True, False):
+            raise SpecificationError(f"collapse is None, True or False, not {self.collapse!r}.")
         check_priors(self.priors_given or {}, type(self).__name__)
+        self._term()
         self._is_collapsed()
 
     def _is_collapsed(self) -> bool:
         family = self._family()
         can = family.name == "gaussian" and not self.terms
         if self.collapse and not can:
-            why = f"family {family.name!r}" if family.name != "gaussian" else "crossed terms"
+            why = "crossed terms=" if self.terms else f"family {family.name!r}"
             raise SpecificationError(
-                f"collapse=True integrates the effects out exactly, which {why} does not allow: "
-                "it needs a Gaussian outcome and no terms=. Use collapse=None or False."
+                f"collapse=True integrates the effects out exactly, which {why} cannot be: it "
+                "needs family='gaussian' and no crossed terms. Use collapse=None or False."
             )
         return can if self.collapse is None else bool(self.collapse)
 
     def _family(self) -> AbstractFamily:
         return as_family(self.family)
 
+    def _population(self, location: float = 0.0) -> Population:
+        own = {k: v for k, v in (self.priors_given or {}).items() if k in (INTERCEPT, "beta")}
+        return Population(parse_formula(self.formula), own, location)
+
     def _term(self) -> Nested:
-        levels = self.levels
+        names = (self.levels,) if isinstance(self.levels, str) else tuple(self.levels)
         given = self.priors_given or {}
-        names = (levels,) if isinstance(levels, str) else tuple(levels)
         own = {f"{n}_sd": given[f"{n}_sd"] for n in names if f"{n}_sd" in given}
         varying = "1" if self.varying is None else self.varying
-        return nested(
-            names, varying, self.unique_ids, self.eta, own, self.parameterization
-        )
+        return nested(names, varying, self.unique_ids, self.eta, own, self.parameterization)
 
-    def _population(self, location: float = 0.0) -> Population:
-        given = self.priors_given or {}
-        own = {k: v for k, v in given.items() if k in (INTERCEPT, "beta")}
-        return Population(parse_formula(self.formula), own, location)
+    def _crossed(self) -> tuple[Hierarchical, ...]:
+        """Return the crossed terms under their names, with the model's priors for them."""
+        named = []
+        for term in self.terms:
+            name = term.name or term.unit
+            own = {
+                k: v for k, v in (self.priors_given or {}).items() if k.startswith(f"{name}_")
+            }
+            named.append(replace(term, name=name, priors={**own, **term.priors}))
+        return tuple(named)
 
     def _design(self, data: Any, known: NestedModelDesign | None = None) -> NestedModelDesign:
         self._check()
-        formula, family, term = parse_formula(self.formula), self._family(), self._term()
-        population = self._population()
-        outcome_columns = () if known else formula.response.columns
-        needed = [*term.columns, *population.columns, *outcome_columns]
-        require(needed, column_names(data))
-        count = len(columns(data, term.levels[:1])[term.levels[0]])
-        rows = Factor(OBSERVATION, np.arange(count), np.arange(count), count)
-        covariates = population.resolve(data, known and known.population, group=rows)
-        units = self._units(data, term, covariates, known)
-        outcome = None if known else self._outcome(data, formula, family)
-        scale = known.scale if known else family.scale(outcome)
+        within = self.within_between
+        reader = NestedReader(
+            formula=parse_formula(self.formula),
+            family=self._family(),
+            population=self._population(),
+            term=self._term(),
+            varies_by_default=self.varying is None,
+            crossed=self._crossed(),
+            within_between=(within,) if isinstance(within, str) else tuple(within),
+            level_covariates=self.level_covariates or {},
+        )
+        design = reader.read(data, known)
         if known is None:
-            for text in (*design_warnings(units.nesting), *columns_far_from_zero(units)):
+            self._refuse_unknown_priors(design)
+            self._refuse_colliding_names(design)
+            for text in (
+                *design_warnings(design.nested.nesting),
+                *columns_far_from_zero(design.nested),
+            ):
+                # Said of the table, to whoever gave it to fit().
                 warnings.warn(text, stacklevel=4)
-        return NestedModelDesign(rows, covariates, units, (), outcome, scale)
+        return design
 
-    def _units(self, data, term, covariates, known) -> NestedDesign:
-        if self.varying is not None:
-            return term.resolve(data, known and known.nested)
-        table = columns(data, term.levels)
-        tree = nest(table, term.levels, self.unique_ids, known and known.nested.nesting)
-        if known:
-            names = known.nested.columns
-        else:
-            leaves = len(tree.labels[-1])
-            names = (INTERCEPT,) * covariates.intercept + tuple(
-                n for n, x in zip(covariates.names, covariates.X.T, strict=True)
-                if varies_within(x, tree.leaf, leaves)
+    def _refuse_unknown_priors(self, design: NestedModelDesign) -> None:
+        used = self._priors_used(design)
+        for name in [*(self.priors_given or {}), *self._family().priors]:
+            if name not in used:
+                raise SpecificationError(
+                    f"priors: the model has no parameter {name!r}; it has {', '.join(used)}."
+                )
+
+    def _refuse_colliding_names(self, design: NestedModelDesign) -> None:
+        variables = {"outcome", "covariates", "offset", *self._roles(design)}
+        dims = {OBSERVATION, *design.nested.levels, *(t.unit for t in self.terms)}
+        clash = sorted(dims & variables) or sorted({OBSERVATION} & set(design.nested.levels))
+        if clash:
+            raise SpecificationError(
+                f"Column {clash[0]!r} would name a dimension, but the model already has that name, "
+                "and PyMC allows each name once. Rename the column."
             )
-        own = dict(zip(covariates.names, covariates.X.T, strict=True))
-        ones = np.ones(len(tree.leaf))
-        Z = np.column_stack([own.get(n, ones) for n in names])
-        at_level = {level: (names, Z) for level in term.levels}
-        return nested_design("", tree, at_level, {}, known and known.nested)
 
-    def _outcome(self, data, formula, family):
-        response = formula.response
-        table = columns(data, response.columns)
-        if response.expression is not None:
-            values = [response_values(response.expression, table)]
-        else:
-            values = [as_numbers(name, table[name]) for name in response.columns]
-        return family.outcome(response.label, dict(zip(family.roles, values, strict=False)))
+    # ------------------------------------------------------------------ from design to model
 
-    def _family_priors(self, design) -> dict[str, Any]:
-        family = self._family()
-        defaults = family.default_priors(design.scale)
+    def _family_priors(self, design: NestedModelDesign) -> dict[str, Any]:
+        defaults = self._family().default_priors(design.scale)
         given = {k: v for k, v in (self.priors_given or {}).items() if k in defaults}
-        return {**defaults, **given, **family.priors}
+        return {**defaults, **given, **self._family().priors}
+
+    def _priors_used(self, design: NestedModelDesign) -> dict[str, Any]:
+        spread = design.scale.spread
+        used = self._population(design.scale.location).priors_used(design.population, spread)
+        used |= self._term().priors_used(design.nested, spread)
+        for term, part in design.terms:
+            used |= term.priors_used(part, spread)
+        return used | self._family_priors(design)
 
     def _build(self, design: NestedModelDesign) -> pm.Model:
-        term, spread = self._term(), design.scale.spread
+        if self._is_collapsed():
+            return self._build_collapsed(design)
+        return self._build_with_effects(design)
+
+    def _build_collapsed(self, design: NestedModelDesign) -> pm.Model:
+        spread = design.scale.spread
         with pm.Model() as model:
             population = self._population(design.scale.location)
-            priors = population.priors_used(design.population, spread)
-            at_mean = replace(design.population, X=design.population.X.mean(axis=0, keepdims=True),
-                              offset=np.zeros(1))
-            given = {**population.priors, **{k: priors[k] for k in ("beta",) if k in priors}}
-            replace(population, priors=given).effect(at_mean, spread)
+            beta = population.priors_used(design.population, spread).get("beta")
+            own = population.priors if beta is None else {**population.priors, "beta": beta}
+            # The coefficients as every model has them, but at one row, the mean of all.
+            X = design.population.X.mean(axis=0, keepdims=True)
+            at_mean = replace(design.population, X=X, offset=np.zeros(1))
+            replace(population, priors=own).effect(at_mean, spread)
             coefficients = {n: model[n] for n in (INTERCEPT, "beta") if n in model.named_vars}
-            sds, partials = term.parameters(design.nested, spread)
+            sds, partials = self._term().parameters(design.nested, spread)
             sigma = create(self._family_priors(design)["sigma"], "sigma")
-            statistics = nested_statistics(design.population, design.nested, design.outcome["value"])
-            add_collapsed_likelihood(coefficients, sds, partials, sigma, design.population,
-                                     design.nested, statistics)
+            parts = (design.population, design.nested)
+            statistics = nested_statistics(*parts, design.outcome["value"])
+            add_collapsed_likelihood(coefficients, sds, partials, sigma, *parts, statistics)
         return model
 
-    def _roles(self, design) -> dict[str, Any]:
-        from pymc_mlm.terms import Role
-        roles = self._population().roles(design.population)
+    def _build_with_effects(self, design: NestedModelDesign) -> pm.Model:
+        spread = design.scale.spread
+        with pm.Model(coords={OBSERVATION: tuple(design.rows.labels.tolist())}) as model:
+            eta = self._population(design.scale.location).effect(design.population, spread)
+            around = {INTERCEPT: model[INTERCEPT]} if design.population.intercept else {}
+            if design.population.names:
+                around |= {n: model["beta"][i] for i, n in enumerate(design.population.names)}
+            rough, weights = self._information(design)
+            eta = eta + self._term().effect(design.nested, spread, around, rough, weights)
+            for term, part in design.terms:
+                eta = eta + term.effect(part, spread)
+            outcome = {k: pm.Data(f"outcome_{k}", v) for k, v in design.outcome.items()}
+            priors = self._family_priors(design)
+            self._family().likelihood("outcome", eta, outcome, priors, OBSERVATION)
+        return model
+
+    def _information(self, design: NestedModelDesign) -> tuple[float | None, np.ndarray | None]:
+        """Return a rough residual variance of a row, and its number of trials."""
+        rough = {n: _rough_value(p) for n, p in self._family_priors(design).items()}
+        residual = self._family().residual_variance({"eta": design.scale.location, **rough})
+        return (None if residual is None else float(residual)), design.outcome.get("trials")
+
+    # ------------------------------------------------------------------ from draws to reports
+
+    def _completed(self, rng: np.random.Generator) -> Any:
+        """Return the fit with correlations, and with the effects that were integrated out."""
+        fit = self._fitted()
+        nested = fit.design.nested
+        posterior = fit.posterior.assign(correlations(fit.posterior, nested))
+        if self._is_collapsed():
+            parts = (fit.design.population, nested)
+            statistics = nested_statistics(*parts, fit.design.outcome["value"])
+            posterior = posterior.assign(exact_effects(posterior, *parts, statistics, rng))
+        posterior.attrs = fit.idata["posterior"].attrs
+        fit.idata["posterior"] = xr.DataTree(posterior)
+        roles = {n: r for n, r in self._roles(fit.design).items() if n in posterior}
+        return replace(fit, roles=roles)
+
+    def _eta_draws(self, design: NestedModelDesign, seed: int | None) -> xr.DataArray:
+        posterior, rng = self._fitted().posterior, np.random.default_rng(seed)
+        eta = linear_predictor_draws(posterior, design.population, design.nested, rng)
+        if design.terms:
+            count, spread = len(design.rows), design.scale.spread
+            eta = eta + crossed_draws(design.terms, posterior, count, spread, seed)
+        coords = {
+            "chain": posterior["chain"], "draw": posterior["draw"], OBSERVATION: design.rows.labels
+        }  # fmt: skip
+        dims = ("chain", "draw", OBSERVATION)
+        return xr.DataArray(eta, dims=dims, coords=coords, name="eta")
+
+    def _residual(self, parts: Mapping[str, np.ndarray]) -> Any:
+        """Return the residual variance per draw, at the mean of the covariates."""
+        fit = self._fitted()
+        population = fit.design.population
+        at_mean = population_draws(fit.posterior, (INTERCEPT, *population.names)).reshape(
+            -1, 1 + len(population.names)
+        ) @ np.concatenate([[1.0], population.X.mean(axis=0)])
+        # Counts: the mean of exp(eta) over units is that of a log-normal.
+        eta = at_mean + population.offset.mean() + 0.5 * np.sum(list(parts.values()), axis=0)
+        names = self._family().default_priors(fit.design.scale)
+        parameters = {n: fit.posterior[n].values.ravel() for n in names}
+        return self._family().residual_variance({"eta": eta, **parameters})
+
+    def _point(self, at: Mapping[str, float]) -> np.ndarray:
+        """Return the varying columns at a point: means, ones for the intercept, or as given."""
+        nested = self._fitted().design.nested
+        for name in at:
+            self._column(name)
+        means = zip(nested.columns, nested.means, strict=True)
+        return np.array([1.0 if n == INTERCEPT else at.get(n, m) for n, m in means])
+
+    def _slopes(self, point: np.ndarray) -> dict[str, float]:
+        columns = self._fitted().design.nested.columns
+        return {n: v for n, v in zip(columns, point.tolist(), strict=True) if n != INTERCEPT}
+
+    def _slope(self, column: str | None) -> str:
+        slopes = list(self._slopes(self._point({})))
+        if column is None and not slopes:
+            raise SpecificationError(
+                f"No slope varies in this model, so nothing changes along a covariate. Use "
+                f"varying='1 + x', with a covariate of {self.formula!r}."
+            )
+        return slopes[0] if column is None else self._column(column)
+
+    def _column(self, name: str) -> str:
+        columns = self._fitted().design.nested.columns
+        if name not in columns:
+            raise SpecificationError(
+                f"No coefficient of {name!r} varies; those that do: {', '.join(columns)}."
+            )
+        return name
+
+    def _place(self, level: str | None) -> int:
+        levels = self._fitted().design.nested.levels
+        if level is None:
+            return len(levels) - 1
+        if level not in levels:
+            raise SpecificationError(f"No level {level!r}; the levels are: {', '.join(levels)}.")
+        return levels.index(level)
+
+    def _roles(self, design: NestedModelDesign) -> dict[str, Any]:
+        roles: dict[str, Any] = dict(self._population().roles(design.population))
         roles |= self._term().roles(design.nested)
+        for term, part in design.terms:
+            roles |= term.roles(part)
         return roles | {n: Role("family", n) for n in self._family().default_priors(design.scale)}
 
-    def _title(self, design) -> str:
-        return f"{self._family().name}: {self.formula}"
+    def _title(self, design: NestedModelDesign) -> str:
+        nesting = design.nested.nesting
+        parts = [f"{len(design.rows)} rows"]
+        parts += [
+            f"{len(u)} {n}" for n, u in zip(nesting.levels, nesting.labels, strict=True)
+        ]
+        parts += [f"{len(part.units)} {part.units.name}" for _, part in design.terms]
+        return f"{self._family().name}: {self.formula}  ({', '.join(parts)})"
 
-    def _notes(self, design) -> tuple[str, ...]:
-        return ()
+    def _notes(self, design: NestedModelDesign) -> tuple[str, ...]:
+        if self._is_collapsed():
+            return ("effects integrated out exactly, and drawn exactly after sampling",)
+        rough = self._information(design)
+        spread = design.scale.spread
+        chosen = self._term().centeredness(design.nested, spread, *rough)
+        return tuple(
+            f"[{level}] {c}" if isinstance(c, str)
+            else f"[{level}] centred by what the data say of each unit: {c.min():.2f} to "
+            f"{c.max():.2f}, mean {c.mean():.2f} (0 non-centred, 1 centred)"
+            for level, c in zip(design.nested.levels, chosen, strict=True)
+        )  # fmt: skip
+
+
+def _rough_value(prior: Any) -> float:
+    """Return a typical value of a parameter, to judge what a row of data says."""
+    if not isinstance(prior, Prior):
+        return 1.0
+    variable = getattr(pm, prior.distribution).dist(**prior.parameters)
+    return float(np.mean(support_point(variable).eval(mode=uncompiled())))

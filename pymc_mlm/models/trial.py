@@ -36,9 +36,10 @@ from pymc_mlm.models.trial_design import (
     reread_trial,
 )
 from pymc_mlm.models.trial_draws import (
-    NEW_CLUSTER_POINTS,
     Target,
     TrialDraws,
+    described,
+    outcome_draws,
     population_cells,
     row_cells,
     trial_draws,
@@ -449,9 +450,7 @@ class MultivariateLogitTrial(Estimator):
         DataArray, dims (chain, draw, row, outcome) or (chain, draw, row, cell)
         """
         if kind not in ("probability", "cell", "outcome"):
-            raise SpecificationError(
-                f"kind is 'probability', 'cell' or 'outcome', not {kind!r}."
-            )
+            raise SpecificationError(f"kind is 'probability', 'cell' or 'outcome', not {kind!r}.")
         known = self._fitted().design
         design = known if data is None else self._design(data, known)
         rng = np.random.default_rng(as_seed(random_seed))
@@ -464,7 +463,7 @@ class MultivariateLogitTrial(Estimator):
             draws = self._draws()
             shape, cells = draws.shape, row_cells(draws, design, rng)
         if kind == "outcome":
-            return self._outcome_draws(cells, shape, design, rng)
+            return outcome_draws(cells, shape, design, rng)
         labelled = xr.DataArray(
             cells.reshape(*shape, *cells.shape[1:]),
             dims=("chain", "draw", "row", "cell"),
@@ -504,7 +503,13 @@ class MultivariateLogitTrial(Estimator):
         cells = self._cells(target)
         clusters = None if self._draws_have_no_clusters else self._draws().roots
         return trial_summary(
-            self._fitted(), cells, clusters, self._described(target), ci_prob, alpha, alternative
+            self._fitted(),
+            cells,
+            clusters,
+            described(target, clustered=self.cluster is not None),
+            ci_prob,
+            alpha,
+            alternative,
         )
 
     def plot(self, kind: str = "effects", **kwargs: Any) -> Any:
@@ -590,7 +595,9 @@ class MultivariateLogitTrial(Estimator):
         if self._is_conjugate:
             return {"cell_probability": Role("coefficient", None)}
         roles = {"beta": Role("coefficient", None)}
-        return roles | ({} if self.cluster is None else as_cluster_prior(self.cluster_prior).roles())
+        return roles | (
+            {} if self.cluster is None else as_cluster_prior(self.cluster_prior).roles()
+        )
 
     def _title(self, design: TrialModelDesign) -> str:
         trial = design.trial
@@ -637,13 +644,13 @@ class MultivariateLogitTrial(Estimator):
             return as_populations(population)
         return PopulationTable(columns(population, names))
 
-    def _cells(self, target: Target, points: int = NEW_CLUSTER_POINTS) -> xr.DataArray:
+    def _cells(self, target: Target) -> xr.DataArray:
         if self._is_conjugate:
             # Without covariates only the sample itself is a population; others name a column.
             population_rows(as_populations(target.population), {}, 1)
             return self._fitted().posterior["cell_probability"]
         draws = self._draws()
-        return self._labelled(population_cells(draws, target, points), draws.shape)
+        return self._labelled(population_cells(draws, target), draws.shape)
 
     def _labelled(self, cells: np.ndarray, shape: tuple[int, int]) -> xr.DataArray:
         trial = self._fitted().design.trial
@@ -652,21 +659,6 @@ class MultivariateLogitTrial(Estimator):
             dims=("chain", "draw", "arm", "cell"),
             coords={"arm": trial.arm.labels.tolist(), "cell": list(trial.cells)},
             name="cell_probability",
-        )
-
-    def _described(self, target: Target) -> str:
-        population = " and ".join(p.label for p in as_populations(target.population))
-        if self._draws_have_no_clusters:
-            return f"Population: {population}; both arms on the same covariate rows."
-        meaning = {
-            "new_cluster": "averaged over clusters that are still to come",
-            "observed_clusters": "averaged over the observed clusters only",
-            "typical_cluster": "in a cluster whose effects are zero",
-        }
-        estimand = target.estimand or "new_cluster"
-        return (
-            f"Population: {population}; both arms on the same covariate rows, "
-            f"{meaning[estimand]} (estimand {estimand!r})."
         )
 
     def _treatment(self, treatment: Any, arms: list[Any]) -> Any:
@@ -681,31 +673,14 @@ class MultivariateLogitTrial(Estimator):
         names = list(self._fitted().design.columns)
         if len(names) != 1:
             raise SpecificationError(
-                f"plot('curve') needs column=, one of the covariates {', '.join(names) or '(none)'}."
+                "plot('curve') needs column=, one of the covariates "
+                f"{', '.join(names) or '(none)'}."
             )
         return names[0]
 
     def _need_clusters(self, what: str) -> None:
         if self._fitted().design.trial.cluster is None:
             raise SpecificationError(f"{what}: the model has no clusters. Fit with cluster=.")
-
-    def _outcome_draws(
-        self,
-        cells: np.ndarray,
-        shape: tuple[int, int],
-        design: TrialModelDesign,
-        rng: np.random.Generator,
-    ) -> xr.DataArray:
-        uniform = rng.random(cells.shape[:2])[..., None]
-        cell = (uniform > np.cumsum(cells[..., :-1], axis=-1)).sum(axis=-1)
-        digits = np.array([[int(d) for d in label] for label in design.trial.cells])
-        outcomes = digits[cell]
-        return xr.DataArray(
-            outcomes.reshape(*shape, *outcomes.shape[1:]),
-            dims=("chain", "draw", "row", "outcome"),
-            coords={"row": design.trial.rows, "outcome": self._outcomes},
-            name="outcomes",
-        )
 
 
 def _grid(values: np.ndarray) -> list[Any]:
@@ -714,4 +689,5 @@ def _grid(values: np.ndarray) -> list[Any]:
     distinct = np.unique(values)
     if len(distinct) <= 10:
         return distinct.tolist()
-    return np.linspace(*np.quantile(values, [0.025, 0.975]), 25).tolist()
+    low, high = np.quantile(values, [0.025, 0.975])
+    return np.linspace(low, high, 25).tolist()

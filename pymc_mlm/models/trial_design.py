@@ -164,7 +164,7 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
     x = np.zeros((len(trial.rows), 0)) if coded is None else coded.X
     names = () if coded is None else coded.names
     random = None if spec.cluster is None else spec.random
-    matrix = trial_matrix(spec.arm, trial.arm.labels, x, names, spec.interactions, random)
+    matrix = trial_matrix(spec.arm, trial.arm.labels.tolist(), x, names, spec.interactions, random)
     X = matrix.rows(trial.arm.codes, x)
     return TrialModelDesign(trial, spec.formula, coded, raw, matrix, X)
 

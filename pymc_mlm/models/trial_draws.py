@@ -26,8 +26,8 @@ from pymc_mlm.decisions.standardization import (
 )
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.models.trial_design import TrialModelDesign
-from pymc_mlm.terms.cluster_effects import Z as OFFSETS
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
+from pymc_mlm.terms.cluster_effects import Z as OFFSETS
 
 ESTIMANDS = ("typical_cluster", "observed_clusters", "new_cluster")
 # The answer to a question is the same each time it is asked.
@@ -120,9 +120,7 @@ def trial_draws(
         return TrialDraws(design, coefficients, None, None, shape)
     roots = prior.roots(posterior, len(design.matrix.random), flat.shape[1])
     offsets = posterior[OFFSETS].values
-    return TrialDraws(
-        design, coefficients, roots, offsets.reshape(-1, *offsets.shape[2:]), shape
-    )
+    return TrialDraws(design, coefficients, roots, offsets.reshape(-1, *offsets.shape[2:]), shape)
 
 
 def population_cells(draws: TrialDraws, target: Target, points: int = NEW_CLUSTER_POINTS) -> Array:
@@ -195,6 +193,37 @@ def row_cells(draws: TrialDraws, design: TrialModelDesign, rng: np.random.Genera
     return np.swapaxes(np.concatenate([free, last], axis=1), 1, 2)
 
 
+def outcome_draws(
+    cells: Array, shape: tuple[int, int], design: TrialModelDesign, rng: np.random.Generator
+) -> xr.DataArray:
+    """Draw a response pattern for every row from its probabilities, shape (sample, row, cell)."""
+    uniform = rng.random(cells.shape[:2])[..., None]
+    cell = (uniform > np.cumsum(cells[..., :-1], axis=-1)).sum(axis=-1)
+    digits = np.array([[int(d) for d in label] for label in design.trial.cells])
+    outcomes = digits[cell]
+    return xr.DataArray(
+        outcomes.reshape(*shape, *outcomes.shape[1:]),
+        dims=("chain", "draw", "row", "outcome"),
+        coords={"row": design.trial.rows, "outcome": list(design.trial.outcomes)},
+        name="outcomes",
+    )
+
+
+def described(target: Target, clustered: bool) -> str:
+    """Say in a sentence what a target is."""
+    population = " and ".join(p.label for p in as_populations(target.population))
+    rows = "both arms on the same covariate rows"
+    if not clustered:
+        return f"Population: {population}; {rows}."
+    estimand = target.estimand or "new_cluster"
+    meaning = {
+        "new_cluster": "averaged over clusters that are still to come",
+        "observed_clusters": "averaged over the observed clusters only",
+        "typical_cluster": "in a cluster whose effects are zero",
+    }[estimand]
+    return f"Population: {population}; {rows}, {meaning} (estimand {estimand!r})."
+
+
 @dataclass(frozen=True, eq=False)
 class _Rows:
     """Rows of a target: coded covariates, weights, and the arm, cluster and unit they are from."""
@@ -231,9 +260,7 @@ class _Rows:
         return self
 
     def _take(self, rows: Array, weight: Array) -> _Rows:
-        return _Rows(
-            self.coded[rows], weight, self.arm[rows], self.cluster[rows], self.unit[rows]
-        )
+        return _Rows(self.coded[rows], weight, self.arm[rows], self.cluster[rows], self.unit[rows])
 
 
 def _clusters(estimand: str | None, draws: TrialDraws, code: Array) -> AbstractClusters | None:

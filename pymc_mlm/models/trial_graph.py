@@ -11,7 +11,11 @@ import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
 
-from pymc_mlm.distributions.coefficients import Preconditioned, standardized_normal
+from pymc_mlm.distributions.coefficients import (
+    linear_map,
+    preconditioned,
+    standardized_normal,
+)
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference.conjugate import conjugate_posterior
@@ -223,30 +227,16 @@ def _coefficients(
     shape: tuple[int, int],
 ) -> Any:
     sd = priors.standardized_sd(shape[1])
-    root = design.matrix.preconditioner(X, count, sd)
-    transform = Preconditioned(
-        pm.Data("root", root),
-        pm.Data("root_inverse", np.linalg.inv(root)),
-        pm.Data("root_log_det", _log_det(root)),
-    )
-    kwargs = {"shape": shape, "dims": ("predictor", "covariate"), "transform": transform}
+    root = linear_map("root", design.matrix.preconditioner(X, count, sd))
+    kwargs = {"shape": shape, "dims": ("predictor", "covariate")}
     prior = priors.given.get("beta")
     if prior is None:
-        standardize = np.linalg.inv(design.matrix.to_original)
-        return standardized_normal(
-            "beta",
-            pm.Data("prior_sd", sd),
-            pm.Data("standardize", standardize),
-            pm.Data("standardize_log_det", _log_det(standardize)),
-            **kwargs,
-        )
+        standard = linear_map("standard", design.matrix.to_original)
+        return standardized_normal("beta", pm.Data("prior_sd", sd), standard, root, **kwargs)
     if isinstance(prior, Prior):
-        return prior.create_variable("beta", **kwargs)
+        unnamed = getattr(pm, prior.distribution).dist(**prior.parameters, shape=shape)
+        return preconditioned("beta", unnamed, root, **kwargs)
     return prior.create_variable("beta")
-
-
-def _log_det(matrix: np.ndarray) -> float:
-    return float(np.linalg.slogdet(matrix)[1] / len(matrix))
 
 
 def _described(prior: AbstractClusterPrior) -> str:

@@ -148,11 +148,9 @@ class InverseWishart(AbstractClusterPrior):
         """Unfold the chain of regressions."""
         sd = np.sqrt(posterior["cluster_variance"].values.reshape(-1, slopes, predictors))
         root = np.zeros((len(sd), slopes, predictors, slopes, predictors))
-        chain = (
-            posterior["cluster_chain"].values.reshape(len(sd), -1, predictors)
-            if slopes > 1
-            else None
-        )
+        chain = np.zeros((len(sd), 0, predictors))
+        if slopes > 1:
+            chain = posterior["cluster_chain"].values.reshape(len(sd), -1, predictors)
         m = np.arange(predictors)
         for i in range(slopes):
             for j in range(i):

@@ -156,8 +156,7 @@ class Hierarchical(AbstractTerm):
         if design.covariates:
             dim = f"{name}_covariate"
             add_coords({dim: design.covariates})
-            length = len(design.covariates)
-            beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, length, start=0.0)
+            beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, start=0.0)
             eta = eta + linear_predictor(data(f"{name}_covariates", design.X), beta)
         return eta
 
@@ -168,7 +167,7 @@ class Hierarchical(AbstractTerm):
         dim = f"{design.name}_contrast"
         add_coords({dim: labels})
         name = f"{design.name}_effect"
-        effects = create(priors[name], name, dim, len(labels), start=0.0)
+        effects = create(priors[name], name, dim, start=0.0)
         return pt.concatenate([pt.zeros(1), effects])
 
     def priors_used(self, design: HierarchicalDesign, scale: float = 1.0) -> dict[str, Any]:

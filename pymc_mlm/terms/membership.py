@@ -295,8 +295,7 @@ class MultipleMembership(AbstractTerm):
         name = design.name
         dim = f"{name}_covariate"
         add_coords({dim: design.covariates})
-        length = len(design.covariates)
-        beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, length, start=0.0)
+        beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, start=0.0)
         if design.weight.fixed:
             # With known weights the sums over members are data.
             X = data(f"{name}_covariates", np.ascontiguousarray(design.group_covariates))

@@ -331,7 +331,7 @@ class Nested(AbstractTerm):
             names = design.coefs(level)
             add_coords({f"{prefix}_coef": names})
             prior = self.priors_used(design, scale)[f"{prefix}_sd"]
-            sds.append(create(prior, f"{prefix}_sd", f"{prefix}_coef", len(names)))
+            sds.append(create(prior, f"{prefix}_sd", f"{prefix}_coef"))
             partials.append(self._partial(design, level, prefix))
         return sds, partials
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.data.checks import constant_within
@@ -80,9 +81,9 @@ class Population(AbstractTerm):
         at_mean: Any = 0.0
         if design.names:
             add_coords({COVARIATE: design.names})
-            beta = create(priors["beta"], "beta", COVARIATE, len(design.names), start=0.0)
+            beta = create(priors["beta"], "beta", COVARIATE, start=0.0)
             eta = linear_predictor(data("covariates", design.X), beta)
-            at_mean = pt.sum(beta * design.X.mean(axis=0))
+            at_mean = pt.sum(beta * pytensor.shared(design.X.mean(axis=0), name="covariate_means"))
         if design.intercept:
             eta = eta + self._intercept(priors[INTERCEPT], at_mean, scale)
         if design.offset.any():
@@ -92,7 +93,8 @@ class Population(AbstractTerm):
     def _intercept(self, prior: Any, at_mean: Any, scale: float) -> Any:
         if INTERCEPT in self.priors:
             return create(prior, INTERCEPT, start=self.location)
-        return pm.Normal(INTERCEPT, self.location - at_mean, 2.5 * scale, transform=noncentered)
+        location, sd = (pytensor.shared(np.float64(x)) for x in (self.location, 2.5 * scale))
+        return pm.Normal(INTERCEPT, location - at_mean, sd, transform=noncentered)
 
     def priors_used(self, design: PopulationDesign, scale: float = 1.0) -> dict[str, Any]:
         """Scaled normal priors, as in rstanarm: 2.5 outcome spreads per covariate spread."""

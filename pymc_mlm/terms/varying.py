@@ -38,14 +38,12 @@ def unit_effects(name: str, units: Factor, sd: Any) -> Any:
     """
     dim = units.name
     add_coords({dim: units.labels[: units.num_known]})
-    effects = pm.Normal(
-        f"{name}_effect", 0.0, sd, shape=units.num_known, dims=dim, transform=noncentered
-    )
+    effects = pm.Normal(f"{name}_effect", 0.0, sd, dims=dim, transform=noncentered)
     parts = [effects]
     if len(units.new_labels):
         add_coords({f"{dim}_new": units.new_labels})
         parts.append(
-            pm.Normal(f"{name}_effect_new", 0.0, sd, shape=len(units.new_labels), dims=f"{dim}_new")
+            pm.Normal(f"{name}_effect_new", 0.0, sd, dims=f"{dim}_new")
         )
     num_unknown = int((units.codes == UNKNOWN).sum())
     if num_unknown:

@@ -85,7 +85,7 @@ def test_extreme_logits_stay_finite(rng):
 
 
 def test_value_and_gradients_share_one_node(rng):
-    parameters, data = simulate(rng)
+    _, data = simulate(rng)
     beta, effect = pt.matrix("beta"), pt.matrix("effect")
     value = multinomial_logit_loglik(beta, effect, *data)
     f = pytensor.function(

@@ -1,0 +1,245 @@
+"""From a table to the design of a nested model: every column is read and checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pymc_mlm.data.checks import as_numbers, constant_within, show
+from pymc_mlm.data.factor import Factor
+from pymc_mlm.data.formula import Formula
+from pymc_mlm.data.frame import column_names, columns, require
+from pymc_mlm.data.nested_design import NestedDesign, nested_design, varies_within
+from pymc_mlm.data.nesting import Nesting, nest
+from pymc_mlm.data.population import INTERCEPT, PopulationDesign, response_values
+from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.families import AbstractFamily, OutcomeScale
+from pymc_mlm.terms import Hierarchical, Population
+from pymc_mlm.terms.nested import Nested
+
+OBSERVATION = "obs"
+
+
+@dataclass(frozen=True, eq=False)
+class NestedModelDesign:
+    """A table as the model needs it.
+
+    Attributes
+    ----------
+    rows : Factor
+        Observations.
+    population : PopulationDesign
+        Covariates of the formula, and means of units where asked for.
+    nested : NestedDesign
+        Units and varying columns.
+    terms : tuple
+        Crossed terms and their designs.
+    outcome : dict of str to ndarray, shape (row,)
+        Outcome by role; for new data without the outcome itself.
+    scale : OutcomeScale
+        Scale of the linear predictor in the fitted data.
+    unit_means : mapping of str to ndarray, shape (unit,)
+        Means of covariates by unit, for within and between effects.
+    """
+
+    rows: Factor
+    population: PopulationDesign
+    nested: NestedDesign
+    terms: tuple[tuple[Hierarchical, Any], ...]
+    outcome: dict[str, np.ndarray]
+    scale: OutcomeScale
+    unit_means: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class NestedReader:
+    """What a nested model reads from a table.
+
+    Attributes
+    ----------
+    formula : Formula
+        Outcome and covariates.
+    family : AbstractFamily
+        Outcome family.
+    population : Population
+        Population part.
+    term : Nested
+        Units and varying coefficients.
+    varies_by_default : bool
+        Whether the coefficients that vary are those whose covariates vary within leaves, in
+        place of the term's.
+    crossed : tuple of Hierarchical
+        Crossed terms.
+    within_between : tuple of str
+        Covariates whose unit means enter too.
+    level_covariates : mapping of str to sequence of str
+        Formula columns that are properties of a level's units.
+    """
+
+    formula: Formula
+    family: AbstractFamily
+    population: Population
+    term: Nested
+    varies_by_default: bool
+    crossed: tuple[Hierarchical, ...]
+    within_between: tuple[str, ...]
+    level_covariates: Mapping[str, Sequence[str]]
+
+    def read(self, data: Any, known: NestedModelDesign | None = None) -> NestedModelDesign:
+        """Read a table; new data are read as the `known` design was."""
+        outcome_columns = () if known else self.formula.response.columns
+        side = self.family.side_columns
+        own = [c for t in self.crossed for c in t.columns]
+        needed = [*self.term.columns, *self.population.columns, *own, *self.within_between]
+        require([*needed, *side.values(), *outcome_columns], column_names(data))
+        count = len(columns(data, self.term.levels[:1])[self.term.levels[0]])
+        rows = Factor(OBSERVATION, np.arange(count), np.arange(count), count)
+        covariates = self.population.resolve(data, known and known.population, group=rows)
+        units = self._units(data, covariates, known and known.nested)
+        covariates, means = self._with_unit_means(data, covariates, units, known)
+        self._check(data, covariates, units, known is None)
+        crossed = tuple(
+            (t, t.resolve(data, known and known.terms[i][1])) for i, t in enumerate(self.crossed)
+        )
+        outcome = self._side(data) if known else self._outcome(data)
+        scale = known.scale if known else self.family.scale(outcome)
+        return NestedModelDesign(rows, covariates, units, crossed, outcome, scale, means)
+
+    def _units(
+        self, data: Any, covariates: PopulationDesign, known: NestedDesign | None
+    ) -> NestedDesign:
+        if not self.varies_by_default:
+            return self.term.resolve(data, known)
+        levels = self.term.levels
+        tree = nest(columns(data, levels), levels, self.term.unique_ids, known and known.nesting)
+        own = dict(zip(covariates.names, covariates.X.T, strict=True))
+        names = known.columns if known else _varying_by_default(covariates, tree)
+        Z = np.column_stack([own.get(n, np.ones(len(tree.leaf))) for n in names])
+        return nested_design("", tree, {level: (names, Z) for level in levels}, {}, known)
+
+    def _with_unit_means(
+        self,
+        data: Any,
+        covariates: PopulationDesign,
+        units: NestedDesign,
+        known: NestedModelDesign | None,
+    ) -> tuple[PopulationDesign, dict[str, np.ndarray]]:
+        """Append the mean of each covariate in each unit, level by level (Mundlak 1978)."""
+        means: dict[str, np.ndarray] = {}
+        added = []
+        for column in self.within_between:
+            if column not in self.population.columns:
+                raise SpecificationError(
+                    f"within_between names {column!r}, which the formula lacks. Add it to "
+                    f"{self.formula.text!r}: its coefficient becomes the effect within units."
+                )
+            x = as_numbers(column, columns(data, [column])[column])
+            for level in units.levels:
+                name = f"{column} (mean of {level})"
+                codes = units.nesting.codes(level)
+                fitted = known.unit_means[name] if known else np.empty(0)
+                means[name] = _means(x, codes, fitted)
+                added.append(means[name][codes])
+        if not added:
+            return covariates, means
+        X = np.column_stack([covariates.X, *added])
+        return replace(covariates, X=X, names=(*covariates.names, *means)), means
+
+    def _check(
+        self, data: Any, covariates: PopulationDesign, units: NestedDesign, first: bool
+    ) -> None:
+        for level, names in self.level_covariates.items():
+            self._check_level_covariates(data, units, level, names)
+        if not first:
+            return
+        for name, x in zip(covariates.names, covariates.X.T, strict=True):
+            if np.ptp(x) == 0:
+                raise DataError(
+                    f"{name!r} has one value in all rows ({x[0]:g}): its coefficient cannot be "
+                    "told from the intercept. Drop it from the formula."
+                )
+
+    def _check_level_covariates(
+        self, data: Any, units: NestedDesign, level: str, names: Sequence[str]
+    ) -> None:
+        if level not in units.levels:
+            raise SpecificationError(
+                f"level_covariates names the level {level!r}, which is not one of levels="
+                f"{list(units.levels)!r}."
+            )
+        labels = units.nesting.labels[units.levels.index(level)]
+        factor = Factor(level, labels, units.nesting.codes(level), len(labels))
+        for column in (names,) if isinstance(names, str) else names:
+            if column not in self.population.columns:
+                raise SpecificationError(
+                    f"level_covariates names {column!r}, which the formula "
+                    f"{self.formula.text!r} lacks. Add it there."
+                )
+            remedy = (
+                f"A covariate of level {level!r} has one value per unit: correct the column, or "
+                "leave it out of level_covariates."
+            )
+            constant_within(column, columns(data, [column])[column], factor, remedy)
+
+    def _side(self, data: Any) -> dict[str, np.ndarray]:
+        side = self.family.side_columns
+        table = columns(data, side.values()) if side else {}
+        return {role: as_numbers(name, table[name]) for role, name in side.items()}
+
+    def _outcome(self, data: Any) -> dict[str, np.ndarray]:
+        response = self.formula.response
+        table = columns(data, response.columns)
+        if response.expression is not None:
+            values = [response_values(response.expression, table)]
+            if not np.isfinite(values[0]).all():
+                row = int(np.flatnonzero(~np.isfinite(values[0]))[0])
+                raise DataError(
+                    f"The outcome {response.label!r} is not finite in row {row} (counted from 0; "
+                    "for example the logarithm of zero). Transform or drop such rows."
+                )
+        else:
+            values = [as_numbers(name, table[name]) for name in response.columns]
+        roles = dict(zip(self.family.roles, values, strict=False))
+        return self.family.outcome(response.label, roles | self._side(data))
+
+
+def refuse_new_units(design: NestedModelDesign, allowed: bool | Sequence[str]) -> None:
+    """Refuse units that were not fitted, at the levels where they are not allowed.
+
+    Raises
+    ------
+    DataError
+        New data hold such a unit.
+    """
+    nested = design.nested
+    for level, name in enumerate(nested.levels):
+        labels, known = nested.nesting.labels[level], nested.num_known[level]
+        ok = allowed if isinstance(allowed, bool) else name in allowed
+        if len(labels) > known and not ok:
+            raise DataError(
+                f"{name!r}={show(labels[known])} was not among the {known} fitted units, and new "
+                f"units of {name!r} are not allowed here. Pass allow_new=True to draw its effects "
+                "from their distribution, or drop its rows."
+            )
+
+
+def _varying_by_default(covariates: PopulationDesign, tree: Nesting) -> tuple[str, ...]:
+    leaves = len(tree.labels[-1])
+    slopes = [
+        name
+        for name, x in zip(covariates.names, covariates.X.T, strict=True)
+        if varies_within(x, tree.leaf, leaves)
+    ]
+    return (INTERCEPT, *slopes)
+
+
+def _means(x: np.ndarray, codes: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Return each unit's mean; those that were fitted keep theirs."""
+    size = max(int(codes.max()) + 1, len(fitted))
+    count = np.maximum(np.bincount(codes, minlength=size), 1)
+    means = np.bincount(codes, x, size) / count
+    means[: len(fitted)] = fitted
+    return means

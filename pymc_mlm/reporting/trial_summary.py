@@ -1,0 +1,273 @@
+"""The report of a trial: arms, effects, decisions, coefficients, clusters, diagnostics."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from pymc_mlm.decisions import (
+    All,
+    Decision,
+    decide,
+    difference,
+    odds_ratio,
+    outcome_correlation,
+    ratio,
+    success_probability,
+    summarize,
+)
+from pymc_mlm.decisions import (
+    Any as AnyRule,
+)
+from pymc_mlm.decisions.thresholds import Alternative
+from pymc_mlm.fit import Fit
+from pymc_mlm.reporting.diagnostics import diagnose
+from pymc_mlm.reporting.summary import draws_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class TrialSummary:
+    """Tables of a trial; prints as text and shows as HTML in notebooks.
+
+    Attributes
+    ----------
+    title : str
+        Heading.
+    estimand : str
+        What the effects are averaged over.
+    arms : pandas.DataFrame
+        Success probabilities per arm and outcome, and the correlations of the outcomes.
+    effects : pandas.DataFrame
+        Effects per treatment and outcome: difference with posterior sd, ratio, odds ratio.
+    decisions : tuple of Decision
+        Rules All and Any for every treatment.
+    coefficients : pandas.DataFrame or None
+        Log odds of the columns as they are; None where there are none.
+    clusters : pandas.DataFrame or None
+        Standard deviations of the cluster effects.
+    diagnostics : str
+        Convergence in one line.
+    notes : tuple of str
+        Sentences about the data and the priors.
+    """
+
+    title: str
+    estimand: str
+    arms: pd.DataFrame
+    effects: pd.DataFrame
+    decisions: tuple[tuple[str, Decision], ...]
+    coefficients: pd.DataFrame | None
+    clusters: pd.DataFrame | None
+    diagnostics: str
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        blocks = [self.title, self.estimand]
+        for heading, frame in self._tables():
+            blocks.append(f"{heading}\n{frame.map(_short).to_string()}")
+        # Decisions follow the effects that they are about.
+        decisions = [f"[{against}]\n{decision}" for against, decision in self.decisions]
+        blocks[4:4] = decisions
+        return "\n\n".join([*blocks, self.diagnostics, "\n".join(self.notes)]).rstrip()
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        parts = [f"<h4>{html.escape(self.title)}</h4><p>{html.escape(self.estimand)}</p>"]
+        for heading, frame in self._tables():
+            parts.append(f"<h5>{html.escape(heading)}</h5>{frame.map(_short).to_html()}")
+        for against, decision in self.decisions:
+            parts.append(f"<pre>[{html.escape(against)}]\n{html.escape(str(decision))}</pre>")
+        parts += [f"<p>{html.escape(text)}</p>" for text in (self.diagnostics, *self.notes)]
+        return "".join(parts)
+
+    def _tables(self) -> list[tuple[str, pd.DataFrame]]:
+        found = [
+            ("Success probabilities", self.arms),
+            ("Effects, treatment against control", self.effects),
+            ("Coefficients, log odds, covariates as they are", self.coefficients),
+            ("Cluster effects, log odds, covariates centred and scaled", self.clusters),
+        ]
+        return [(heading, frame) for heading, frame in found if frame is not None]
+
+
+def trial_summary(
+    fit: Fit,
+    cells: xr.DataArray,
+    roots: np.ndarray | None,
+    estimand: str,
+    ci_prob: float,
+    alpha: float,
+    alternative: Alternative,
+) -> TrialSummary:
+    """Summarise a fitted trial.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted trial.
+    cells : DataArray, dims (chain, draw, arm, cell)
+        Response patterns of each arm in the population that is asked about.
+    roots : ndarray, shape (sample, dim, dim), or None
+        Root of the covariance of a cluster's effects, if there are clusters.
+    estimand : str
+        Sentence that says what `cells` is averaged over.
+    ci_prob : float
+        Probability inside the equal-tailed intervals.
+    alpha, alternative
+        Of the decisions.
+
+    Returns
+    -------
+    TrialSummary
+    """
+    outcomes = list(fit.design.trial.outcomes)
+    theta = success_probability(cells, outcomes)
+    labels = theta["arm"].values.tolist()
+    effects = {
+        f"{arm} - {labels[0]}" if len(labels) > 2 else f"{arm} against {labels[0]}": arm
+        for arm in labels[1:]
+    }
+    decisions = tuple(
+        (name, decide(rule, difference(theta, arm, labels[0]), alpha, alternative))
+        for name, arm in effects.items()
+        for rule in ((All(), AnyRule()) if len(outcomes) > 1 else (All(),))
+    )
+    return TrialSummary(
+        title=fit.title,
+        estimand=estimand,
+        arms=_arms(theta, cells, outcomes, ci_prob),
+        effects=_effects(theta, effects, labels[0], ci_prob),
+        decisions=decisions,
+        coefficients=_coefficients(fit, ci_prob),
+        clusters=None if roots is None else _clusters(fit, roots, ci_prob),
+        diagnostics=_diagnostics(fit),
+        notes=fit.notes,
+    )
+
+
+def _arms(
+    theta: xr.DataArray, cells: xr.DataArray, outcomes: list[str], ci_prob: float
+) -> pd.DataFrame:
+    import pandas as pd
+
+    frames = {}
+    for i, arm in enumerate(theta["arm"].values.tolist()):
+        own = theta.isel(arm=i)
+        frames[arm] = draws_table(
+            {k: own.isel(outcome=j).values.ravel() for j, k in enumerate(outcomes)}, ci_prob
+        )
+    table = pd.concat(frames, names=["arm", "outcome"])
+    if 1 < len(outcomes) <= 3:
+        rho = outcome_correlation(cells, outcomes).mean(("chain", "draw"))
+        for j, name in enumerate(outcomes):
+            table[f"corr({name})"] = [
+                float("nan") if j == k else float(rho[i, k, j])
+                for i in range(rho.sizes["arm"])
+                for k in range(len(outcomes))
+            ]
+    return table
+
+
+def _effects(
+    theta: xr.DataArray, effects: dict[str, Any], control: Any, ci_prob: float
+) -> pd.DataFrame:
+    import pandas as pd
+
+    frames = {}
+    for name, arm in effects.items():
+        table = summarize(difference(theta, arm, control), ci_prob).to_dataframe()
+        percent = f"{100 * ci_prob:g}"
+        frame = pd.DataFrame(
+            {
+                "difference": table["mean"],
+                "sd": table["sd"],
+                f"eti{percent}_lb": table["lower"],
+                f"eti{percent}_ub": table["upper"],
+                "P(> 0)": table["probability_above"],
+                "mc_error": table["mc_error"],
+            }
+        )
+        for label, measure in (("ratio", ratio), ("odds ratio", odds_ratio)):
+            frame[label] = measure(theta, arm, control).median(("chain", "draw")).values
+        frames[name] = frame
+    return pd.concat(frames, names=["treatment", "outcome"])
+
+
+def _coefficients(fit: Fit, ci_prob: float) -> pd.DataFrame | None:
+    import arviz_stats
+    import pandas as pd
+
+    if "beta" not in fit.posterior:
+        return None
+    beta = fit.posterior["beta"]
+    predictors = beta["predictor"].values.tolist()
+    covariates = beta["covariate"].values.tolist()
+    table = draws_table(
+        {
+            f"{p}, {c}": beta.isel(predictor=i, covariate=j).values.ravel()
+            for i, p in enumerate(predictors)
+            for j, c in enumerate(covariates)
+        },
+        ci_prob,
+    )
+    table.index = pd.MultiIndex.from_product(
+        [predictors, covariates], names=["predictor", "covariate"]
+    )
+    table["ess_bulk"] = arviz_stats.ess(beta, method="bulk").values.ravel()
+    table["r_hat"] = arviz_stats.rhat(beta).values.ravel()
+    return table
+
+
+def _clusters(fit: Fit, roots: np.ndarray, ci_prob: float) -> pd.DataFrame:
+    import pandas as pd
+
+    slopes = list(fit.design.matrix.random_names)
+    predictors = list(fit.design.trial.predictors)
+    covariance = np.matmul(roots, np.swapaxes(roots, 1, 2))
+    variance = np.diagonal(covariance, axis1=1, axis2=2)  # (sample, dim)
+    sd = np.sqrt(variance)
+    keys = [(s, p) for s in slopes for p in predictors]
+    table = draws_table({", ".join(key): sd[:, d] for d, key in enumerate(keys)}, ci_prob)
+    table.index = pd.MultiIndex.from_tuples(keys, names=["slope", "predictor"])
+    table.columns = ["sd", "sd_of_sd", *table.columns[2:]]
+    table["variance"] = np.median(variance, axis=0)
+    if len(keys) <= 8:
+        spread = np.maximum(sd[:, :, None] * sd[:, None, :], np.finfo(float).tiny)
+        correlation = (covariance / spread).mean(axis=0)
+        for d, (slope, predictor) in enumerate(keys[:-1]):
+            name = predictor if len(slopes) == 1 else f"{slope}, {predictor}"
+            table[f"corr({name})"] = [
+                correlation[d, e] if e > d else float("nan") for e in range(len(keys))
+            ]
+    return table
+
+
+def _diagnostics(fit: Fit) -> str:
+    if "sample_stats" not in fit.idata:
+        sizes = fit.posterior.sizes
+        kind = "independent draws" if sizes["chain"] == 1 else "draws by data augmentation"
+        return f"Diagnostics: {sizes['chain'] * sizes['draw']} {kind} from the exact posterior."
+    found = diagnose(fit)
+    line = (
+        f"Diagnostics: {found.chains} chains of {found.draws} draws, max R-hat "
+        f"{found.max_rhat:.3f} ({found.max_rhat_parameter}), min ESS {found.min_ess:.0f} "
+        f"({found.min_ess_parameter}), {found.divergences} divergences."
+    )
+    return "\n".join([line, *found.problems()])
+
+
+def _short(value: Any) -> Any:
+    if not isinstance(value, (float, np.floating)):
+        return value
+    value = float(value)
+    if np.isnan(value):
+        return ""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3f}"
