@@ -22,6 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo test test-slow lint format docs bench clean help
 
 demo: $(BASE)  ## fit the flagship model on built-in data, write demo_output/
+	@$(VENV)/bin/python -m pymc_mlm warmup --only weibull
 	@$(VENV)/bin/python -m pymc_mlm demo
 
 test: $(TEST)  ## run the tests (PYTEST_ARGS="-k weights" to choose)

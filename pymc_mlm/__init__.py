@@ -5,6 +5,8 @@
 - `MultivariateLogitTrial`: trials with several binary outcomes. Rules (`All`, `Any`,
   `Compensatory`, ...) and populations (`Range`, `Value`, ...) are questions asked of its draws;
   `MultivariateBernoulli` is its distribution for your own models.
+- `NestedVaryingEffects`: intercepts and slopes that vary between units within units, correlated at
+  every level; a Gaussian outcome is sampled without its effects. Its term is `nested`.
 - `Prior`, families and samplers are values: print, compare and replace them.
 - `datasets` simulates tables with known truth; `weights` holds the built-in weight functions.
 """
@@ -28,15 +30,26 @@ from pymc_mlm.distributions.censored_weibull import CensoredWeibull
 from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
 from pymc_mlm.distributions.noncentered import noncentered
 from pymc_mlm.errors import DataError, MlmError, NotFittedError, SpecificationError
-from pymc_mlm.families import AbstractFamily, Bernoulli, Gaussian, Weibull
+from pymc_mlm.families import (
+    AbstractFamily,
+    Bernoulli,
+    Binomial,
+    Gaussian,
+    NegativeBinomial,
+    Poisson,
+    StudentT,
+    Weibull,
+)
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import AbstractSampler, Nutpie, PymcNuts
 from pymc_mlm.models.multiple_membership import MultipleMembershipModel
+from pymc_mlm.models.nested import NestedVaryingEffects
 from pymc_mlm.models.trial import MultivariateLogitTrial
 from pymc_mlm.priors import Prior
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning
 from pymc_mlm.terms import AbstractTerm, hm, mm
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
+from pymc_mlm.terms.nested import nested
 from pymc_mlm.weights import AbstractWeight
 
 __version__ = "0.1.0"
@@ -52,6 +65,7 @@ __all__ = [
     "All",
     "Any",
     "Bernoulli",
+    "Binomial",
     "CensoredWeibull",
     "Compensatory",
     "ConvergenceWarning",
@@ -65,20 +79,25 @@ __all__ = [
     "MultipleMembershipModel",
     "MultivariateBernoulli",
     "MultivariateLogitTrial",
+    "NegativeBinomial",
+    "NestedVaryingEffects",
     "NotFittedError",
     "Nutpie",
+    "Poisson",
     "Prior",
     "PymcNuts",
     "Range",
     "Sample",
     "Single",
     "SpecificationError",
+    "StudentT",
     "TruncatedNormal",
     "Value",
     "Weibull",
     "datasets",
     "hm",
     "mm",
+    "nested",
     "noncentered",
     "weights",
 ]

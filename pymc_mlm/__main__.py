@@ -1,4 +1,4 @@
-"""Command line: ``python -m pymc_mlm demo``."""
+"""Command line: ``python -m pymc_mlm demo`` and ``python -m pymc_mlm warmup``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pymc_mlm.demo import run_demo
+from pymc_mlm.warmup import warmup
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -15,8 +16,13 @@ def main(arguments: list[str] | None = None) -> None:
     demo = commands.add_parser("demo", help="fit the flagship model to the built-in table")
     demo.add_argument("--output", type=Path, default=Path("demo_output"), help="folder to write")
     demo.add_argument("--seed", type=int, default=1, help="seed of the sampler")
+    warm = commands.add_parser("warmup", help="compile the common models into the disk cache")
+    warm.add_argument("--only", default="", help="only models whose label contains this text")
     chosen = parser.parse_args(arguments)
-    run_demo(chosen.output, chosen.seed)
+    if chosen.command == "demo":
+        run_demo(chosen.output, chosen.seed)
+    else:
+        print(f"{warmup(chosen.only)} models are ready.")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -149,3 +151,81 @@ def teaching_trial(
         "school_sd": school_sd,
     }
     return table
+
+
+def nested_schools(
+    regions: int = 8,
+    schools: int = 48,
+    classes: int = 160,
+    pupils: int = 2400,
+    seed: int = 2026,
+) -> pd.DataFrame:
+    """Simulate test scores of pupils in classes in schools in regions, unbalanced.
+
+    The effects of prior attainment and of hours of homework vary between regions, schools and
+    classes, and correlate with the intercept; larger classes and schools occur beside tiny ones.
+
+    Parameters
+    ----------
+    regions, schools, classes, pupils : int
+        Number of units of each level, and of rows. Every school has a class and every class a
+        pupil.
+    seed : int
+        Seed of the simulation.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per pupil: ``region, school, class_id, score, prior, homework``, and ``income`` (of
+        the school). ``.attrs["truth"]`` holds the true parameters by the names of a summary.
+
+    Examples
+    --------
+    >>> nested_schools(regions=3, schools=6, classes=12, pupils=60).shape
+    (60, 7)
+    """
+    rng = np.random.default_rng(seed)
+    sizes = (regions, schools, classes, pupils)
+    parents = [_unbalanced_parents(rng, a, b) for a, b in pairwise(sizes)]
+    levels = ("region", "school", "class_id")
+    sd = {"region": (3.0, 0.6, 0.5), "school": (4.0, 1.0, 0.6), "class_id": (2.0, 0.8, 0.5)}
+    names = ("Intercept", "prior", "homework")
+    beta = np.array([50.0, 5.0, 1.5])
+    R = np.array([[1.0, 0.4, -0.2], [0.4, 1.0, 0.1], [-0.2, 0.1, 1.0]])
+    total, own_parent = np.zeros((1, 3)), [np.zeros(regions, dtype=np.int64), *parents[:-1]]
+    for level, parent in zip(levels, own_parent, strict=True):
+        z = rng.standard_normal((len(parent), 3))
+        total = total[parent] + z @ np.linalg.cholesky(R).T * np.array(sd[level])
+    income = rng.normal(0.0, 1.0, schools)
+    class_id = parents[2]
+    school = parents[1][class_id]
+    prior = rng.normal(0.0, 1.0, pupils)
+    homework = rng.normal(0.0, 1.0, pupils)
+    X = np.column_stack([np.ones(pupils), prior, homework])
+    score = (X * (beta + total[class_id])).sum(axis=1) + 2.0 * income[school]
+    score = score + rng.normal(0.0, 6.0, pupils)
+    table = pd.DataFrame(
+        {
+            "region": [f"R{r + 1}" for r in parents[0][school]],
+            "school": school + 1,
+            "class_id": class_id + 1,
+            "score": score,
+            "prior": prior,
+            "homework": homework,
+            "income": income[school],
+        }
+    )
+    truth = dict(zip(names, beta.tolist(), strict=True)) | {"income": 2.0, "sigma": 6.0}
+    for level in levels:
+        truth |= {f"sd {n} [{level}]": v for n, v in zip(names, sd[level], strict=True)}
+        for i, j in ((1, 0), (2, 0), (2, 1)):
+            truth[f"cor({names[j]}, {names[i]}) [{level}]"] = float(R[i, j])
+    table.attrs["truth"] = truth
+    return table
+
+
+def _unbalanced_parents(rng: np.random.Generator, parents: int, units: int) -> np.ndarray:
+    """Give each parent one unit, and the rest by weights that differ widely."""
+    weights = rng.gamma(1.5, 1.0, parents)
+    rest = rng.choice(parents, units - parents, p=weights / weights.sum())
+    return np.sort(np.concatenate([np.arange(parents), rest]))

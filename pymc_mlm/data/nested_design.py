@@ -157,7 +157,7 @@ def _check_within_variation(
 ) -> None:
     for level, at in zip(nesting.levels, varies, strict=True):
         codes, size = nesting.codes(level), len(nesting.labels[nesting.levels.index(level)])
-        for i in np.flatnonzero(at):
+        for i in np.flatnonzero(at).tolist():
             if columns[i] != INTERCEPT and not varies_within(Z[:, i], codes, size):
                 raise DataError(
                     f"{columns[i]!r} has one value in every {level!r}: its slope cannot vary "

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -54,7 +54,13 @@ class PopulationRows:
 
 
 class AbstractPopulation(ABC):
-    """A change of the covariate rows that an effect is averaged over."""
+    """A change of the covariate rows that an effect is averaged over.
+
+    Of several populations the one with the lower `order` is applied first: a table, then ranges,
+    which select observed persons, then values and distributions, which make up new ones.
+    """
+
+    order: ClassVar[int] = 5
 
     @abstractmethod
     def apply(self, rows: PopulationRows, sample: Mapping[str, Array]) -> PopulationRows:
@@ -77,6 +83,8 @@ class AbstractPopulation(ABC):
 @dataclass(frozen=True)
 class Sample(AbstractPopulation):
     """The analysed persons as they are (bmco's "Empirical" over the whole range)."""
+
+    order: ClassVar[int] = 1
 
     def apply(self, rows: PopulationRows, sample: Mapping[str, Array]) -> PopulationRows:
         """Return the rows unchanged."""
@@ -108,6 +116,7 @@ class Range(AbstractPopulation):
     column: str
     low: float = -np.inf
     high: float = np.inf
+    order: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         """Refuse bounds in the wrong order."""
@@ -148,6 +157,7 @@ class Value(AbstractPopulation):
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
+    order: ClassVar[int] = 3
 
     def __init__(self, **values: Any) -> None:
         if not values:
@@ -192,6 +202,7 @@ class TruncatedNormal(AbstractPopulation):
     column: str
     low: float = -np.inf
     high: float = np.inf
+    order: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         """Refuse bounds in the wrong order."""
@@ -234,6 +245,7 @@ class Table(AbstractPopulation):
 
     columns: Mapping[str, Array]
     weight: Array | None = None
+    order: ClassVar[int] = 0
 
     def apply(self, rows: PopulationRows, sample: Mapping[str, Array]) -> PopulationRows:
         """Return the user's rows."""
@@ -281,7 +293,7 @@ def population_rows(
     Parameters
     ----------
     populations : sequence of AbstractPopulation
-        Ranges are taken first, so that they select observed persons.
+        In any order; see `AbstractPopulation`.
     sample : mapping of str to ndarray, shape (row,)
         Covariates of the analysed persons.
     length : int
@@ -299,8 +311,7 @@ def population_rows(
     """
     persons = np.arange(length)
     rows = PopulationRows(dict(sample), np.ones(length), persons, persons)
-    rank = {Table: 0, Sample: 1, Range: 2, Value: 3, TruncatedNormal: 4}
-    for population in sorted(populations, key=lambda p: rank.get(type(p), 5)):
+    for population in sorted(populations, key=lambda p: p.order):
         rows = population.apply(rows, sample)
     return rows
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.continuous import Continuous
 from pymc.distributions.transforms import Interval, _default_transform
@@ -56,11 +55,11 @@ class PartialCorrelation(Continuous):
         """Create the variable without a name."""
         return super().dist([pt.as_tensor_variable(alpha)], **kwargs)
 
-    def support_point(rv: Variable, size: Any, alpha: Variable) -> Variable:
+    def support_point(rv: Variable, size: Any, alpha: Variable) -> Variable:  # noqa: N805
         """Start without correlation."""
         return pt.zeros_like(rv)
 
-    def logp(value: Variable, alpha: Variable) -> Variable:
+    def logp(value: Variable, alpha: Variable) -> Variable:  # noqa: N805
         """Log density, minus infinity outside (-1, 1)."""
         constant = 2 * pt.gammaln(alpha) - pt.gammaln(2 * alpha) + (2 * alpha - 1) * np.log(2.0)
         density = (alpha - 1) * (pt.log1p(-value) + pt.log1p(value)) - constant

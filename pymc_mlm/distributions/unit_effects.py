@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.continuous import Continuous
 from pymc.logprob.transforms import Transform
@@ -75,12 +74,16 @@ class UnitEffects(Continuous):
         parameters = [pt.as_tensor_variable(x) for x in (sd, partial, around, share)]
         return super().dist(parameters, **kwargs)
 
-    def support_point(rv: Variable, size: Any, *parameters: Variable) -> Variable:
+    def support_point(rv: Variable, size: Any, *parameters: Variable) -> Variable:  # noqa: N805
         """Start without effects."""
         return pt.zeros_like(rv)
 
     def logp(
-        value: Variable, sd: Variable, partial: Variable, around: Variable, share: Variable
+        value: Variable,  # noqa: N805
+        sd: Variable,
+        partial: Variable,
+        around: Variable,
+        share: Variable,
     ) -> Variable:
         """Joint log density of all units."""
         L = factor_rows(sd, partial, [0.0] * around.type.shape[-1])

@@ -109,6 +109,21 @@ class Estimator(ABC):
             warnings.warn("\n".join(problems), ConvergenceWarning, stacklevel=2)
         return self
 
+    def build(self, data: Any) -> pm.Model:
+        """Return the `pm.Model` of a table without sampling it.
+
+        Parameters
+        ----------
+        data : dataframe
+            The table.
+
+        Returns
+        -------
+        pm.Model
+            To look at, to extend, or to sample in another way.
+        """
+        return self._build(self._design(data))
+
     @property
     def idata(self) -> xr.DataTree:
         """Draws and observed data, for ArviZ."""

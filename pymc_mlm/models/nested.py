@@ -293,7 +293,10 @@ class NestedVaryingEffects(Estimator):
         return replace(table, notes=(text + (f" At {where}." if where else ""), *table.notes[1:]))
 
     def variance_shares(
-        self, column: str | None = None, values: Sequence[float] | None = None, ci_prob: float = 0.89
+        self,
+        column: str | None = None,
+        values: Sequence[float] | None = None,
+        ci_prob: float = 0.89,
     ) -> pd.DataFrame:
         """Tabulate the variance partition coefficient of each level along a covariate.
 
@@ -399,7 +402,11 @@ class NestedVaryingEffects(Estimator):
             )
 
     def plot(
-        self, what: str = "forest", level: str | None = None, column: str | None = None, **kwargs: Any
+        self,
+        what: str = "forest",
+        level: str | None = None,
+        column: str | None = None,
+        **kwargs: Any,
     ) -> Any:
         """Draw a picture of the fit.
 
@@ -495,9 +502,7 @@ class NestedVaryingEffects(Estimator):
         named = []
         for term in self.terms:
             name = term.name or term.unit
-            own = {
-                k: v for k, v in (self.priors_given or {}).items() if k.startswith(f"{name}_")
-            }
+            own = {k: v for k, v in (self.priors_given or {}).items() if k.startswith(f"{name}_")}
             named.append(replace(term, name=name, priors={**own, **term.priors}))
         return tuple(named)
 
@@ -586,7 +591,9 @@ class NestedVaryingEffects(Estimator):
         spread = design.scale.spread
         with pm.Model(coords={OBSERVATION: tuple(design.rows.labels.tolist())}) as model:
             eta = self._population(design.scale.location).effect(design.population, spread)
-            around = {INTERCEPT: model[INTERCEPT]} if design.population.intercept else {}
+            # Less the typical value: partly centred coordinates are multiplied by an sd.
+            location = design.scale.location
+            around = {INTERCEPT: model[INTERCEPT] - location} if design.population.intercept else {}
             if design.population.names:
                 around |= {n: model["beta"][i] for i, n in enumerate(design.population.names)}
             rough, weights = self._information(design)
@@ -692,9 +699,7 @@ class NestedVaryingEffects(Estimator):
     def _title(self, design: NestedModelDesign) -> str:
         nesting = design.nested.nesting
         parts = [f"{len(design.rows)} rows"]
-        parts += [
-            f"{len(u)} {n}" for n, u in zip(nesting.levels, nesting.labels, strict=True)
-        ]
+        parts += [f"{len(u)} {n}" for n, u in zip(nesting.levels, nesting.labels, strict=True)]
         parts += [f"{len(part.units)} {part.units.name}" for _, part in design.terms]
         return f"{self._family().name}: {self.formula}  ({', '.join(parts)})"
 

@@ -97,12 +97,13 @@ class NestedReader:
         require([*needed, *side.values(), *outcome_columns], column_names(data))
         count = len(columns(data, self.term.levels[:1])[self.term.levels[0]])
         rows = Factor(OBSERVATION, np.arange(count), np.arange(count), count)
-        covariates = self.population.resolve(data, known and known.population, group=rows)
-        units = self._units(data, covariates, known and known.nested)
+        covariates = self.population.resolve(data, known.population if known else None, group=rows)
+        units = self._units(data, covariates, known.nested if known else None)
         covariates, means = self._with_unit_means(data, covariates, units, known)
         self._check(data, covariates, units, known is None)
         crossed = tuple(
-            (t, t.resolve(data, known and known.terms[i][1])) for i, t in enumerate(self.crossed)
+            (t, t.resolve(data, known.terms[i][1] if known else None))
+            for i, t in enumerate(self.crossed)
         )
         outcome = self._side(data) if known else self._outcome(data)
         scale = known.scale if known else self.family.scale(outcome)
@@ -114,7 +115,9 @@ class NestedReader:
         if not self.varies_by_default:
             return self.term.resolve(data, known)
         levels = self.term.levels
-        tree = nest(columns(data, levels), levels, self.term.unique_ids, known and known.nesting)
+        tree = nest(
+            columns(data, levels), levels, self.term.unique_ids, known.nesting if known else None
+        )
         own = dict(zip(covariates.names, covariates.X.T, strict=True))
         names = known.columns if known else _varying_by_default(covariates, tree)
         Z = np.column_stack([own.get(n, np.ones(len(tree.leaf))) for n in names])

@@ -73,9 +73,9 @@ def _new_deviations(
 ) -> np.ndarray:
     prefix = design.prefixes[level]
     sd = posterior[f"{prefix}_sd"].values
-    partial = (
-        posterior[f"{prefix}_partial"].values if design.pairs(level) else np.zeros((*sd.shape[:2], 0))
-    )
+    partial = np.zeros((*sd.shape[:2], 0))
+    if design.pairs(level):
+        partial = posterior[f"{prefix}_partial"].values
     factor = sd[..., None] * partials_to_cholesky(partial, sd.shape[-1])
     rng = np.random.default_rng() if rng is None else rng
     z = rng.standard_normal((*sd.shape[:2], count, sd.shape[-1]))
@@ -127,7 +127,7 @@ def outcome_draws(
     random_seed: int | None,
 ) -> xr.DataArray:
     """Return new outcomes given draws of the linear predictor, dims (chain, draw, row)."""
-    dim = eta.dims[-1]
+    dim = str(eta.dims[-1])
     count = eta.sizes[dim]
     # The likelihood needs the shape of an outcome; its values do not matter.
     values = {role: np.ones(count) for role in family.roles} | dict(outcome)

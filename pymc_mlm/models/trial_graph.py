@@ -31,9 +31,8 @@ from pymc_mlm.terms.cluster_effects import (
     InverseWishart,
 )
 
-# Log odds, of centred and scaled columns.
-INTERCEPT_SD = 2.5
-SLOPE_SD = 1.5
+# Log odds, of centred and scaled columns; rstanarm's scale for logistic regression.
+COEFFICIENT_SD = 2.5
 VARIABLES = ("beta", "cluster_sd", "cluster_z", "cluster_partial", "cluster_variance",
              "cluster_chain", "cell_probability")  # fmt: skip
 DIMS = ("predictor", "covariate", SLOPE, DIMENSION, "chain", "draw", "outcome", "arm", "cell",
@@ -66,7 +65,7 @@ class TrialPriors:
 
     def standardized_sd(self, columns: int) -> np.ndarray:
         """Return the default prior's standard deviations, shape (column,)."""
-        return np.array([INTERCEPT_SD, *[SLOPE_SD] * (columns - 1)])
+        return np.full(columns, COEFFICIENT_SD)
 
     def clusters(self) -> AbstractClusterPrior:
         """Return the cluster prior with the user's prior of its standard deviations."""
@@ -93,8 +92,8 @@ class TrialPriors:
             return (f"Prior: Dirichlet({', '.join(f'{v:g}' for v in a)}) per arm.",)
         beta = self.given.get("beta")
         text = (
-            f"Prior: intercepts Normal(0, {INTERCEPT_SD}) and other coefficients Normal(0, "
-            f"{SLOPE_SD}) of centred and scaled covariates, log odds."
+            f"Prior: coefficients Normal(0, {COEFFICIENT_SD}) of centred and scaled covariates, "
+            "log odds."
             if beta is None
             else f"Prior: beta ~ {beta!r}, of the covariates as they are, log odds."
         )

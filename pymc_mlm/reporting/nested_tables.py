@@ -73,9 +73,9 @@ def level_variances(fit: Fit, points: np.ndarray) -> dict[str, np.ndarray]:
         if nested.pairs(level):
             rho = _flat(posterior[f"{prefix}_correlation"])
             rows, cols = np.tril_indices(z.shape[1], -1)
-            variance = variance + 2 * (
-                rho[:, None] * scaled[..., rows] * scaled[..., cols]
-            ).sum(axis=-1)
+            variance = variance + 2 * (rho[:, None] * scaled[..., rows] * scaled[..., cols]).sum(
+                axis=-1
+            )
         out[nested.levels[level]] = variance
     return out
 

@@ -1,4 +1,4 @@
-"""Coefficients that vary between units within units: `resolve` reads data, `effect` writes graph."""
+"""Coefficients that vary between units within units: `resolve` reads, `effect` writes graph."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Nested(AbstractTerm):
             single unit, or a slope is to vary where its covariate does not.
         """
         table = columns(data, self.columns)
-        nesting = nest(table, self.levels, self.unique_ids, known and known.nesting)
+        nesting = nest(table, self.levels, self.unique_ids, known.nesting if known else None)
         coded, at_level = {}, {}
         for level in self.levels:
             text = self.formula_of(level)
@@ -316,9 +316,7 @@ class Nested(AbstractTerm):
             for level, (c, s) in enumerate(zip(chosen, shares, strict=True))
         ]
 
-    def parameters(
-        self, design: NestedDesign, scale: float = 1.0
-    ) -> tuple[list[Any], list[Any]]:
+    def parameters(self, design: NestedDesign, scale: float = 1.0) -> tuple[list[Any], list[Any]]:
         """Add each level's standard deviations and correlations to the current model.
 
         Returns
@@ -346,13 +344,13 @@ class Nested(AbstractTerm):
         )
 
     def priors_used(self, design: NestedDesign, scale: float = 1.0) -> dict[str, Any]:
-        """Half-normal standard deviations on the scale of the outcome, LKJ correlations.
+        r"""Half-normal standard deviations on the scale of the outcome, LKJ correlations.
 
         Notes
         -----
         A slope's prior has the scale of the outcome per standard deviation of the covariate. The
         intercept is the deviation at zero of the covariates; its prior widens by
-        :math:`\\sqrt{1 + \\sum_j (m_j / s_j)^2}`, what slopes of that size add between mean
+        :math:`\sqrt{1 + \sum_j (m_j / s_j)^2}`, what slopes of that size add between mean
         and zero.
         """
         defaults: dict[str, Any] = {}

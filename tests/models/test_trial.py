@@ -1,0 +1,495 @@
+"""Laws of the trial model: likelihood, questions, reports, and every bad input by its text."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+import xarray as xr
+from scipy import stats
+
+import pymc_mlm as mlm
+from pymc_mlm.data.trial_matrix import trial_matrix
+from pymc_mlm.models.trial_draws import Target, population_cells, trial_draws
+from pymc_mlm.terms.cluster_effects import Z, as_cluster_prior
+
+COVARIATES = {"outcomes": ["y1", "y2"], "arm": "group", "control": "old", "covariates": ["age"]}
+
+
+def trial_table(rows=120, seed=5, clusters=12):
+    """Two outcomes, two arms by cluster, a number and a category."""
+    rng = np.random.default_rng(seed)
+    cluster = np.arange(rows) % clusters
+    group = np.where(cluster % 2, "new", "old")
+    age = rng.normal(50, 10, size=rows).round()
+    log_odds = 0.6 * (group == "new") + 0.04 * (age - 50) + rng.normal(size=clusters)[cluster]
+    return pd.DataFrame(
+        {
+            "id": [f"c{c:02d}" for c in cluster],
+            "group": group,
+            "age": age,
+            "sex": rng.choice(["f", "m"], size=rows),
+            "y1": (rng.random(rows) < 1 / (1 + np.exp(-log_odds))).astype(int),
+            "y2": rng.integers(0, 2, size=rows),
+            "y3": rng.integers(0, 2, size=rows),
+        }
+    )
+
+
+def logp(trial, table, **values):
+    """Log density of a trial's model at given parameters."""
+    model = trial._build(trial._design(table))
+    point = {}
+    for rv in model.free_RVs:
+        value = model.rvs_to_values[rv]
+        transform = model.rvs_to_transforms[rv]
+        given = np.asarray(values[rv.name], dtype=float)
+        if transform is not None:
+            given = transform.forward(given, *rv.owner.inputs).eval(mode="FAST_COMPILE")
+        point[value.name] = given
+    with model:
+        return model.compile_logp(jacobian=False, mode="FAST_COMPILE")(point)
+
+
+@pytest.fixture(scope="module")
+def clustered():
+    """One short fit with clusters and covariates."""
+    trial = mlm.MultivariateLogitTrial(**COVARIATES, cluster="id", random="1 + arm")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlm.ConvergenceWarning)
+        return trial.fit(
+            trial_table(), draws=150, tune=200, chains=2, random_seed=1, progressbar=False
+        )
+
+
+@pytest.fixture(scope="module")
+def covariate():
+    """One short fit with covariates."""
+    trial = mlm.MultivariateLogitTrial(["y1", "y2"], "group", control="old", covariates="age + sex")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlm.ConvergenceWarning)
+        return trial.fit(
+            trial_table(), draws=200, tune=200, chains=2, random_seed=1, progressbar=False
+        )
+
+
+@pytest.fixture(scope="module")
+def direct():
+    return mlm.MultivariateLogitTrial(["y1", "y2"], "group", control="old").fit(
+        trial_table(), draws=40_000, random_seed=1
+    )
+
+
+# ---------------------------------------------------------------------- likelihood
+
+
+def test_one_outcome_is_logistic_regression():
+    table = trial_table()
+    trial = mlm.MultivariateLogitTrial(
+        "y1", "group", control="old", covariates=["age"], interactions=False,
+        priors={"beta": mlm.Prior("Normal", mu=0, sigma=2)},
+    )  # fmt: skip
+    beta = np.array([0.3, -0.4, 0.02])
+    X = np.column_stack([np.ones(len(table)), table["group"] == "new", table["age"]])
+    success = 1 / (1 + np.exp(-(X @ beta.T).astype(float)))
+    expected = stats.bernoulli.logpmf(table["y1"], success).sum()
+    expected += stats.norm.logpdf(beta, 0, 2).sum()
+    np.testing.assert_allclose(logp(trial, table, beta=beta[None]), expected, rtol=1e-9)
+
+
+def test_pairwise_equals_saturated_for_two_outcomes():
+    table = trial_table()
+    priors = {"beta": mlm.Prior("Normal", mu=0, sigma=1000)}
+    saturated = mlm.MultivariateLogitTrial(**COVARIATES, priors=priors)
+    pairwise = mlm.MultivariateLogitTrial(**COVARIATES, priors=priors, dependence="pairwise")
+    eta = np.array([[0.2, 0.1, 0.01, 0.0], [0.1, -0.2, 0.0, 0.02], [0.5, 0.3, -0.01, 0.01]])
+    psi = np.array([eta[0] + eta[1] + eta[2], eta[0], eta[1]])  # 11, 10, 01
+    # The prior is flat to 1e-6 here, so equal densities mean equal likelihoods.
+    np.testing.assert_allclose(
+        logp(saturated, table, beta=psi), logp(pairwise, table, beta=eta), rtol=1e-6
+    )
+
+
+def test_the_default_prior_is_normal_on_standardised_columns():
+    table = trial_table()
+    trial = mlm.MultivariateLogitTrial(**COVARIATES)
+    design = trial._design(table)
+    b = np.array([[0.3, -0.2, 0.5, 0.1]] * 3)
+    beta = b @ design.matrix.to_original.T
+    flat = mlm.MultivariateLogitTrial(
+        **COVARIATES, priors={"beta": mlm.Prior("Normal", mu=0, sigma=1.0)}
+    )
+    loglik = logp(flat, table, beta=beta) - stats.norm.logpdf(beta).sum()
+    log_det = np.linalg.slogdet(design.matrix.to_original)[1]
+    prior = stats.norm.logpdf(b, 0, 2.5).sum() - 3 * log_det
+    np.testing.assert_allclose(logp(trial, table, beta=beta), loglik + prior, rtol=1e-9)
+
+
+def test_full_rows_equal_partial_rows_when_nothing_is_missing():
+    table = trial_table()
+    partial = table.assign(y1=table["y1"].astype(float))
+    beta = np.full((3, 4), 0.01)
+    trial = mlm.MultivariateLogitTrial(**COVARIATES)
+    assert logp(trial, table, beta=beta) == logp(trial, partial, beta=beta)
+    partial.loc[0, "y1"] = np.nan
+    assert logp(trial, partial, beta=beta) > logp(trial, table, beta=beta)
+
+
+def test_standardised_columns_give_the_same_linear_predictor(rng):
+    x = rng.normal(5, 3, size=(30, 2))
+    arm = rng.integers(0, 3, size=30)
+    matrix = trial_matrix("arm", ["a", "b", "c"], x, ["u", "v"], True, None)
+    standard = trial_matrix("arm", ["a", "b", "c"], x, ["u", "v"], True, None)
+    scaled = standard.rows(arm, (x - x.mean(0)) / x.std(0))
+    np.testing.assert_allclose(matrix.rows(arm, x) @ matrix.to_original, scaled, atol=1e-12)
+
+
+@pytest.mark.parametrize("prior", ["lkj", "inverse_wishart"])
+def test_roots_of_the_draws_are_the_roots_of_the_graph(rng, prior):
+    slopes, predictors, cluster_prior = 2, 3, as_cluster_prior(prior)
+    coords = {
+        "predictor": range(3),
+        "slope": range(2),
+        "id": range(4),
+        "cluster_dimension": range(6),
+    }
+    with pm.Model(coords=coords) as model:
+        effects = cluster_prior.effects("id", 4, slopes, predictors)
+    names = [rv.name for rv in model.free_RVs]
+    *values, u = pm.draw([*model.free_RVs, effects], random_seed=rng, mode="FAST_COMPILE")
+    drawn = dict(zip(names, values, strict=True))
+    posterior = xr.Dataset({k: (("chain", "draw", *(f"{k}{i}" for i in range(v.ndim))), v[None, None])
+                            for k, v in drawn.items()})  # fmt: skip
+    root = cluster_prior.roots(posterior, slopes, predictors)[0]
+    np.testing.assert_allclose(drawn[Z] @ root.T, u, rtol=1e-10)
+
+
+def test_inverse_wishart_draws_have_its_moments():
+    cluster_prior = mlm.InverseWishart(df=9, scale=2.0)
+    coords = {"predictor": [0], "slope": range(2), "id": [0], "cluster_dimension": range(2)}
+    with pm.Model(coords=coords) as model:
+        cluster_prior.effects("id", 1, 2, 1)
+        drawn = pm.draw(model.free_RVs, draws=20_000, random_seed=1, mode="FAST_COMPILE")
+    named = dict(zip([rv.name for rv in model.free_RVs], drawn, strict=True))
+    posterior = xr.Dataset({k: (("draw", *(f"{k}{i}" for i in range(v.ndim - 1))), v)
+                            for k, v in named.items()})  # fmt: skip
+    root = cluster_prior.roots(posterior, 2, 1)
+    covariance = (root @ np.swapaxes(root, 1, 2)).mean(axis=0)
+    # Mean scale / (df - dim - 1) on the diagonal; Monte Carlo error below 1%.
+    np.testing.assert_allclose(covariance, np.eye(2) * 2.0 / 6.0, atol=0.01)
+
+
+# ---------------------------------------------------------------------- questions
+
+
+def test_the_direct_path_is_dirichlet(direct):
+    table = trial_table()
+    theta = direct.success_probability()
+    new = table[table["group"] == "new"]
+    expected = stats.beta(1 + new["y1"].sum(), 1 + (1 - new["y1"]).sum())
+    draws = theta.sel(arm="new", outcome="y1").values.ravel()
+    assert stats.kstest(draws, expected.cdf).pvalue > 1e-3
+    assert "sample_stats" not in direct.idata
+
+
+def test_every_draw_of_every_chain_answers(clustered):
+    effect = clustered.effect()
+    assert effect.dims == ("chain", "draw", "outcome")
+    assert effect.shape == (2, 150, 2)
+    assert np.isfinite(effect.values).all()
+
+
+def test_observed_clusters_equal_a_loop_over_persons(clustered):
+    design, posterior = clustered.result_.design, clustered.result_.posterior
+    u = clustered.cluster_effects().values[0, 3]  # (cluster, slope, predictor)
+    beta = posterior["beta"].values[0, 3]
+    theta = []
+    for arm in (0, 1):
+        X = design.matrix.rows(np.full(len(design.X), arm), design.covariates.X)
+        slopes = design.matrix.random_rows(X)
+        psi = X @ beta.T + np.einsum("ir,irm->im", slopes, u[design.cluster_codes])
+        phi = np.exp(np.column_stack([psi, np.zeros(len(psi))]))
+        phi /= phi.sum(axis=1, keepdims=True)
+        theta.append([(phi[:, 0] + phi[:, 1]).mean(), (phi[:, 0] + phi[:, 2]).mean()])
+    got = clustered.effect(estimand="observed_clusters").values[0, 3]
+    np.testing.assert_allclose(got, np.subtract(theta[1], theta[0]), rtol=1e-10)
+
+
+def test_rows_by_arm_average_each_arm_over_its_own(covariate):
+    fitted = covariate.predict().values  # (chain, draw, row, outcome)
+    arm = covariate.result_.design.trial.arm.codes
+    expected = fitted[:, :, arm == 1].mean(axis=2) - fitted[:, :, arm == 0].mean(axis=2)
+    np.testing.assert_allclose(covariate.effect(covariate_rows="arm").values, expected, rtol=1e-9)
+
+
+def test_without_spread_between_clusters_the_estimands_agree(clustered):
+    prior = as_cluster_prior("lkj")
+    posterior = clustered.result_.posterior.copy()
+    posterior["cluster_sd"] = posterior["cluster_sd"] * 0.0
+    draws = trial_draws(clustered.result_.design, posterior, prior)
+    typical, observed, new = (
+        population_cells(draws, Target(estimand=e))
+        for e in ("typical_cluster", "observed_clusters", "new_cluster")
+    )
+    np.testing.assert_allclose(observed, typical, rtol=1e-9)
+    np.testing.assert_allclose(new, typical, rtol=1e-9)
+
+
+def test_a_table_of_the_sample_is_the_sample(covariate):
+    got = covariate.effect(population=trial_table()[["age", "sex"]])
+    np.testing.assert_allclose(got.values, covariate.effect().values, rtol=1e-9)
+
+
+def test_the_bootstrap_adds_uncertainty_and_keeps_the_mean(covariate):
+    plain = covariate.success_probability()
+    boot = covariate.success_probability(weights="bayesian_bootstrap")
+    assert np.abs(plain.mean(("chain", "draw")) - boot.mean(("chain", "draw"))).max() < 0.01
+    assert (boot.values != plain.values).all()
+
+
+def test_a_curve_at_a_value_is_the_effect_at_that_value(covariate):
+    curve = covariate.effect_curve("age", [40.0, 60.0])
+    at_60 = covariate.effect(population=mlm.Value(age=60.0))
+    np.testing.assert_allclose(curve.sel(age=60.0).values, at_60.values, rtol=1e-12)
+    assert covariate.effect_curve("sex")["sex"].values.tolist() == ["f", "m"]
+
+
+def test_measures_agree_with_the_success_probabilities(covariate):
+    theta = covariate.success_probability()
+    ratio = theta.sel(arm="new", drop=True) / theta.sel(arm="old", drop=True)
+    np.testing.assert_allclose(covariate.effect(measure="ratio").values, ratio.values)
+    odds = covariate.effect(measure="odds_ratio")
+    assert ((odds.values > 1) == (ratio.values > 1)).all()
+
+
+def test_a_decision_reports_both_kinds_of_evidence(clustered):
+    decision = clustered.probability(mlm.Compensatory((0.7, 0.3)), alternative="two-sided")
+    assert decision.evidence[0].threshold == 0.975
+    assert "Joint posterior probability" in str(decision)
+
+
+def test_new_clusters_are_shared_by_their_rows(clustered):
+    new = pd.DataFrame({"id": ["x", "x", "c00"], "group": ["new"] * 3, "age": [50.0] * 3})
+    draws = clustered.predict(new, random_seed=1)
+    np.testing.assert_array_equal(draws.values[:, :, 0], draws.values[:, :, 1])
+    known = trial_table().query("id == 'c00'").head(1)
+    np.testing.assert_allclose(
+        clustered.predict(known).values[:, :, 0],
+        clustered.predict(known, random_seed=9).values[:, :, 0],
+    )
+    assert set(np.unique(clustered.predict(new, kind="outcome", random_seed=1))) <= {0, 1}
+
+
+def test_the_observed_outcomes_are_kept(clustered):
+    assert clustered.idata["observed_data"]["outcomes"].shape == (120, 2)
+
+
+# ---------------------------------------------------------------------- reports
+
+
+def test_the_summary_says_everything(clustered):
+    text = str(clustered.summary())
+    for part in (
+        "Success probabilities", "posterior probability of the rule", "Rule Any", "Coefficients",
+        "Cluster effects", "min ESS", "new_cluster", "Prior of the cluster effects",
+        "group[new]:age", "12 of 12 clusters",
+    ):  # fmt: skip
+        assert part in text
+    assert "<table" in clustered.summary()._repr_html_()
+
+
+def test_the_summary_of_the_direct_path_has_no_coefficients(direct):
+    text = str(direct.summary())
+    assert "Coefficients" not in text
+    assert "40000 independent draws" in text
+
+
+@pytest.mark.parametrize("kind", ["effects", "joint", "curve", "clusters", "forest", "trace"])
+def test_every_plot_is_drawn(clustered, kind):
+    import matplotlib.pyplot as plt
+
+    extra = {"rule": mlm.Any()} if kind == "joint" else {}
+    extra |= {"grid": [40.0, 50.0]} if kind == "curve" else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert clustered.plot(kind, **extra) is not None
+    plt.close("all")
+
+
+def test_a_copy_has_the_same_arguments(clustered):
+    copy = clustered.__sklearn_clone__()
+    assert copy.get_params() == clustered.get_params()
+    assert not hasattr(copy, "result_")
+
+
+# ---------------------------------------------------------------------- what just works
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"group": lambda t: (t["group"] == "new").astype(int)},
+        {"group": lambda t: t["group"] == "new"},
+        {"y1": lambda t: t["y1"] == 1},
+    ],
+)
+def test_codings_that_bmco_refuses_just_work(change):
+    table = trial_table().assign(**change)
+    control = None if "group" in change else "old"
+    trial = mlm.MultivariateLogitTrial(["y1", "y2"], "group", control=control)
+    assert trial.fit(table, draws=100).effect().sizes["outcome"] == 2
+
+
+def test_three_outcomes_and_three_arms():
+    table = trial_table()
+    table.loc[::3, "group"] = "third"
+    trial = mlm.MultivariateLogitTrial(["y1", "y2", "y3"], "group", control="old")
+    trial.fit(table, draws=500, random_seed=1)
+    with pytest.raises(mlm.SpecificationError, match="treatment='new'"):
+        trial.effect()
+    assert trial.effect(treatment="third").sizes["outcome"] == 3
+
+
+# ---------------------------------------------------------------------- bad input
+
+
+def fit_with(table=None, **arguments):
+    table = trial_table() if table is None else table
+    return mlm.MultivariateLogitTrial(
+        **({"outcomes": ["y1", "y2"], "arm": "group", "control": "old"} | arguments)
+    ).fit(table, draws=50)
+
+
+BAD = [
+    (lambda: fit_with(trial_table().assign(y1=2)), mlm.DataError, "must be 0 or 1"),
+    (lambda: fit_with(trial_table().assign(y1="yes")), mlm.DataError, "'yes' in row 0"),
+    (lambda: fit_with(trial_table().assign(y1=1)), mlm.DataError, "'y1' is 1 in every row"),
+    (lambda: fit_with(trial_table().assign(group="old")), mlm.DataError, "at least two"),
+    (lambda: fit_with(control="olf"), mlm.DataError, "Did you mean 'old'"),
+    (lambda: fit_with(control=None), mlm.SpecificationError, "control is not named"),
+    (
+        lambda: fit_with(
+            trial_table().assign(**{f"z{k}": trial_table()["y1"] for k in range(7)}),
+            outcomes=[f"z{k}" for k in range(7)],
+        ),
+        mlm.SpecificationError,
+        "Use dependence='pairwise'",
+    ),
+    (
+        lambda: fit_with().probability(mlm.Compensatory((1, 2, 3))),
+        mlm.SpecificationError,
+        "3 entries for 2 outcomes",
+    ),
+    (lambda: fit_with().probability(mlm.All(), alpha=5), mlm.SpecificationError, "alpha=5"),
+    (
+        lambda: fit_with().effect(population=mlm.Value(age=1)),
+        mlm.SpecificationError,
+        "no covariate of the model",
+    ),
+    (lambda: fit_with().effect(estimand="new_cluster"), mlm.SpecificationError, "has none"),
+    (lambda: fit_with().effect(weights="equal"), mlm.SpecificationError, "bayesian_bootstrap"),
+    (lambda: fit_with().effect(measure="log"), mlm.SpecificationError, "odds_ratio"),
+    (lambda: fit_with().plot("pie"), mlm.SpecificationError, "plot has no kind 'pie'"),
+    (lambda: fit_with(covariates=["y1"]), mlm.SpecificationError, "both an outcome and a covar"),
+    (lambda: fit_with(covariates="0 + age"), mlm.SpecificationError, "remove the intercept"),
+    (lambda: fit_with(covariates="fix(age, 1)"), mlm.SpecificationError, "cannot be fixed"),
+    (lambda: fit_with(covariates=["agee"]), mlm.DataError, "did you mean 'age'"),
+    (
+        lambda: fit_with(trial_table().assign(age=1.0), covariates=["age"]),
+        mlm.DataError,
+        "'age' has one value",
+    ),
+    (
+        lambda: fit_with(cluster="id", random="1 + height"),
+        mlm.SpecificationError,
+        "'height' is no term",
+    ),
+    (lambda: fit_with(cluster_prior="wishart"), mlm.SpecificationError, "'inverse_wishart'"),
+    (
+        lambda: fit_with(priors={"beat": mlm.Prior("Normal")}),
+        mlm.SpecificationError,
+        "no parameter 'beat'",
+    ),
+    (
+        lambda: fit_with(trial_table().rename(columns={"id": "slope"}), cluster="slope"),
+        mlm.SpecificationError,
+        "Rename the column",
+    ),
+]
+
+
+@pytest.mark.parametrize(("ask", "error", "text"), BAD)
+def test_bad_input_is_refused_by_its_text(ask, error, text):
+    with pytest.raises(error, match=text):
+        ask()
+
+
+def test_an_empty_range_is_refused(covariate):
+    with pytest.raises(mlm.DataError, match="Nobody is in the population"):
+        covariate.effect(population=mlm.Range("age", 200, 300))
+
+
+def test_missing_covariates_and_outcomes_are_counted():
+    table = trial_table()
+    table["y1"] = table["y1"].astype(float)
+    table.loc[[0, 1], "age"] = np.nan
+    table.loc[2, "y1"] = np.nan
+    trial = mlm.MultivariateLogitTrial(**COVARIATES)
+    notes = " ".join(trial._notes(trial._design(table)))
+    assert "2 rows left out: missing covariates" in notes
+    assert "1 rows lack some outcomes" in notes
+
+
+def test_single_rows_and_one_arm_clusters_are_reported():
+    table = trial_table()
+    table.loc[0, "id"] = "alone"
+    trial = mlm.MultivariateLogitTrial(**COVARIATES, cluster="id")
+    notes = " ".join(trial._notes(trial._design(table)))
+    assert "1 of 13 clusters ('id') have one row" in notes
+    assert "lie in one arm only" in notes
+
+
+# ---------------------------------------------------------------------- bmco's names
+
+
+def test_bmco_names_are_understood():
+    trial, question = mlm.MultivariateLogitTrial.from_bmco(
+        grp="method", grp_a="old", grp_b="new", id_var="school", x_var="ability",
+        y_vars=["math", "reading"], x_method="Empirical", x_def=(-np.inf, 45),
+        fixed=["method", "ability", "method_ability"], random=["Intercept"],
+        test="left_sided", rule="Comp", w=(0.7, 0.3),
+    )  # fmt: skip
+    assert trial.interactions
+    assert trial.random == "1"
+    assert trial.cluster_prior == mlm.InverseWishart(None, 0.1)
+    np.testing.assert_allclose(trial.priors["beta"].parameters["sigma"], np.sqrt(10))
+    assert question["population"] == mlm.Range("ability", -np.inf, 45)
+    assert question["alternative"] == "less"
+    assert question["estimand"] == "observed_clusters"
+
+
+def test_bmco_priors_are_precisions():
+    trial, _ = mlm.MultivariateLogitTrial.from_bmco(
+        grp="g", grp_a=0, grp_b=1, y_vars=["a", "b"], x_var="x", id_var="j",
+        fixed=["g", "x", "g_x"], random=["Intercept"], priors={"b_sigma0": 1.0, "g_sigma0": 0.25},
+    )  # fmt: skip
+    assert trial.priors["beta"].parameters["sigma"].tolist() == [2.0, 1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"rule": "Best"}, "'All', 'Any' and 'Comp'"),
+        ({"rule": "Comp"}, "needs weights"),
+        ({"test": "up"}, "right_sided"),
+        ({"x_var": "x", "x_method": "Mean"}, "'Analytical'"),
+        ({"x_var": "x", "fixed": ["z"]}, "'z' is no term of bmco"),
+        ({"priors": {"tau": 1}}, "bmco has no prior 'tau'"),
+    ],
+)
+def test_what_bmco_does_not_have_is_refused(change, text):
+    with pytest.raises(mlm.SpecificationError, match=text):
+        mlm.MultivariateLogitTrial.from_bmco(
+            **({"grp": "g", "grp_a": 0, "grp_b": 1, "y_vars": ["a", "b"]} | change)
+        )
