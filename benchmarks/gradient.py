@@ -32,7 +32,8 @@ def main() -> None:
     if chosen.child:
         print(json.dumps(measure(chosen.child[0], int(chosen.child[1]))))
         return
-    print(f"{'rows':>9}  {'variant':>9}  {'us/gradient':>12}  {'of floor':>8}  {'MB':>7}  log density")
+    heads = ("rows", "variant", "us/gradient", "of floor", "MB", "log density")
+    print("{:>9}  {:>9}  {:>12}  {:>8}  {:>7}  {}".format(*heads))
     for rows in chosen.rows:
         results = {v: child(v, rows) for v in ("floor", "pymc_mlm", "plain")}
         for variant, r in results.items():
@@ -98,7 +99,8 @@ def graph(d: dict[str, np.ndarray], plain_graph: bool):
     counts = np.bincount(d["group"])
     indptr = np.concatenate([[0], np.cumsum(counts)])
     share = {k: pytensor.shared(np.asarray(v)) for k, v in d.items()}
-    share |= {"indptr": pytensor.shared(indptr), "rows": pytensor.shared(np.arange(len(d["group"])))}
+    rows_of = np.arange(len(d["group"]))
+    share |= {"indptr": pytensor.shared(indptr), "rows": pytensor.shared(rows_of)}
     pick = lambda name: getattr(ops, f"reference_{name}" if plain_graph else name)  # noqa: E731
     w = pick("group_softmax")(s[3] * share["seats"], share["group"], share["indptr"])
     eta = s[0] + s[1] * share["x"]

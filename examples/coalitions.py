@@ -1,4 +1,4 @@
-"""From a table to pictures: do parties with more seats weigh more in a coalition government?
+"""From a table to pictures: which parties make coalition governments last.
 
 Run it as ``python examples/coalitions.py``; it writes two pictures to the current folder.
 """

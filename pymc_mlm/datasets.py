@@ -11,7 +11,7 @@ import pandas as pd
 def coalitions(
     governments: int = 628,
     countries: int = 29,
-    seed: int = 2026,
+    seed: int = 5,
     seat_weight: float = 4.0,
     party_sd: float = 0.9,
     country_sd: float = 0.6,

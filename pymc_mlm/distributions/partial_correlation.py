@@ -53,6 +53,7 @@ class PartialCorrelation(Continuous):
     @classmethod
     def dist(cls, alpha: Any, **kwargs: Any) -> Any:
         """Create the variable without a name."""
+        _register_numba_random()
         return super().dist([pt.as_tensor_variable(alpha)], **kwargs)
 
     def support_point(rv: Variable, size: Any, alpha: Variable) -> Variable:  # noqa: N805
@@ -64,6 +65,23 @@ class PartialCorrelation(Continuous):
         constant = 2 * pt.gammaln(alpha) - pt.gammaln(2 * alpha) + (2 * alpha - 1) * np.log(2.0)
         density = (alpha - 1) * (pt.log1p(-value) + pt.log1p(value)) - constant
         return pt.switch(pt.abs(value) < 1, density, -np.inf)
+
+
+def _register_numba_random() -> None:
+    """Teach PyTensor's numba backend to draw; later calls find it registered."""
+    from pytensor.link.numba.dispatch.basic import numba_njit
+    from pytensor.link.numba.dispatch.random import numba_core_rv_funcify
+
+    if PartialCorrelationRV in numba_core_rv_funcify.registry:
+        return
+
+    @numba_core_rv_funcify.register(PartialCorrelationRV)
+    def core(op: Any, node: Any) -> Any:
+        @numba_njit
+        def draw(rng: Any, alpha: Any) -> Any:
+            return 2.0 * rng.beta(alpha, alpha) - 1.0
+
+        return draw
 
 
 @_default_transform.register(PartialCorrelationRV)

@@ -70,6 +70,7 @@ class UnitEffects(Continuous):
         cls, sd: Any, partial: Any, around: Any, centeredness: Any = None, **kwargs: Any
     ) -> Any:
         """Create the variable without a name."""
+        _register_numba_random()
         share = around if centeredness is None else centeredness
         parameters = [pt.as_tensor_variable(x) for x in (sd, partial, around, share)]
         return super().dist(parameters, **kwargs)
@@ -155,6 +156,41 @@ class Coordinates(Transform):
             return M, [around[:, j] for j in columns]
         c = [share[:, j] for j in columns]
         return factor_rows(sd, partial, c), [c[j] * around[:, j] for j in columns]
+
+
+def _register_numba_random() -> None:
+    """Teach PyTensor's numba backend to draw; later calls find it registered."""
+    from pytensor.link.numba.dispatch.basic import numba_njit
+    from pytensor.link.numba.dispatch.random import numba_core_rv_funcify
+
+    if UnitEffectsRV in numba_core_rv_funcify.registry:
+        return
+
+    @numba_core_rv_funcify.register(UnitEffectsRV)
+    def core(op: Any, node: Any) -> tuple[Any, int]:
+        draw = numba_njit(_draw)
+        draw.handles_out = True
+        return draw, 1
+
+
+def _draw(rng: Any, sd: Any, partial: Any, around: Any, share: Any, out: Any = None) -> Any:
+    """Draw all units, row by row."""
+    units, p = around.shape
+    if out is None:
+        out = np.empty((units, p))
+    z = np.empty(p)
+    for g in range(units):
+        for j in range(p):
+            z[j] = rng.standard_normal()
+        at = 0
+        for i in range(p):
+            left, total = 1.0, 0.0
+            for j in range(i):
+                total += partial[at] * left * z[j]
+                left *= np.sqrt((1.0 - partial[at]) * (1.0 + partial[at]))
+                at += 1
+            out[g, i] = sd[i] * (total + left * z[i])
+    return out
 
 
 def factor_rows(sd: Variable, partial: Variable, centeredness: Any) -> list[list[Any]]:

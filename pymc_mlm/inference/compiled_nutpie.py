@@ -220,10 +220,11 @@ def _constrain(
     """Transform all draws at once: the graph of one draw, vectorised, run by NumPy."""
     outputs = model.replace_rvs_by_values([model[name] for name in var_names])
     by_name = {v.name: v for v in model.value_vars}
-    batched = {
-        by_name[name]: pt.tensor(name, dtype=by_name[name].dtype, shape=(None, *by_name[name].type.shape))
-        for name in points
-    }
+    batched = {}
+    for name in points:
+        value = by_name[name]
+        shape = (None, *value.type.shape)
+        batched[value] = pt.tensor(name, dtype=value.dtype, shape=shape)
     vectorised = vectorize_graph(outputs, batched)
     mode = pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile")
     function = pytensor.function(
@@ -232,11 +233,12 @@ def _constrain(
     with np.errstate(all="ignore"):
         results = function(*(points[v.name] for v in batched))
     count = len(next(iter(points.values())))
-    # What depends on no parameter has no batch dimension.
-    return {
-        name: result if np.ndim(result) > output.ndim else np.broadcast_to(result, (count, *np.shape(result)))
-        for name, result, output in zip(var_names, results, outputs, strict=True)
-    }
+    constrained = {}
+    for name, result, output in zip(var_names, results, outputs, strict=True):
+        # What depends on no parameter has no batch dimension.
+        batch = np.ndim(result) > output.ndim
+        constrained[name] = result if batch else np.broadcast_to(result, (count, *result.shape))
+    return constrained
 
 
 def _labelled(model: pm.Model, name: str, values: np.ndarray) -> xr.DataArray:
@@ -309,9 +311,7 @@ def _copy_wrapper() -> tuple[Any, bool]:
     return _from_source(_COPY_SOURCE, "mlm_copy", {}, "copy")
 
 
-def _record_source(
-    keys: dict[Any, str], shared: dict[str, np.ndarray]
-) -> tuple[str, list[str]]:
+def _record_source(keys: dict[Any, str], shared: dict[str, np.ndarray]) -> tuple[str, list[str]]:
     """Return lines that rebuild the data from nutpie's record: pointers, sizes, then shapes."""
     if not keys:
         return "", []

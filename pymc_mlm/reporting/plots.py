@@ -34,7 +34,10 @@ def plot_forest(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> 
 
     labelled = labelled_draws(fit, kinds, skip=("Intercept",))
     kwargs.setdefault("combined", True)
-    return arviz_plots.plot_forest({"posterior": labelled}, **kwargs)
+    kwargs.setdefault("figure_kwargs", {"figsize": (8, 1.2 + 0.42 * len(labelled))})
+    collection = arviz_plots.plot_forest({"posterior": labelled}, **kwargs)
+    _mark_zero(collection)
+    return collection
 
 
 def plot_trace(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> Any:
@@ -48,6 +51,7 @@ def plot_trace(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> A
 
     labelled = labelled_draws(fit, kinds)
     tree = {"posterior": labelled}
+    kwargs.setdefault("figure_kwargs", {"figsize": (13, 2.1 * len(labelled))})
     if "sample_stats" in fit.idata:
         tree["sample_stats"] = fit.idata["sample_stats"].to_dataset()
     return arviz_plots.plot_trace_dist(xr.DataTree.from_dict(tree), **kwargs)
@@ -76,14 +80,28 @@ def plot_members(fit: Fit, name: str, most: int = MOST_MEMBERS, **kwargs: Any) -
     effects = fit.posterior[name]
     dim = next(d for d in effects.dims if d not in ("chain", "draw"))
     order = np.argsort(effects.mean(("chain", "draw")).values)
-    if len(order) > most:
+    total = len(order)
+    if total > most:
         order = np.concatenate([order[: most // 2], order[-(most - most // 2) :]])
     chosen = effects.isel({dim: order}).assign_coords(
         {dim: [str(effects[dim].values[i]) for i in order]}
     )
     kwargs.setdefault("combined", True)
+    kwargs.setdefault("labels", [dim])
     kwargs.setdefault("figure_kwargs", {"figsize": (7, 1 + 0.22 * len(order))})
-    return arviz_plots.plot_forest({"posterior": chosen.to_dataset(name=name)}, **kwargs)
+    collection = arviz_plots.plot_forest({"posterior": chosen.to_dataset(name=name)}, **kwargs)
+    axes = _mark_zero(collection)
+    shown = f"{len(order)} of {total}, lowest and highest" if total > len(order) else f"all {total}"
+    axes.set_title(
+        f"{fit.roles[name].term}: effects on the scale of the link ({shown})", fontsize=9
+    )
+    return collection
+
+
+def _mark_zero(collection: Any) -> Any:
+    axes = collection.viz["plot"].sel(column="forest").item()
+    axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+    return axes
 
 
 def plot_weights(

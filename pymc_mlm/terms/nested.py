@@ -231,16 +231,16 @@ class Nested(AbstractTerm):
         above: list[Any] = [0.0] * len(base)
         totals = []
         for level, prefix in enumerate(design.prefixes):
+            zeros = data(f"{prefix}_zeros", np.zeros(len(design.nesting.labels[level])))
             parents = self._gather(design, level, above)
             at = np.flatnonzero(design.varies[level])
-            centre = [parents[j] + base[j] for j in at]
+            centre = [parents[j] + base[j] + zeros for j in at]
             own = self._deviations(
                 design, level, prefix, sds[level], partials[level], centre, coordinates[level]
             )
             above = list(parents)
             for j, deviation in zip(at, own, strict=True):
                 above[j] = parents[j] + deviation
-            zeros = pt.zeros(len(design.nesting.labels[level]))
             totals.append([zeros if isinstance(t, float) else t for t in above])
         return totals
 
@@ -272,9 +272,11 @@ class Nested(AbstractTerm):
         known, p = design.num_known[level], len(design.coefs(level))
         add_coords({name: labels[:known]})
         partial = pt.zeros(0) if partial is None else partial
-        around = share = pt.zeros((known, p))
+        # Lengths are data, so that compiled code serves other tables; p is the model's.
+        flat = data(f"{prefix}_known_zeros", np.zeros(known))
+        around = share = pt.stack([flat] * p, axis=1)
         if not _is_noncentered(coordinates):
-            around = pt.stack([c + pt.zeros(len(labels)) for c in centre], axis=1)[:known]
+            around = pt.stack(centre, axis=1)[: flat.shape[0]]
         if isinstance(coordinates, np.ndarray):
             share, coordinates = data(f"{prefix}_centeredness", coordinates), PARTLY
         effects = UnitEffects(

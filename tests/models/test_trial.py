@@ -52,6 +52,16 @@ def logp(trial, table, **values):
         return model.compile_logp(jacobian=False, mode="FAST_COMPILE")(point)
 
 
+def as_posterior(draws):
+    """Draws by name, shape (draw, ...), as a posterior of one chain."""
+    return xr.Dataset(
+        {
+            name: (("chain", "draw", *(f"{name}_{i}" for i in range(v.ndim - 1))), v[None])
+            for name, v in draws.items()
+        }
+    )
+
+
 @pytest.fixture(scope="module")
 def clustered():
     """One short fit with clusters and covariates."""
@@ -159,8 +169,7 @@ def test_roots_of_the_draws_are_the_roots_of_the_graph(rng, prior):
     names = [rv.name for rv in model.free_RVs]
     *values, u = pm.draw([*model.free_RVs, effects], random_seed=rng, mode="FAST_COMPILE")
     drawn = dict(zip(names, values, strict=True))
-    posterior = xr.Dataset({k: (("chain", "draw", *(f"{k}{i}" for i in range(v.ndim))), v[None, None])
-                            for k, v in drawn.items()})  # fmt: skip
+    posterior = as_posterior({name: value[None] for name, value in drawn.items()})
     root = cluster_prior.roots(posterior, slopes, predictors)[0]
     np.testing.assert_allclose(drawn[Z] @ root.T, u, rtol=1e-10)
 
@@ -172,9 +181,7 @@ def test_inverse_wishart_draws_have_its_moments():
         cluster_prior.effects("id", 1, 2, 1)
         drawn = pm.draw(model.free_RVs, draws=20_000, random_seed=1, mode="FAST_COMPILE")
     named = dict(zip([rv.name for rv in model.free_RVs], drawn, strict=True))
-    posterior = xr.Dataset({k: (("draw", *(f"{k}{i}" for i in range(v.ndim - 1))), v)
-                            for k, v in named.items()})  # fmt: skip
-    root = cluster_prior.roots(posterior, 2, 1)
+    root = cluster_prior.roots(as_posterior(named), 2, 1)
     covariance = (root @ np.swapaxes(root, 1, 2)).mean(axis=0)
     # Mean scale / (df - dim - 1) on the diagonal; Monte Carlo error below 1%.
     np.testing.assert_allclose(covariance, np.eye(2) * 2.0 / 6.0, atol=0.01)

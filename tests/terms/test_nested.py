@@ -1,0 +1,181 @@
+"""Laws of nested varying coefficients: one density, whatever the coordinates of the sampler."""
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+from scipy import stats
+
+import pymc_mlm as mlm
+from pymc_mlm.data.centeredness import centeredness
+from pymc_mlm.distributions.partial_correlation import PartialCorrelation
+from pymc_mlm.ops.correlation import partials_to_cholesky
+
+COLUMNS = {"region": "1 + x + w", "school": "1 + w"}
+WAYS = ["centered", "noncentered", "auto", {"region": "auto", "school": "noncentered"}]
+FAST = "FAST_COMPILE"
+# A derivative by central differences at 1e-5 has some eight digits.
+BY_DIFFERENCES = 1e-6
+
+
+@pytest.fixture
+def table(rng):
+    school = rng.integers(0, 7, 60)
+    return pd.DataFrame(
+        {
+            "region": np.array(["A", "B", "C"])[school % 3],
+            "school": school,
+            "x": rng.normal(size=60),
+            "w": rng.normal(size=60),
+        }
+    )
+
+
+def write(term, table):
+    """Return the model of a term, and a function from coordinates to all its values."""
+    design = term.resolve(table)
+    with pm.Model() as model:
+        alpha = pm.Normal("alpha", 0, 1)
+        eta = alpha + term.effect(design, 1.0, around={"Intercept": alpha})
+        pm.Deterministic("eta", eta)
+    values = model.compile_fn(model.unobserved_value_vars, mode=FAST)
+    names = [v.name for v in model.unobserved_value_vars]
+    return design, model, lambda point: dict(zip(names, values(point), strict=True))
+
+
+def some_point(model, rng):
+    start = model.initial_point()
+    return {name: 0.5 * rng.normal(size=np.shape(value)) for name, value in start.items()}
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_effects_have_the_density_of_correlated_normals_in_all_coordinates(way, table, rng):
+    term = mlm.nested(["region", "school"], COLUMNS, parameterization=way)
+    _, model, values = write(term, table)
+    point = some_point(model, rng)
+    at = values(point)
+    names = ("alpha", "region_effect", "school_effect")
+    logp = model.compile_fn(
+        model.logp(vars=[model[n] for n in names], jacobian=False), inputs=model.value_vars,
+        mode=FAST,
+    )(point)  # fmt: skip
+    dense = stats.norm.logpdf(at["alpha"])
+    for level, p in (("region", 3), ("school", 2)):
+        factor = at[f"{level}_sd"][:, None] * partials_to_cholesky(at[f"{level}_partial"], p)
+        normal = stats.multivariate_normal(np.zeros(p), factor @ factor.T)
+        dense += normal.logpdf(at[f"{level}_effect"]).sum()
+    assert logp == pytest.approx(dense, rel=1e-10)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_the_jacobian_of_the_coordinates_is_the_derivative_of_the_effects(way, table, rng):
+    term = mlm.nested(["region", "school"], COLUMNS, parameterization=way)
+    _, model, values = write(term, table)
+    point = some_point(model, rng)
+    names = [n for n in point if "effect" in n]
+
+    def effects(flat):
+        parts = np.split(flat, np.cumsum([point[n].size for n in names])[:-1])
+        moved = {n: v.reshape(point[n].shape) for n, v in zip(names, parts, strict=True)}
+        at = values(point | moved)
+        return np.concatenate([at["region_effect"].ravel(), at["school_effect"].ravel()])
+
+    at, step = np.concatenate([point[n].ravel() for n in names]), 1e-5
+    columns = [(effects(at + step * e) - effects(at - step * e)) / (2 * step) for e in np.eye(len(at))]
+    two = [model["region_effect"], model["school_effect"]]
+    difference = model.logp(vars=two, jacobian=True) - model.logp(vars=two, jacobian=False)
+    log_jacobian = model.compile_fn(difference, inputs=model.value_vars, mode=FAST)(point)
+    assert log_jacobian == pytest.approx(np.linalg.slogdet(columns)[1], abs=BY_DIFFERENCES)
+
+
+def test_the_leaf_total_enters_the_predictor_once(table, rng):
+    design, model, values = write(mlm.nested(["region", "school"], COLUMNS), table)
+    at = values(some_point(model, rng))
+    total = at["region_effect"][design.nesting.parents[1]]
+    total[:, design.varies[1]] += at["school_effect"]
+    expected = at["alpha"] + (design.Z * total[design.nesting.leaf]).sum(axis=1)
+    np.testing.assert_allclose(at["eta"], expected, rtol=1e-12)
+
+
+def test_one_level_with_an_intercept_is_an_hm_term(table, rng):
+    sd = mlm.Prior("HalfNormal", sigma=1.0)
+    with pm.Model() as nested:
+        term = mlm.nested("school", priors={"school_sd": sd})
+        pm.Deterministic("eta", term.effect(term.resolve(table)))
+    with pm.Model() as hm:
+        term = mlm.hm("school", priors={"sd": sd})
+        pm.Deterministic("eta", term.effect(term.resolve(table)))
+    effects, log_sd = rng.normal(size=7), 0.3
+
+    def logp(model, effect, sd):
+        jacobian = model.logp(jacobian=False)
+        point = {model.rvs_to_values[model["school_effect"]].name: effect / 0.3**0}
+        point |= {model.rvs_to_values[model["school_sd"]].name: sd}
+        return model.compile_fn(jacobian, inputs=model.value_vars, mode=FAST)(point)
+
+    # Both walk in standardised coordinates: the same z is the same effect.
+    one = logp(hm, effects, np.array(log_sd))
+    assert logp(_noncentered(table, sd), effects[:, None], np.array([log_sd])) == pytest.approx(one)
+    assert nested["school_effect"].ndim == 2
+
+
+def _noncentered(table, sd):
+    term = mlm.nested("school", priors={"school_sd": sd}, parameterization="noncentered")
+    with pm.Model() as model:
+        term.effect(term.resolve(table))
+    return model
+
+
+def test_new_units_get_effects_of_their_own_and_fitted_ones_keep_theirs(table):
+    term = mlm.nested(["region", "school"], "1 + x")
+    known = term.resolve(table)
+    new = pd.DataFrame({"region": ["A", "Z"], "school": [99, 100], "x": [0.0, 1.0], "w": [0.0, 0.0]})
+    design = term.resolve(new, known=known)
+    with pm.Model() as model:
+        term.effect(design)
+    assert model["region_effect"].eval().shape == (3, 2)
+    assert model["region_effect_new"].eval().shape == (1, 2)
+    assert tuple(model.coords["school_new"]) == (99, 100)
+
+
+def test_the_prior_of_the_correlations_is_lkj():
+    draws = pm.draw(PartialCorrelation.dist(2.0, shape=4000), random_seed=1)
+    # Of two variables under LKJ(2) the correlation is 2 Beta(2, 2) - 1, with variance 1/5.
+    assert draws.var() == pytest.approx(0.2, abs=0.02)
+    assert np.abs(draws).max() < 1
+
+
+def test_units_with_more_rows_are_more_centred():
+    table = {"school": np.repeat([1, 2, 3], [2, 20, 200])}
+    design = mlm.nested("school").resolve(table)
+    (share,) = centeredness(design, np.array([0.5]), residual=1.0)
+    # n tau^2 / (n tau^2 + v)
+    np.testing.assert_allclose(share[:, 0], [0.5 / 1.5, 5 / 6, 50 / 51], rtol=1e-12)
+
+
+BAD = {
+    "no levels": (lambda: mlm.nested([]), "levels is empty"),
+    "strange level": (
+        lambda: mlm.nested(["a"], {"b": "1"}),
+        "varying names the level 'b', which is not one of levels=\\['a'\\]",
+    ),
+    "strange way": (
+        lambda: mlm.nested(["a"], parameterization="centred"),
+        "parameterization of 'a' is 'centred'; use 'auto', 'centered' or 'noncentered'",
+    ),
+    "eta": (lambda: mlm.nested(["a"], eta=0.0), "must be positive"),
+    "offset": (lambda: mlm.nested(["a"], "1 + fix(x, 1)"), "a varying coefficient is not fixed"),
+    "prior": (lambda: mlm.nested(["a"], priors={"a_sd": 1.0}), "the prior of 'a_sd' is 1.0"),
+}
+
+
+@pytest.mark.parametrize(("make", "text"), BAD.values(), ids=BAD.keys())
+def test_a_wrong_specification_is_refused_with_a_remedy(make, text):
+    with pytest.raises(mlm.SpecificationError, match=text):
+        make()
+
+
+def test_a_slope_cannot_vary_where_its_covariate_does_not(table):
+    table["income"] = table["school"] * 1.5
+    with pytest.raises(mlm.DataError, match="'income' has one value in every 'school'"):
+        mlm.nested(["region", "school"], "1 + income").resolve(table)
