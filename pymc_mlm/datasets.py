@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def coalitions(
@@ -83,7 +86,7 @@ def coalitions(
             label = f"{_country_name(c)}-{m - first_party[c] + 1:02d}"
             rows.append((g + 1, label, _country_name(c), time, ended, majority, x, s))
     names = ["government", "party", "country", "weeks", "ended", "majority", "cohesion", "seats"]
-    table = pd.DataFrame(rows, columns=names)
+    table = _frame(rows, columns=names)
     table.attrs["truth"] = truth
     return table
 
@@ -136,7 +139,7 @@ def teaching_trial(
     log_odds = -0.5 + np.outer(is_new, effect) + school_effect[school]
     log_odds += standard[:, None] * (slope + np.outer(is_new, steeper))
     passed = (rng.random(log_odds.shape) < 1.0 / (1.0 + np.exp(-log_odds))).astype(int)
-    table = pd.DataFrame(
+    table = _frame(
         {
             "school": [f"school {s + 1:02d}" for s in school],
             "method": np.where(is_new == 1.0, "new", "traditional"),
@@ -204,7 +207,7 @@ def nested_schools(
     X = np.column_stack([np.ones(pupils), prior, homework])
     score = (X * (beta + total[class_id])).sum(axis=1) + 2.0 * income[school]
     score = score + rng.normal(0.0, 6.0, pupils)
-    table = pd.DataFrame(
+    table = _frame(
         {
             "region": [f"R{r + 1}" for r in parents[0][school]],
             "school": school + 1,
@@ -229,3 +232,10 @@ def _unbalanced_parents(rng: np.random.Generator, parents: int, units: int) -> n
     weights = rng.gamma(1.5, 1.0, parents)
     rest = rng.choice(parents, units - parents, p=weights / weights.sum())
     return np.sort(np.concatenate([np.arange(parents), rest]))
+
+
+def _frame(*args: Any, **kwargs: Any) -> pd.DataFrame:
+    # pandas takes a quarter of a second to import; only a simulation needs it here.
+    import pandas as pd
+
+    return pd.DataFrame(*args, **kwargs)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
@@ -78,7 +79,7 @@ class Binomial(AbstractFamily):
         dims: str,
     ) -> Any:
         """Add the binomial outcome."""
-        trials, y = outcome["trials"], outcome["value"]
+        trials, y = pt.cast(outcome["trials"], "int64"), outcome["value"]
         return pm.Binomial(name, n=trials, logit_p=eta, observed=y, dims=dims)
 
     def mean(self, eta: Any, parameters: Mapping[str, Any]) -> Any:

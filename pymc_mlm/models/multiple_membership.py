@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pymc as pm
 import pytensor
 import xarray as xr
@@ -25,6 +24,9 @@ from pymc_mlm.priors import check_priors
 from pymc_mlm.reporting import plots, variance
 from pymc_mlm.reporting.summary import Table, draws_table
 from pymc_mlm.terms import Hierarchical, MultipleMembership, Population, Role
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OBSERVATION = "obs"
 # Weights are evaluated per draw for reports; a thousand draws place a mean within 3% of an sd.
@@ -141,6 +143,8 @@ class MultipleMembershipModel(Estimator):
         Table
             Columns: variable name (the key in ``priors=``), what it is, and its prior.
         """
+        import pandas as pd
+
         design = self._fitted().design if data is None else self._design(data)
         roles = self._roles(design)
         rows = [
@@ -274,6 +278,8 @@ class MultipleMembershipModel(Estimator):
         pandas.DataFrame
             A row per membership: group, member, equal weight, posterior mean, sd, interval.
         """
+        import pandas as pd
+
         block, design, w = self._weights_of(term)
         m = design.membership
         low, high = (1 - ci_prob) / 2, (1 + ci_prob) / 2
@@ -305,6 +311,8 @@ class MultipleMembershipModel(Estimator):
         pandas.DataFrame
             A row per member: posterior mean, sd and interval, on the scale of the link.
         """
+        import pandas as pd
+
         effects = self._fitted().posterior[self._effect_name(term)]
         dim = next(d for d in effects.dims if d not in ("chain", "draw"))
         flat = effects.stack(sample=("chain", "draw")).values

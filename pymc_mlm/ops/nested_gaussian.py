@@ -66,7 +66,6 @@ import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.op import Op
-from scipy.sparse import csr_array
 
 from pymc_mlm.ops.base import (
     as_float,
@@ -361,6 +360,8 @@ def _above(parent: Any, sizes: tuple[int, ...], level: int) -> Any:
 
 
 def _add(message: np.ndarray, parent: np.ndarray, size: int) -> np.ndarray:
+    from scipy.sparse import csr_array
+
     child = np.arange(len(parent))
     indicator = csr_array((np.ones(len(parent)), (parent, child)), shape=(size, len(parent)))
     total = indicator @ message.reshape(len(parent), -1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from pymc_mlm.reporting.summary import Table, draws_table
 
@@ -74,6 +73,8 @@ def variance_decomposition(
         Rows: components and residual; columns: standard deviation, variance, and the share of
         the total with its interval.
     """
+    import pandas as pd
+
     parts = dict(components)
     if residual is not None:
         parts["residual"] = np.broadcast_to(residual, next(iter(parts.values())).shape)

@@ -1,0 +1,317 @@
+"""Laws of the nested model: the dense likelihood, classical variance components, what it refuses."""
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+from scipy import stats
+
+import pymc_mlm as mlm
+from pymc_mlm.ops.correlation import partials_to_cholesky
+
+FAST = "FAST_COMPILE"
+LEVELS = ["region", "school"]
+
+
+@pytest.fixture(scope="module")
+def pupils():
+    """Six schools in three regions, unbalanced, with a school-level covariate."""
+    rng = np.random.default_rng(4)
+    school = rng.integers(0, 6, 72)
+    region = np.array(["A", "B", "C"])[school % 3]
+    x, z = rng.normal(size=72), rng.normal(size=72)
+    a, b = rng.normal(size=6), rng.normal(size=6)
+    y = 3 + a[school] + (1 + b[school]) * x + rng.normal(size=72)
+    return pd.DataFrame(
+        {"region": region, "school": school, "x": x, "z": z, "y": y, "income": 1.0 * (school % 4),
+         "wealth": 1.0 * (school % 3), "yes": 1.0 * (y > 3), "count": np.round(np.exp(y / 4)),
+         "wins": np.minimum(4.0, np.round(np.exp(y / 4))), "games": 5}
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fitted(pupils):
+    """A short real fit of the collapsed model."""
+    model = mlm.NestedVaryingEffects("y ~ 1 + x", LEVELS)
+    run = {"draws": 1000, "tune": 1000, "chains": 2, "random_seed": 1, "progressbar": False}
+    return model.fit(pupils, sampler=mlm.Nutpie(target_accept=0.95), **run)
+
+
+def model_of(table, **kwargs):
+    model = mlm.NestedVaryingEffects("y ~ 1 + x + income", LEVELS, "1 + x", **kwargs)
+    return model, model._design(table)
+
+
+def test_the_collapsed_likelihood_is_the_dense_normal(pupils):
+    model, design = model_of(pupils)
+    built = model._build(design)
+    rng = np.random.default_rng(8)
+    point = {k: 0.4 * rng.normal(size=np.shape(v)) for k, v in built.initial_point().items()}
+    names = ["Intercept", "beta", "sigma"] + [f"{n}_{v}" for n in LEVELS for v in ("sd", "partial")]
+    outputs = built.replace_rvs_by_values([built[n] for n in names])
+    values = built.compile_fn([built.potentials[0], *outputs], inputs=built.value_vars, mode=FAST)
+    loglik, *rest = values(point)
+    at = dict(zip(names, rest, strict=True))
+    Z = np.column_stack([np.ones(len(pupils)), pupils["x"]])
+    cov = at["sigma"] ** 2 * np.eye(len(pupils))
+    for level in LEVELS:
+        factor = at[f"{level}_sd"][:, None] * partials_to_cholesky(at[f"{level}_partial"], 2)
+        same = pupils[level].to_numpy()[:, None] == pupils[level].to_numpy()
+        cov += same * (Z @ factor @ factor.T @ Z.T)
+    mean = at["Intercept"] + pupils[["x", "income"]].to_numpy() @ at["beta"]
+    dense = stats.multivariate_normal(mean, cov).logpdf(pupils["y"])
+    assert loglik == pytest.approx(dense, rel=1e-10)
+
+
+def test_balanced_variance_components_maximise_the_collapsed_likelihood():
+    rng = np.random.default_rng(6)
+    units, rows = 12, 5
+    y = np.repeat(rng.normal(0, 2, units), rows) + rng.normal(size=units * rows)
+    table = {"unit": np.repeat(np.arange(units), rows), "y": y}
+    model = mlm.NestedVaryingEffects("y ~ 1", ["unit"])
+    built = model._build(model._design(table))
+    means = y.reshape(units, rows).mean(axis=1)
+    within = ((y - np.repeat(means, rows)) ** 2).sum() / (units * (rows - 1))
+    between = rows * ((means - y.mean()) ** 2).sum() / units
+    [loglik, location] = built.replace_rvs_by_values([built.potentials[0], built["Intercept"]])
+    gradient = pm.pytensorf.gradient(loglik, built.value_vars)
+    values = built.compile_fn([gradient, location], inputs=built.value_vars, mode=FAST)
+    start = built.initial_point()
+    intercept = next(n for n in start if n.startswith("Intercept"))
+    zero = values(start | {intercept: np.array(0.0)})[1]
+    one = values(start | {intercept: np.array(1.0)})[1]
+    point = {
+        intercept: np.array((y.mean() - zero) / (one - zero)),
+        "unit_sd_log__": 0.5 * np.log([(between - within) / rows]),
+        "sigma_log__": np.array(0.5 * np.log(within)),
+    }
+    # Searle, Casella & McCulloch (1992), section 3.7: the maximum has a closed form.
+    np.testing.assert_allclose(values(point)[0], 0.0, atol=1e-8)
+
+
+def test_what_varies_by_default_is_what_varies_within_leaves(pupils):
+    model = mlm.NestedVaryingEffects("y ~ 1 + x + income + z", LEVELS)
+    assert model._design(pupils).nested.columns == ("Intercept", "x", "z")
+
+
+def test_the_summary_speaks_of_deviations_and_correlations(fitted):
+    assert list(fitted.summary().frame.index) == [
+        "Intercept", "x", "sd Intercept [region]", "sd x [region]", "cor(Intercept, x) [region]",
+        "sd Intercept [school]", "sd x [school]", "cor(Intercept, x) [school]", "sigma",
+    ]  # fmt: skip
+
+
+def test_effects_are_in_the_trace_with_names_and_labels(fitted):
+    posterior = fitted.idata["posterior"]
+    assert posterior["school_effect"].dims == ("chain", "draw", "school", "school_coef")
+    assert list(posterior["region_effect"]["region"].values) == ["A", "B", "C"]
+    assert fitted.effects("region").shape == (6, 4)
+    assert fitted.coefficients().loc[(0, "x"), "mean"] != fitted.effects().loc[(0, "x"), "mean"]
+
+
+def test_units_own_coefficients_are_near_least_squares_where_rows_are_many(fitted, pupils):
+    own = fitted.coefficients("school")["mean"].unstack()
+    for school, rows in pupils.groupby("school"):
+        slope, intercept = np.polyfit(rows["x"], rows["y"], 1)
+        assert own.loc[school, "x"] == pytest.approx(slope, abs=0.5)
+        assert own.loc[school, "Intercept"] == pytest.approx(intercept, abs=0.5)
+
+
+def test_a_new_unit_shares_its_draw_and_a_fitted_one_keeps_its_own(fitted):
+    new = pd.DataFrame(
+        {"region": list("AAABZZ"), "school": [0, 90, 90, 91, 92, 93], "x": [0.0] * 6}
+    )
+    eta = fitted.predict(new, kind="eta", random_seed=1).values.reshape(-1, 6)
+    own = fitted.coefficient_draws("school").sel(school=0, coef="Intercept").values.ravel()
+    np.testing.assert_allclose(eta[:, 0], own, rtol=1e-12)
+    np.testing.assert_array_equal(eta[:, 1], eta[:, 2])
+    assert np.abs(eta[:, 1] - eta[:, 3]).min() > 0
+    # Two new schools of one new region share the region's deviation, not their own.
+    assert 0.05 < np.corrcoef(eta[:, 4], eta[:, 5])[0, 1] < 0.99
+    assert eta[:, 4].std() > eta[:, 0].std()
+
+
+def test_predictions_follow_the_rows_and_their_noise(fitted, pupils):
+    mean = fitted.predict().mean(("chain", "draw")).values
+    assert np.corrcoef(mean, pupils["y"])[0, 1] > 0.7
+    noisy = fitted.predict(pupils.head(3), kind="outcome", random_seed=2)
+    assert noisy.shape == (2, 1000, 3)
+    sigma = fitted.idata["posterior"]["sigma"].mean().item()
+    assert (noisy - fitted.predict(pupils.head(3))).std().item() == pytest.approx(sigma, rel=0.15)
+
+
+def test_variance_changes_along_a_varying_slope(fitted):
+    posterior = fitted.idata["posterior"]
+    sd, rho = posterior["region_sd"].values, posterior["region_correlation"].values[..., 0]
+    at = 1.5
+    variance = sd[..., 0] ** 2 + 2 * rho * sd[..., 0] * sd[..., 1] * at + (sd[..., 1] * at) ** 2
+    table = fitted.variance_decomposition(at={"x": at})
+    assert table.frame.loc["region", "variance"] == pytest.approx(variance.mean())
+    assert table.frame["share"].sum() == pytest.approx(1.0)
+    assert "At x = 1.5." in table.notes[0]
+    shares = fitted.variance_shares("x", [0.0, at])
+    assert shares.loc[(at, "region"), "variance"] == pytest.approx(variance.mean())
+
+
+@pytest.mark.parametrize("what", ["forest", "trace", "pairs", "effects", "lines", "variance"])
+def test_a_plot_is_drawn(fitted, what):
+    assert type(fitted.plot(what)).__name__.startswith("Plot")
+
+
+FAMILIES = {
+    "gaussian": ("y", {}),
+    "student_t": ("y", {"family": "student_t"}),
+    "bernoulli": ("yes", {"family": "bernoulli"}),
+    "poisson": ("count", {"family": "poisson"}),
+    "negative_binomial": ("count", {"family": "negative_binomial"}),
+    "binomial": ("wins", {"family": mlm.Binomial("games")}),
+    "weibull": ("Surv(count)", {"family": "weibull"}),
+    "crossed": ("y", {"terms": [mlm.hm("z_id")]}),
+}
+
+
+@pytest.mark.parametrize(("outcome", "kwargs"), FAMILIES.values(), ids=FAMILIES.keys())
+def test_every_family_has_a_finite_density_and_prior_predictions(outcome, kwargs, pupils):
+    table = pupils.assign(z_id=np.arange(len(pupils)) % 5)
+    model = mlm.NestedVaryingEffects(f"{outcome} ~ 1 + x", LEVELS, collapse=False, **kwargs)
+    built = model._build(model._design(table))
+    assert np.isfinite(built.compile_logp(mode=FAST)(built.initial_point()))
+    drawn = model.sample_prior_predictive(table, draws=3, random_seed=1)
+    assert drawn["prior_predictive"]["outcome"].shape == (1, 3, 72)
+
+
+def test_unit_means_separate_within_from_between(pupils):
+    model = mlm.NestedVaryingEffects("y ~ 1 + x", LEVELS, within_between=["x"])
+    design = model._design(pupils)
+    assert design.population.names == ("x", "x (mean of region)", "x (mean of school)")
+    expected = pupils.groupby("school")["x"].transform("mean")
+    np.testing.assert_allclose(design.population.X[:, 2], expected)
+    new = pd.DataFrame({"region": ["A", "A"], "school": [0, 77], "x": [9.0, 5.0]})
+    again = model._design(new, known=design)
+    np.testing.assert_allclose(
+        again.population.X[:, 2], [expected[pupils.school == 0].iloc[0], 5.0]
+    )
+
+
+def test_ids_that_count_within_parents_make_more_units(pupils):
+    table = pupils.assign(school=pupils["school"] // 3)
+    model = mlm.NestedVaryingEffects("y ~ 1 + x", LEVELS, unique_ids=True)
+    assert len(model._design(table).nested.nesting.labels[1]) == 6
+
+
+def refused(**columns):
+    """Change columns of the table, then read it."""
+
+    def read(table, formula="y ~ 1 + x", levels=LEVELS, **kwargs):
+        changed = {k: v(table) for k, v in columns.items()}
+        mlm.NestedVaryingEffects(formula, levels, **kwargs)._design(table.assign(**changed))
+
+    return read
+
+
+BAD = {
+    "id with two parents": (
+        lambda t: refused(school=lambda t: np.arange(len(t)) % 5)(t),
+        "lies in two units of 'region'.*unique_ids=True",
+    ),
+    "levels in the wrong order": (
+        lambda t: refused()(t, levels=["school", "region"]),
+        "in the wrong order.*Write levels=\\['region', 'school'\\]",
+    ),
+    "missing id": (
+        lambda t: refused(school=lambda t: t["school"].where(t.index != 3))(t),
+        "Id column 'school' is missing in 1 of 72 rows, first in row 3",
+    ),
+    "covariate that does not vary": (
+        lambda t: refused(x=lambda t: 1.0)(t, varying="1"),
+        "'x' has one value in all rows \\(1\\).*Drop it",
+    ),
+    "slope of a constant covariate": (
+        lambda t: refused()(t, formula="y ~ 1 + income", varying="1 + income"),
+        "'income' has one value in every 'school'",
+    ),
+    "level covariate that varies": (
+        lambda t: refused()(
+            t, "y ~ 1 + x + income", varying="1", level_covariates={"region": ["income"]}
+        ),
+        "'income' varies inside 'region'='A'.*one value per unit",
+    ),
+    "level covariate outside the formula": (
+        lambda t: refused()(t, level_covariates={"region": "wealth"}),
+        "level_covariates names 'wealth', which the formula 'y ~ 1 \\+ x' lacks",
+    ),
+    "level covariate of no level": (
+        lambda t: refused()(t, level_covariates={"town": "x"}),
+        "level_covariates names the level 'town'",
+    ),
+    "single unit": (
+        lambda t: refused(region=lambda t: "A")(t),
+        "Level 'region' has a single unit, 'A'",
+    ),
+    "collapse of another family": (
+        lambda t: refused()(t, "yes ~ x", family="bernoulli", collapse=True),
+        "collapse=True integrates the effects out exactly, which family 'bernoulli' cannot be",
+    ),
+    "collapse of crossed terms": (
+        lambda t: refused()(t, terms=[mlm.hm("z")], collapse=True),
+        "which crossed terms= cannot be",
+    ),
+    "no such column": (
+        lambda t: refused()(t, levels=["regin", "school"]),
+        "did you mean 'region'",
+    ),
+    "missing covariate": (
+        lambda t: refused(x=lambda t: t["x"].where(t.index != 5))(t),
+        "'x' is missing in 1 of 72 rows, first in row 5",
+    ),
+    "unknown prior": (
+        lambda t: refused()(t, priors={"shool_sd": mlm.Prior("HalfNormal", sigma=1.0)}),
+        "no parameter 'shool_sd'; it has Intercept, beta, region_sd, school_sd, sigma",
+    ),
+    "mean of another column": (
+        lambda t: refused()(t, within_between=["z"]),
+        "within_between names 'z', which the formula lacks",
+    ),
+    "too many successes": (
+        lambda t: refused(wins=lambda t: t["wins"] + 4)(
+            t, "wins ~ x", family=mlm.Binomial("games")
+        ),
+        "successes of 5 trials",
+    ),
+    "no count": (lambda t: refused()(t, "y ~ x", family="poisson"), "must be a count"),
+    "wrong term": (lambda t: refused()(t, terms=["z"]), "'z' is not an hm\\(\\) term"),
+}
+
+
+@pytest.mark.parametrize(("read", "text"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_an_error_with_a_remedy(read, text, pupils):
+    with pytest.raises(mlm.MlmError, match=text):
+        read(pupils)
+
+
+def test_new_units_are_refused_where_they_are_not_allowed(fitted):
+    new = pd.DataFrame({"region": ["Z"], "school": [99], "x": [0.0]})
+    with pytest.raises(mlm.DataError, match="'region'='Z' was not among the 3 fitted units"):
+        fitted.predict(new, allow_new=["school"])
+
+
+def test_a_fitted_unit_cannot_move_to_another_parent(fitted):
+    with pytest.raises(mlm.DataError, match="when the model was fitted"):
+        fitted.predict(pd.DataFrame({"region": ["B"], "school": [0], "x": [0.0]}))
+
+
+def test_confounded_designs_are_named(pupils):
+    model = mlm.NestedVaryingEffects("y ~ 1", ["school", "pupil"])
+    with pytest.warns(UserWarning, match="Every 'pupil' has one row"):
+        model._design(pupils.assign(pupil=np.arange(len(pupils))))
+
+
+def test_a_covariate_far_from_zero_is_named(pupils):
+    model = mlm.NestedVaryingEffects("y ~ 1 + year", LEVELS)
+    with pytest.warns(UserWarning, match="Use center\\(year\\) in formula and varying"):
+        model._design(pupils.assign(year=2000 + pupils["x"]))
+
+
+def test_a_copy_has_the_same_arguments():
+    model = mlm.NestedVaryingEffects("y ~ 1 + x", LEVELS, eta=1.0)
+    assert model.__sklearn_clone__().get_params() == model.get_params()
