@@ -156,6 +156,8 @@ def _standard_logp(
 
 
 def _standard_random(sd: Any, matrix: Any, *_: Any, rng: np.random.Generator, size: Any) -> Any:
+    # At run time too, parameters come with batch dimensions of length one.
+    sd, matrix = sd.reshape(sd.shape[-1]), matrix.reshape(matrix.shape[-2:])
     return (sd * rng.standard_normal(size)) @ matrix.T
 
 

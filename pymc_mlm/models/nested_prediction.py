@@ -147,6 +147,7 @@ def _forward(given: xr.Dataset, names: list[str], random_seed: int | None) -> An
     tree = pm.sample_posterior_predictive(
         xr.DataTree.from_dict({"posterior": given}),
         var_names=names,
+        freeze_vars=[str(n) for n in given.data_vars],
         predictions=True,
         random_seed=random_seed,
         progressbar=False,

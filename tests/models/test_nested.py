@@ -1,4 +1,4 @@
-"""Laws of the nested model: the dense likelihood, classical variance components, what it refuses."""
+"""Laws of the nested model: dense likelihood, variance components, and what it refuses."""
 
 import numpy as np
 import pandas as pd
@@ -48,8 +48,8 @@ def test_the_collapsed_likelihood_is_the_dense_normal(pupils):
     rng = np.random.default_rng(8)
     point = {k: 0.4 * rng.normal(size=np.shape(v)) for k, v in built.initial_point().items()}
     names = ["Intercept", "beta", "sigma"] + [f"{n}_{v}" for n in LEVELS for v in ("sd", "partial")]
-    outputs = built.replace_rvs_by_values([built[n] for n in names])
-    values = built.compile_fn([built.potentials[0], *outputs], inputs=built.value_vars, mode=FAST)
+    outputs = built.replace_rvs_by_values([built.potentials[0], *(built[n] for n in names)])
+    values = built.compile_fn(outputs, inputs=built.value_vars, mode=FAST)
     loglik, *rest = values(point)
     at = dict(zip(names, rest, strict=True))
     Z = np.column_stack([np.ones(len(pupils)), pupils["x"]])

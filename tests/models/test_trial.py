@@ -136,6 +136,17 @@ def test_the_default_prior_is_normal_on_standardised_columns():
     np.testing.assert_allclose(logp(trial, table, beta=beta), loglik + prior, rtol=1e-9)
 
 
+@pytest.mark.parametrize("prior", [None, mlm.Prior("Normal", mu=0, sigma=2.5)])
+def test_prior_draws_have_the_prior_spread(prior):
+    trial = mlm.MultivariateLogitTrial(**COVARIATES, priors={"beta": prior} if prior else None)
+    design = trial._design(trial_table())
+    beta = pm.draw(trial._build(design)["beta"], 1_000, random_seed=1, mode="FAST_COMPILE")
+    if prior is None:
+        beta = beta @ np.linalg.inv(design.matrix.to_original).T
+    # 3,000 draws per column: 1.3% error of an sd.
+    np.testing.assert_allclose(beta.std(axis=(0, 1)), 2.5, rtol=0.06)
+
+
 def test_full_rows_equal_partial_rows_when_nothing_is_missing():
     table = trial_table()
     partial = table.assign(y1=table["y1"].astype(float))
