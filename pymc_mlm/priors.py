@@ -126,27 +126,40 @@ def check_priors(priors: Any, where: str) -> None:
 
 
 def create(
-    prior: Any,
-    name: str,
-    dims: str | None = None,
-    start: float | None = None,
-    **kwargs: Any,
+    prior: Any, name: str, dims: str | None = None, positive: bool = False, **kwargs: Any
 ) -> Any:
     """Create a variable from one of our priors or a foreign one.
 
     Lengths come from `dims` alone, never from static shapes: compiled code then serves tables
-    of other sizes. `start` is where sampling starts: the centre of a very wide prior may lie
-    where the likelihood overflows.
+    of other sizes.
+
+    Raises
+    ------
+    SpecificationError
+        A `positive` parameter got a prior that allows negative values, or the prior's
+        parameters have another length than the variable.
     """
-    if isinstance(prior, Prior):
-        variable = prior.create_variable(name, dims=dims, **kwargs)
-    else:
-        variable = prior.create_variable(name)
-    if start is not None:
-        model = pm.modelcontext(None)
-        shape = () if dims is None else (len(model.coords[dims]),)
-        model.set_initval(variable, np.full(shape, float(start)))
-    return variable
+    if not isinstance(prior, Prior):
+        return prior.create_variable(name)
+    if positive and prior.distribution in _REAL_LINE:
+        raise SpecificationError(
+            f"The prior of {name!r} is {prior!r}, which allows negative values; {name!r} is "
+            "positive. Use HalfNormal, Exponential, Gamma or LogNormal."
+        )
+    length = 1 if dims is None else len(pm.modelcontext(None).coords[dims])
+    for parameter, value in prior.parameters.items():
+        if np.ndim(value) and np.size(value) not in (1, length):
+            raise SpecificationError(
+                f"The prior of {name!r} has {np.size(value)} values of {parameter!r}; the model "
+                f"has {length} such parameter(s). Give one value, or one for each."
+            )
+    return prior.create_variable(name, dims=dims, **kwargs)
+
+
+def support_point(prior: Any) -> Any:
+    """Return where sampling starts under a prior: its centre, as PyMC defines it."""
+    dist = _distribution(prior.distribution).dist(**prior.parameters)
+    return pm.distributions.distribution.support_point(dist).eval()
 
 
 def _as_data(name: str, value: Any) -> Any:
@@ -157,6 +170,9 @@ def _as_data(name: str, value: Any) -> Any:
     if isinstance(value, (float, np.floating, np.ndarray)) and not np.isin(value, (0.0, 1.0)).all():
         return pytensor.shared(np.asarray(value, dtype=np.float64), name=name)
     return value
+
+
+_REAL_LINE = {"Normal", "StudentT", "Cauchy", "Laplace", "Logistic", "SkewNormal", "Gumbel", "Flat"}
 
 
 def _distribution(name: Any) -> Any:

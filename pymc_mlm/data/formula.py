@@ -139,7 +139,8 @@ def check_call(text: str) -> ast.Expression:
                 raise SpecificationError(
                     f"{name!r} in the formula term {text!r} is not a known function. Formulas may "
                     f"call: {', '.join(FUNCTIONS)}; and Surv(time, event) on the left, "
-                    "fix(column, value) as a term. Compute anything else as a column first."
+                    "fix(column, value) as a term; mm(...) and hm(...) are arguments after the "
+                    "formula. Compute anything else as a column first."
                 )
         elif not isinstance(node, _ALLOWED_NODES):
             raise SpecificationError(

@@ -7,6 +7,7 @@ It is imported when the first formula is read: with pandas it takes a third of a
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from pymc_mlm.data.formula import Formula, check_call
 from pymc_mlm.errors import DataError, SpecificationError
 
 INTERCEPT = "Intercept"
+_BAR_HINT = (
+    " Varying effects such as (1 | unit) are terms after the formula: hm('unit'), mm('member', "
+    "'group')."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,15 +114,17 @@ def population_design(
                 else known.spec.get_model_matrix(frame, context={})
             )
     except formulaic.errors.DataMismatchWarning as unseen:
+        found = re.search(r"\{(.*)\}", str(unseen))
+        which = f" {found.group(1)}" if found else ""
         raise DataError(
-            f"New data have a category that the fitted data lacked: {unseen}. A model knows "
-            "nothing of it: drop those rows or recode the column."
+            f"New data have a category{which} that the fitted data lacked. The model has no "
+            "coefficient for it: drop those rows or recode the column."
         ) from None
     except (formulaic.errors.FormulaicError, ValueError, TypeError, KeyError) as error:
         raise SpecificationError(
             f"The formula {formula.text!r} cannot be evaluated on this table: {error}"
         ) from error
-    return _design(formula, frame, matrix, length)
+    return _design(formula, frame, matrix, length, fitting=known is None)
 
 
 def response_values(expression: str, columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -131,7 +138,9 @@ def response_values(expression: str, columns: Mapping[str, np.ndarray]) -> np.nd
     return np.asarray(matrix, dtype=np.float64)[:, 0]
 
 
-def _design(formula: Formula, frame: Any, matrix: Any, length: int) -> PopulationDesign:
+def _design(
+    formula: Formula, frame: Any, matrix: Any, length: int, fitting: bool
+) -> PopulationDesign:
     names = [str(c) for c in matrix.columns]
     values = np.asarray(matrix, dtype=np.float64).reshape(length, len(names))
     free = [i for i, name in enumerate(names) if name != INTERCEPT]
@@ -146,6 +155,13 @@ def _design(formula: Formula, frame: Any, matrix: Any, length: int) -> Populatio
             "of zero). Transform the column so that every value is finite."
         )
     labels = tuple(names[i] for i in free)
+    flat = np.ptp(X, axis=0) == 0 if length > 1 and fitting else np.zeros(len(free), dtype=bool)
+    if flat.any() and INTERCEPT in names:
+        column = labels[int(np.flatnonzero(flat)[0])]
+        raise DataError(
+            f"The covariate {column!r} has one value only; its coefficient cannot be told from "
+            "the intercept. Drop it from the formula."
+        )
     return PopulationDesign(X, labels, INTERCEPT in names, offset, matrix.model_spec)
 
 
@@ -157,10 +173,12 @@ def _parse(formula: Formula) -> Any:
     except (formulaic.errors.FormulaicError, SyntaxError, ValueError, RecursionError) as error:
         raise SpecificationError(
             f"The formula {formula.text!r} cannot be read: {str(error).splitlines()[0]}"
+            + (_BAR_HINT if "|" in formula.terms else "")
         ) from None
     if not isinstance(parsed, formulaic.SimpleFormula):
         raise SpecificationError(
             f"The formula {formula.text!r} has several parts; one right-hand side is expected."
+            + _BAR_HINT
         )
     return parsed
 

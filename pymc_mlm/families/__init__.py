@@ -56,6 +56,10 @@ def as_family(family: Any) -> AbstractFamily:
         return family
     if isinstance(family, str) and family.lower() in _NAMES:
         return _NAMES[family.lower()]()
+    if isinstance(family, type) and issubclass(family, AbstractFamily):
+        raise SpecificationError(
+            f"family={family.__name__} is a class; give an object: family={family.__name__}()."
+        )
     raise SpecificationError(
         f"Unknown family {family!r}. Use 'gaussian', 'student_t', 'bernoulli', 'poisson', "
         "'negative_binomial' or 'weibull', or an object such as Binomial('trials')."

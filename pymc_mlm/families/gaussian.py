@@ -60,7 +60,7 @@ class Gaussian(AbstractFamily):
         dims: str,
     ) -> Any:
         """Add ``sigma`` and the normal outcome."""
-        sigma = create(priors["sigma"], "sigma")
+        sigma = create(priors["sigma"], "sigma", positive=True)
         return pm.Normal(name, eta, sigma, observed=outcome["value"], dims=dims)
 
     def mean(self, eta: Any, parameters: Mapping[str, Any]) -> Any:

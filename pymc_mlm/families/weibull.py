@@ -87,7 +87,7 @@ class Weibull(AbstractFamily):
         dims: str,
     ) -> Any:
         """Add ``shape`` and the censored outcome."""
-        shape = create(priors["shape"], "shape", start=1.0)
+        shape = create(priors["shape"], "shape", positive=True)
         event = outcome["event"]
         return CensoredWeibull(name, eta, shape, event, observed=outcome["time"], dims=dims)
 

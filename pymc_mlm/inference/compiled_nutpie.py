@@ -245,7 +245,9 @@ def _labelled(model: pm.Model, name: str, values: np.ndarray) -> xr.DataArray:
     dims = model.named_vars_to_dims.get(name)
     if dims is None:
         dims = tuple(f"{name}_dim_{i}" for i in range(values.ndim - 2))
-    coords = {d: list(model.coords[d]) for d in dims if model.coords.get(d) is not None}
+    coords: dict[Any, Any] = {
+        d: list(model.coords[d]) for d in dims if model.coords.get(d) is not None
+    }
     coords |= {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
     return xr.DataArray(values, dims=("chain", "draw", *dims), coords=coords, name=name)
 

@@ -2,5 +2,6 @@
 
 from pymc_mlm.models.base import Estimator
 from pymc_mlm.models.multiple_membership import MultipleMembershipModel
+from pymc_mlm.models.trial import MultivariateLogitTrial
 
-__all__ = ["Estimator", "MultipleMembershipModel"]
+__all__ = ["Estimator", "MultipleMembershipModel", "MultivariateLogitTrial"]

@@ -8,6 +8,7 @@ import warnings
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
+import numpy as np
 import pymc as pm
 import xarray as xr
 
@@ -16,6 +17,9 @@ from pymc_mlm.fit import Fit
 from pymc_mlm.inference import Run, as_sampler, as_seed
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning, diagnose
 from pymc_mlm.reporting.summary import MODEL_KINDS, Table, summary
+
+# `priors` is also a question that every model answers, so the argument is kept under another name.
+_ATTRIBUTES = {"priors": "priors_given"}
 
 
 class Estimator(ABC):
@@ -46,6 +50,10 @@ class Estimator(ABC):
     @abstractmethod
     def _notes(self, design: Any) -> tuple[str, ...]:
         """Return what a reader of the summary should know besides the numbers."""
+
+    def _starts(self, design: Any) -> dict[str, Any]:
+        """Return starting values of parameters whose prior has no useful centre, by name."""
+        return {}
 
     def fit(
         self,
@@ -93,7 +101,12 @@ class Estimator(ABC):
         design = self._design(data)
         model = self._build(design)
         free = [rv.name for rv in model.free_RVs]
+        for name, value in self._starts(design).items():
+            model.set_initval(model[name], np.broadcast_to(value, model[name].shape.eval()))
         idata = engine.sample(model, free, run)
+        # Starting values have done their work; PyMC refuses log likelihoods of a model with some.
+        for variable in model.rvs_to_initial_values:
+            model.rvs_to_initial_values[variable] = None
         roles = {n: r for n, r in self._roles(design).items() if n in idata["posterior"]}
         self.result_ = Fit(
             model=model,
@@ -162,7 +175,7 @@ class Estimator(ABC):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments by name, as scikit-learn does."""
         names = [p for p in inspect.signature(type(self).__init__).parameters if p != "self"]
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, _ATTRIBUTES.get(name, name)) for name in names}
 
     def set_params(self, **params: Any) -> Self:
         """Replace constructor arguments and return self.
@@ -178,14 +191,19 @@ class Estimator(ABC):
                 raise SpecificationError(
                     f"{type(self).__name__} has no argument {name!r}; it has: {', '.join(known)}."
                 )
-            setattr(self, name, value)
+            setattr(self, _ATTRIBUTES.get(name, name), value)
         return self
+
+    def __repr__(self) -> str:
+        """Print the constructor's arguments."""
+        shown = (f"{k}={v!r}" for k, v in self.get_params().items() if v is not None and v != ())
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def __sklearn_clone__(self) -> Self:
         """Return an unfitted copy with the same arguments."""
         clone = object.__new__(type(self))
         for name, value in self.get_params().items():
-            setattr(clone, name, value)
+            setattr(clone, _ATTRIBUTES.get(name, name), value)
         return clone
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -20,10 +20,11 @@ from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale, as_family
 from pymc_mlm.inference import as_seed
 from pymc_mlm.models.base import Estimator
-from pymc_mlm.priors import check_priors
+from pymc_mlm.priors import check_priors, support_point
 from pymc_mlm.reporting import plots, variance
 from pymc_mlm.reporting.summary import Table, draws_table
 from pymc_mlm.terms import Hierarchical, MultipleMembership, Population, Role
+from pymc_mlm.terms.population import COVARIATE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 OBSERVATION = "obs"
 # Weights are evaluated per draw for reports; a thousand draws place a mean within 3% of an sd.
 REPORT_DRAWS = 1_000
+
+_LINK_SCALES = {"identity": "the outcome", "logit": "the log odds", "log": "the log mean"}
 
 Term = MultipleMembership | Hierarchical
 
@@ -53,6 +56,8 @@ class ModelDesign:
         Outcome by role; None for new data without one.
     scale : OutcomeScale
         Scale of the linear predictor in the fitted data.
+    side : mapping of str to ndarray, shape (group,)
+        What the family reads beside the outcome, such as the number of trials.
     """
 
     num_rows: int
@@ -61,6 +66,7 @@ class ModelDesign:
     terms: tuple[tuple[Term, Any], ...]
     outcome: dict[str, np.ndarray] | None
     scale: OutcomeScale
+    side: Mapping[str, np.ndarray]
 
 
 class MultipleMembershipModel(Estimator):
@@ -121,15 +127,6 @@ class MultipleMembershipModel(Estimator):
         self.priors_given = priors
         self._check()
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor's arguments by name."""
-        return {
-            "formula": self.formula,
-            "terms": self.terms,
-            "family": self.family,
-            "priors_given": self.priors_given,
-        }
-
     def priors(self, data: Any = None) -> Table:
         """List the prior of every parameter.
 
@@ -151,7 +148,8 @@ class MultipleMembershipModel(Estimator):
             {"variable": name, "meaning": roles[name].text("each column"), "prior": repr(prior)}
             for name, prior in self._priors_used(design).items()
         ]
-        notes = ("Intercept: stated at the mean of the covariates unless you replace it.",)
+        centred = "Intercept" in roles and "Intercept" not in (self.priors_given or {})
+        notes = ("The prior of Intercept is stated at the mean of all covariates.",) * centred
         return Table(f"Priors of {self.formula}", pd.DataFrame(rows).set_index("variable"), notes)
 
     def predict(
@@ -190,7 +188,8 @@ class MultipleMembershipModel(Estimator):
             return draws
         parameters = {n: fit.posterior[n] for n in self._family().default_priors(fit.design.scale)}
         aligned = {n: p.broadcast_like(draws) for n, p in parameters.items()}
-        mean = self._family().mean(draws.values, {n: p.values for n, p in aligned.items()})
+        given = {n: p.values for n, p in aligned.items()} | dict(design.side)
+        mean = self._family().mean(draws.values, given)
         return draws.copy(data=mean).rename("mean")
 
     def sample_prior_predictive(
@@ -259,7 +258,7 @@ class MultipleMembershipModel(Estimator):
         family = self._family()
         parameters = {n: posterior[n].values for n in family.default_priors(fit.design.scale)}
         residual = family.residual_variance(parameters)
-        link = {"log": "log time", "logit": "the log odds"}.get(family.link, "the outcome")
+        link = {"weibull": "log time"}.get(family.name) or _LINK_SCALES[family.link]
         title = f"Variance decomposition of {self.formula}"
         return variance.variance_decomposition(title, parts, residual, link, ci_prob)
 
@@ -408,9 +407,11 @@ class MultipleMembershipModel(Estimator):
         population = self._population(formula)
         needed = [c for t in terms for c in t.columns] + list(population.columns)
         available = column_names(data)
+        needed += list(family.side_columns.values())
         require([*needed, *(() if known else formula.response.columns)], available)
         group = self._groups(data, terms)
         outcome = None if known else self._outcome(data, formula, family, group)
+        side = self._side_columns(data, family, group)
         scale = known.scale if known else family.scale(outcome)  # type: ignore[arg-type]
         designs = []
         for i, term in enumerate(terms):
@@ -418,7 +419,9 @@ class MultipleMembershipModel(Estimator):
                 (term, term.resolve(data, known.terms[i][1] if known else None, group=group))
             )
         covariates = population.resolve(data, known.population if known else None, group=group)
-        design = ModelDesign(len(group.codes), group, covariates, tuple(designs), outcome, scale)
+        design = ModelDesign(
+            len(group.codes), group, covariates, tuple(designs), outcome, scale, side
+        )
         self._refuse_unknown_priors(design)
         return design
 
@@ -435,8 +438,8 @@ class MultipleMembershipModel(Estimator):
     ) -> dict[str, np.ndarray]:
         response = formula.response
         remedy = (
-            f"The outcome belongs to {group.name!r}: repeat one value in all of its rows, or use "
-            "another group column."
+            f"The outcome belongs to {group.name!r}: repeat one value in all of its rows. If "
+            f"{group.name!r} is the member, then member and group are swapped in mm(member, group)."
         )
         table = columns(data, response.columns)
         reduced = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
@@ -449,7 +452,18 @@ class MultipleMembershipModel(Estimator):
                 )
         else:
             values = [as_numbers(name, reduced[name]) for name in response.columns]
-        return family.outcome(response.label, dict(zip(family.roles, values, strict=False)))
+        named = dict(zip(family.roles, values, strict=False))
+        return family.outcome(response.label, named | self._side_columns(data, family, group))
+
+    def _side_columns(
+        self, data: Any, family: AbstractFamily, group: Factor
+    ) -> dict[str, np.ndarray]:
+        table = columns(data, family.side_columns.values())
+        remedy = f"Family {family.name!r} reads one value per {group.name!r}."
+        return {
+            role: as_numbers(name, constant_within(name, table[name], group, remedy))
+            for role, name in family.side_columns.items()
+        }
 
     def _refuse_unknown_priors(self, design: ModelDesign) -> None:
         used = self._priors_used(design)
@@ -465,6 +479,18 @@ class MultipleMembershipModel(Estimator):
                 )
 
     # ------------------------------------------------------------------ from design to model
+
+    def _starts(self, design: ModelDesign) -> dict[str, Any]:
+        """Start parameters with a replaced prior where their default prior would start.
+
+        The centre of a very wide prior may lie where the likelihood overflows.
+        """
+        family: Any = self._family()
+        terms = [replace(term, priors={}) for term, _ in design.terms]
+        plain = MultipleMembershipModel(self.formula, *terms, family=replace(family, priors={}))
+        bare = replace(design, terms=tuple(zip(terms, (d for _, d in design.terms), strict=True)))
+        used, defaults = self._priors_used(design), plain._priors_used(bare)
+        return {n: support_point(defaults[n]) for n in used if used[n] != defaults[n]}
 
     def _family_priors(self, design: ModelDesign) -> dict[str, Any]:
         family = self._family()
@@ -484,10 +510,15 @@ class MultipleMembershipModel(Estimator):
         formula = parse_formula(self.formula)
         self._refuse_colliding_names(design)
         with pm.Model(coords={design.group.name: tuple(design.group.labels)}) as model:
-            population = self._population(formula, design.scale.location)
-            eta = population.effect(design.population, design.scale.spread)
+            population, spread = (
+                self._population(formula, design.scale.location),
+                design.scale.spread,
+            )
+            eta, elsewhere = 0.0, 0.0
             for term, part in design.terms:
-                eta = eta + term.effect(part, design.scale.spread)
+                eta = eta + term.effect(part, spread)
+                elsewhere = elsewhere + term.at_mean(part)
+            eta = eta + population.effect(design.population, spread, elsewhere)
             if predictive:
                 eta = pm.Deterministic("eta", eta, dims=design.group.name)
             outcome = {k: pm.Data(f"outcome_{k}", v) for k, v in self._observed(design).items()}
@@ -500,12 +531,19 @@ class MultipleMembershipModel(Estimator):
         if design.outcome is not None:
             return design.outcome
         # New data have no outcome; the likelihood still needs the shape of one.
-        return {role: np.ones(len(design.group)) for role in self._family().roles}
+        empty = {role: np.ones(len(design.group)) for role in self._family().roles}
+        return empty | dict(design.side)
 
     def _refuse_colliding_names(self, design: ModelDesign) -> None:
         dims = {design.group.name}
         for term, _ in design.terms:
             dims.add(term.member if isinstance(term, MultipleMembership) else term.unit)
+        own = dims & {"chain", "draw", "sample", COVARIATE}
+        if own:
+            raise SpecificationError(
+                f"Column {min(own)!r} would name a dimension that the model uses itself. Rename "
+                "the column."
+            )
         variables = {"outcome", "eta", "covariates", "offset", *self._priors_used(design)}
         variables |= {n for term, part in design.terms for n in term.roles(part)}
         clash = sorted(dims & variables)
@@ -615,7 +653,8 @@ class MultipleMembershipModel(Estimator):
         m = design.membership
         size = m.size[m.group]
         label, x = next(iter(design.weight_columns.items()), ("n", size))
-        return plots.plot_weights(w, size, x, label, block.weight_function.label, **kwargs)
+        title = f"Weights of {block.member} in {block.group}: {block.weight_function.label}"
+        return plots.plot_weights(w, size, x, label, title, **kwargs)
 
 
 def _uncompiled() -> Any:

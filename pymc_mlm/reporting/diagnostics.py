@@ -53,8 +53,8 @@ class Diagnostics:
         found = []
         if self.max_rhat > RHAT_LIMIT:
             found.append(
-                f"R-hat is {self.max_rhat:.3f} for {self.max_rhat_parameter} (limit "
-                f"{RHAT_LIMIT}): the chains disagree. Draw longer (tune=2000, draws=2000)."
+                f"R-hat is {self.max_rhat:.4f} for {self.max_rhat_parameter} (limit "
+                f"{RHAT_LIMIT}): the chains may disagree. Draw longer (tune=2000, draws=2000)."
             )
         needed = ESS_PER_CHAIN * self.chains
         if self.min_ess < needed:

@@ -149,11 +149,12 @@ def plot_weights(
     kwargs.setdefault("figure_kwargs", {"figsize": (7, 5)})
     collection = arviz_plots.PlotCollection.wrap(data, **kwargs)
     axes = collection.get_target("weight", {})
+    equal = {"s": 9, "marker": "_", "color": "0.75", "label": "equal weights, 1/n"}
+    axes.scatter(x[rows], 1.0 / size[rows], **equal)
+    estimated = weights.shape[0] > 1 and bool((weights[0] != weights[-1]).any())
+    label = f"estimated (median, {100 * ci_prob:g}% interval)" if estimated else "weights"
     axes.vlines(x[rows], low, high, color="C0", alpha=0.15, linewidth=1)
-    axes.scatter(x[rows], middle, s=9, color="C0", label="estimated (median, interval)")
-    axes.scatter(
-        x[rows], 1.0 / size[rows], s=9, marker="_", color="0.4", label="equal weights, 1/n"
-    )
+    axes.scatter(x[rows], middle, s=9, color="C0", label=label)
     axes.set_xlabel(x_label)
     axes.set_ylabel("weight in its group")
     axes.set_title(title)

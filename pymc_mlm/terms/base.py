@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor
+import pytensor.tensor as pt
 
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.errors import SpecificationError
@@ -83,6 +85,23 @@ class AbstractTerm(ABC):
             Contribution to the linear predictor.
         """
 
+    def at_mean(self, design: Any) -> Any:
+        """Return what the term's covariates contribute at their mean, inside the model.
+
+        The default intercept prior is stated at the mean of all covariates, those of terms
+        included; a term without covariates contributes nothing.
+
+        Parameters
+        ----------
+        design : design
+            From `resolve`, after `effect`.
+
+        Returns
+        -------
+        TensorVariable or float, scalar
+        """
+        return 0.0
+
     @abstractmethod
     def priors_used(self, design: Any, scale: float = 1.0) -> dict[str, Any]:
         """Return the prior of every free parameter by variable name."""
@@ -151,6 +170,14 @@ def pick_priors(
             )
         chosen[target] = prior
     return chosen
+
+
+def contribution_at_mean(name: str, X: np.ndarray) -> Any:
+    """Return coefficients times column means, for the coefficients `name` of the current model."""
+    if not X.shape[1]:
+        return 0.0
+    means = pytensor.shared(X.mean(axis=0), name=f"{name}_means")
+    return pt.sum(pm.modelcontext(None)[name] * means)
 
 
 def data(name: str, values: np.ndarray) -> Any:

@@ -21,6 +21,7 @@ from pymc_mlm.terms.base import (
     Role,
     add_coords,
     as_names,
+    contribution_at_mean,
     data,
     pick_priors,
 )
@@ -66,6 +67,11 @@ class Hierarchical(AbstractTerm):
             raise SpecificationError(
                 f"hm({self.unit!r}): effect is {self.effect_type!r}; use 'random' (partial "
                 "pooling) or 'fixed' (one free coefficient per unit)."
+            )
+        if self.effect_type == "fixed" and as_names(self.covariates):
+            raise SpecificationError(
+                f"hm({self.unit!r}): covariates of a unit cannot be told from its fixed effect. "
+                "Use effect='random', or drop the covariates."
             )
         check_priors(self.priors, f"hm({self.unit!r})")
 
@@ -148,7 +154,7 @@ class Hierarchical(AbstractTerm):
         priors = self.priors_used(design, scale)
         name, units = design.name, design.units
         if self.effect_type == "random":
-            sd = create(priors[f"{name}_sd"], f"{name}_sd", start=0.5 * scale)
+            sd = create(priors[f"{name}_sd"], f"{name}_sd", positive=True)
             effects = unit_effects(name, units, sd)
         else:
             effects = self._fixed_effects(design, priors)
@@ -156,9 +162,13 @@ class Hierarchical(AbstractTerm):
         if design.covariates:
             dim = f"{name}_covariate"
             add_coords({dim: design.covariates})
-            beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, start=0.0)
+            beta = create(priors[f"{name}_beta"], f"{name}_beta", dim)
             eta = eta + linear_predictor(data(f"{name}_covariates", design.X), beta)
         return eta
+
+    def at_mean(self, design: HierarchicalDesign) -> Any:
+        """Coefficients times the mean of the unit-level covariates."""
+        return contribution_at_mean(f"{design.name}_beta", design.X)
 
     def _fixed_effects(self, design: HierarchicalDesign, priors: Mapping[str, Any]) -> Any:
         # The first unit is the reference: with an intercept its coefficient would not be
@@ -167,7 +177,7 @@ class Hierarchical(AbstractTerm):
         dim = f"{design.name}_contrast"
         add_coords({dim: labels})
         name = f"{design.name}_effect"
-        effects = create(priors[name], name, dim, start=0.0)
+        effects = create(priors[name], name, dim)
         return pt.concatenate([pt.zeros(1), effects])
 
     def priors_used(self, design: HierarchicalDesign, scale: float = 1.0) -> dict[str, Any]:

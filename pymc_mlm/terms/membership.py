@@ -24,6 +24,7 @@ from pymc_mlm.terms.base import (
     Role,
     add_coords,
     as_names,
+    contribution_at_mean,
     data,
     pick_priors,
 )
@@ -263,13 +264,17 @@ class MultipleMembership(AbstractTerm):
         w = self._weight_graph(design, priors, group, indptr)
         eta: Any = 0.0
         if self.effect_type == "random":
-            sd = create(priors[f"{name}_sd"], f"{name}_sd", start=0.5 * scale)
+            sd = create(priors[f"{name}_sd"], f"{name}_sd", positive=True)
             effects = unit_effects(name, membership.member, sd)
             member = data(f"{name}_member", unit_codes(membership.member))
             eta = group_sum(w, effects, member, group, indptr)
         if design.covariates:
             eta = eta + self._covariate_graph(design, priors, w, group, indptr)
         return eta
+
+    def at_mean(self, design: MembershipDesign) -> Any:
+        """Coefficients times the mean of the aggregated covariates, at the starting weights."""
+        return contribution_at_mean(f"{design.name}_beta", design.group_covariates)
 
     def _weight_graph(
         self, design: MembershipDesign, priors: Mapping[str, Any], group: Any, indptr: Any
@@ -278,7 +283,7 @@ class MultipleMembership(AbstractTerm):
         if design.weight.fixed:
             return data(f"{name}_weights", design.start)
         b = {
-            p: create(priors[f"{name}_weight_{p}"], f"{name}_weight_{p}", start=0.0)
+            p: create(priors[f"{name}_weight_{p}"], f"{name}_weight_{p}")
             for p in self.weight_function.parameters
         }
         pieces = {k: data(f"{name}_weight_{k}", v) for k, v in design.weight.data.items()}
@@ -295,7 +300,7 @@ class MultipleMembership(AbstractTerm):
         name = design.name
         dim = f"{name}_covariate"
         add_coords({dim: design.covariates})
-        beta = create(priors[f"{name}_beta"], f"{name}_beta", dim, start=0.0)
+        beta = create(priors[f"{name}_beta"], f"{name}_beta", dim)
         if design.weight.fixed:
             # With known weights the sums over members are data.
             X = data(f"{name}_covariates", np.ascontiguousarray(design.group_covariates))

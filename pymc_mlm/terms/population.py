@@ -24,7 +24,14 @@ from pymc_mlm.data.population import (
 from pymc_mlm.distributions.noncentered import noncentered
 from pymc_mlm.ops.linear_predictor import linear_predictor
 from pymc_mlm.priors import Prior, create
-from pymc_mlm.terms.base import AbstractTerm, Role, add_coords, data, pick_priors
+from pymc_mlm.terms.base import (
+    AbstractTerm,
+    Role,
+    add_coords,
+    contribution_at_mean,
+    data,
+    pick_priors,
+)
 
 COVARIATE = "covariate"
 
@@ -45,8 +52,9 @@ class Population(AbstractTerm):
 
     Notes
     -----
-    The default intercept prior is stated at the mean of the covariates, as in brms and
-    rstanarm: ``Intercept + mean(X) beta ~ Normal(location, 2.5 scale)``. Its meaning does not
+    The default intercept prior is stated at the mean of all covariates, those of terms
+    included, as in brms and rstanarm:
+    ``Intercept + mean(X) beta ~ Normal(location, 2.5 scale)``. Its meaning does not
     depend on where a covariate has its zero, and the sampler sees a centred design. A prior of
     the user's is a prior on the intercept itself, at zero of all covariates.
     """
@@ -74,25 +82,39 @@ class Population(AbstractTerm):
         reduced = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
         return population_design(self.formula, reduced, len(group), known)
 
-    def effect(self, design: PopulationDesign, scale: float = 1.0) -> Any:
-        """Add the intercept and the coefficients."""
+    def effect(self, design: PopulationDesign, scale: float = 1.0, elsewhere: Any = 0.0) -> Any:
+        """Add the intercept and the coefficients.
+
+        Parameters
+        ----------
+        design : PopulationDesign
+            From `resolve`.
+        scale : float
+            Spread of the linear predictor, for default priors.
+        elsewhere : TensorVariable or float, scalar
+            What covariates of other terms contribute at their mean.
+
+        Returns
+        -------
+        TensorVariable, shape (group,) or scalar
+        """
         priors = self.priors_used(design, scale)
         eta: Any = 0.0
-        at_mean: Any = 0.0
+        at_mean = elsewhere
         if design.names:
             add_coords({COVARIATE: design.names})
-            beta = create(priors["beta"], "beta", COVARIATE, start=0.0)
+            beta = create(priors["beta"], "beta", COVARIATE)
             eta = linear_predictor(data("covariates", design.X), beta)
-            at_mean = pt.sum(beta * pytensor.shared(design.X.mean(axis=0), name="covariate_means"))
+            at_mean = at_mean + contribution_at_mean("beta", design.X)
         if design.intercept:
             eta = eta + self._intercept(priors[INTERCEPT], at_mean, scale)
         if design.offset.any():
             eta = eta + data("offset", design.offset)
-        return eta if isinstance(eta, pt.TensorVariable) else pt.as_tensor(eta)
+        return pt.as_tensor(eta)
 
     def _intercept(self, prior: Any, at_mean: Any, scale: float) -> Any:
         if INTERCEPT in self.priors:
-            return create(prior, INTERCEPT, start=self.location)
+            return create(prior, INTERCEPT)
         location, sd = (pytensor.shared(np.float64(x)) for x in (self.location, 2.5 * scale))
         return pm.Normal(INTERCEPT, location - at_mean, sd, transform=noncentered)
 

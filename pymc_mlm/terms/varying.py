@@ -42,9 +42,7 @@ def unit_effects(name: str, units: Factor, sd: Any) -> Any:
     parts = [effects]
     if len(units.new_labels):
         add_coords({f"{dim}_new": units.new_labels})
-        parts.append(
-            pm.Normal(f"{name}_effect_new", 0.0, sd, dims=f"{dim}_new")
-        )
+        parts.append(pm.Normal(f"{name}_effect_new", 0.0, sd, dims=f"{dim}_new"))
     num_unknown = int((units.codes == UNKNOWN).sum())
     if num_unknown:
         which = pm.DiscreteUniform(

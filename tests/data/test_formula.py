@@ -58,7 +58,7 @@ def test_centring_remembers_the_fitted_mean():
 
 
 def test_unseen_category_is_refused():
-    with pytest.raises(DataError, match="category that the fitted data lacked"):
+    with pytest.raises(DataError, match="a category 'zz' that the fitted data lacked"):
         design("y ~ c", TABLE.assign(c="zz"), known=design("y ~ c"))
 
 
