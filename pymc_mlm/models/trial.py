@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import xarray as xr
 
@@ -47,6 +48,7 @@ from pymc_mlm.models.trial_draws import (
 from pymc_mlm.models.trial_graph import TrialPriors, conjugate_fit, trial_model
 from pymc_mlm.priors import check_priors
 from pymc_mlm.reporting import trial_plots
+from pymc_mlm.reporting.summary import Table
 from pymc_mlm.reporting.trial_summary import TrialSummary, trial_summary
 from pymc_mlm.terms.base import Role
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior, as_cluster_prior
@@ -137,7 +139,7 @@ class MultivariateLogitTrial(Estimator):
         self.random = random
         self.dependence = dependence
         self.cluster_prior = cluster_prior
-        self.priors = priors
+        self.priors_given = priors
         as_cluster_prior(cluster_prior)
         covariate_formula(covariates)
         check_priors(priors or {}, type(self).__name__)
@@ -225,6 +227,24 @@ class MultivariateLogitTrial(Estimator):
         # The likelihood counts collapsed rows, so the sampler cannot know what was observed.
         self.result_.idata["observed_data"] = xr.DataTree(observed.to_dataset(name="outcomes"))
         return self
+
+    def priors(self, data: Any = None) -> Table:
+        """List the prior of every parameter.
+
+        Parameters
+        ----------
+        data : dataframe, optional
+            Table of the trial; the fitted one by default.
+
+        Returns
+        -------
+        Table
+            Columns: variable name (the key in ``priors=``), what it is, and its prior.
+        """
+        design = self._fitted().design if data is None else self._design(data)
+        rows = self._priors().described(design, self._is_conjugate)
+        frame = pd.DataFrame(rows, columns=["variable", "meaning", "prior"]).set_index("variable")
+        return Table(f"Priors of the trial of {', '.join(design.trial.outcomes)}", frame)
 
     # ------------------------------------------------------------------ questions
 
@@ -558,7 +578,7 @@ class MultivariateLogitTrial(Estimator):
     @property
     def _is_conjugate(self) -> bool:
         bare = covariate_formula(self.covariates) is None and self.cluster is None
-        return bare and self.dependence == "saturated" and "beta" not in (self.priors or {})
+        return bare and self.dependence == "saturated" and "beta" not in (self.priors_given or {})
 
     @property
     def _draws_have_no_clusters(self) -> bool:
@@ -579,7 +599,7 @@ class MultivariateLogitTrial(Estimator):
         )
 
     def _priors(self) -> TrialPriors:
-        return TrialPriors(self.priors or {}, as_cluster_prior(self.cluster_prior))
+        return TrialPriors(self.priors_given or {}, as_cluster_prior(self.cluster_prior))
 
     def _design(self, data: Any, known: TrialModelDesign | None = None) -> TrialModelDesign:
         if known is not None:

@@ -28,7 +28,6 @@ from pymc_mlm.terms.cluster_effects import (
     LKJ,
     SLOPE,
     AbstractClusterPrior,
-    InverseWishart,
 )
 
 # Log odds, of centred and scaled columns; rstanarm's scale for logistic regression.
@@ -85,21 +84,38 @@ class TrialPriors:
             )
         return np.asarray(prior.parameters["a"], dtype=float)
 
-    def notes(self, design: TrialModelDesign, conjugate: bool) -> tuple[str, ...]:
-        """Return the priors in words."""
+    def described(self, design: TrialModelDesign, conjugate: bool) -> list[tuple[str, str, str]]:
+        """Return variable, meaning and prior of every parameter, in words."""
         if conjugate:
             a = np.unique(np.asarray(self.dirichlet(len(design.trial.outcomes))))
-            return (f"Prior: Dirichlet({', '.join(f'{v:g}' for v in a)}) per arm.",)
+            text = f"Dirichlet({', '.join(f'{v:g}' for v in a)}) per arm"
+            return [("cell_probability", "probabilities of the response patterns", text)]
         beta = self.given.get("beta")
-        text = (
-            f"Prior: coefficients Normal(0, {COEFFICIENT_SD}) of centred and scaled covariates, "
-            "log odds."
-            if beta is None
-            else f"Prior: beta ~ {beta!r}, of the covariates as they are, log odds."
-        )
+        meaning = "log odds, covariates as they are"
+        text = repr(beta)
+        if beta is None:
+            meaning = "log odds, covariates centred and scaled"
+            text = f"Normal(mu=0, sigma={COEFFICIENT_SD})"
+        rows = [("beta", meaning, text)]
         if design.trial.cluster is None:
-            return (text,)
-        return (text, f"Prior of the cluster effects: {_described(self.clusters())}.")
+            return rows
+        cluster = self.clusters()
+        if isinstance(cluster, LKJ):
+            spread = ("cluster_sd", "sd of cluster effects, log odds", repr(cluster.sd))
+            size = len(design.matrix.random) * design.trial.basis.shape[1]
+            if size == 1:
+                return [*rows, spread]
+            meaning = "correlations of cluster effects, as partial correlations"
+            return [*rows, spread, ("cluster_partial", meaning, f"LKJ(eta={cluster.eta:g})")]
+        meaning = "covariance of cluster effects, independent for each predictor"
+        return [*rows, ("cluster_variance", meaning, repr(cluster))]
+
+    def notes(self, design: TrialModelDesign, conjugate: bool) -> tuple[str, ...]:
+        """Return the priors in sentences."""
+        return tuple(
+            f"Prior of {name} ({meaning}): {prior}."
+            for name, meaning, prior in self.described(design, conjugate)
+        )
 
 
 def trial_model(design: TrialModelDesign, priors: TrialPriors, conjugate: bool) -> pm.Model:
@@ -236,14 +252,6 @@ def _coefficients(
         unnamed = getattr(pm, prior.distribution).dist(**prior.parameters, shape=shape)
         return preconditioned("beta", unnamed, root, **kwargs)
     return prior.create_variable("beta")
-
-
-def _described(prior: AbstractClusterPrior) -> str:
-    if isinstance(prior, LKJ):
-        return f"sd ~ {prior.sd!r}, correlations LKJ({prior.eta:g})"
-    if isinstance(prior, InverseWishart):
-        return f"{prior!r}, independent for each predictor"
-    return repr(prior)
 
 
 def _refuse_colliding_name(cluster: str) -> None:

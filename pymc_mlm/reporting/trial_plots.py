@@ -16,7 +16,9 @@ MOST_CLUSTERS = 60
 GRID = 161
 
 
-def plot_effects(effect: xr.DataArray, prob: float = 0.95, **kwargs: Any) -> Any:
+def plot_effects(
+    effect: xr.DataArray, prob: float = 0.95, null: float = 0.0, ax: Any = None
+) -> Any:
     """Draw the effect on each outcome with its interval.
 
     Parameters
@@ -24,26 +26,28 @@ def plot_effects(effect: xr.DataArray, prob: float = 0.95, **kwargs: Any) -> Any
     effect : DataArray, dims (chain, draw, outcome)
         Effects.
     prob : float
-        Probability inside the intervals.
-    **kwargs
-        Passed to `arviz_plots.plot_forest`.
+        Probability inside the thin intervals; half inside the thick ones.
+    null : float
+        No effect: zero for differences, one for ratios.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
 
     Returns
     -------
-    arviz_plots.PlotCollection
+    matplotlib.figure.Figure
     """
-    import arviz_plots
-
     names = [str(name) for name in effect["outcome"].values.tolist()]
-    scalars = {
-        f"effect on {name}": effect.isel(outcome=k).reset_coords(drop=True)
-        for k, name in enumerate(names)
-    }
-    kwargs.setdefault("combined", True)
-    kwargs.setdefault("ci_probs", (0.5, prob))
-    collection = arviz_plots.plot_forest({"posterior": xr.Dataset(scalars)}, **kwargs)
-    arviz_plots.add_lines(collection, 0.0)
-    return collection
+    figure, ax = _axes(ax, (6.0, 1.2 + 0.5 * len(names)))
+    place = np.arange(len(names))[::-1]
+    for mass, width in ((prob, 1.5), (0.5, 4.0)):
+        found = summarize(effect, mass)
+        ax.hlines(place, found["lower"], found["upper"], color="C0", linewidth=width)
+    ax.plot(summarize(effect)["median"], place, "o", color="white", markeredgecolor="C0")
+    ax.axvline(null, color="0.5", linewidth=0.8)
+    ax.set_yticks(place, names)
+    ax.set_ylim(-0.6, len(names) - 0.4)
+    ax.set_xlabel("effect, treatment against control")
+    return figure
 
 
 def plot_joint(
@@ -166,7 +170,9 @@ def plot_clusters(effects: xr.DataArray, prob: float = 0.89, ax: Any = None) -> 
     predictors = effects["predictor"].values.tolist()
     if ax is None:
         size = (3.2 * len(predictors), 1.5 + 0.16 * min(effects.sizes[dim], MOST_CLUSTERS))
-        _, ax = plt.subplots(1, len(predictors), figsize=size, squeeze=False, sharex=True)
+        _, ax = plt.subplots(
+            1, len(predictors), figsize=size, squeeze=False, sharex=True, layout="constrained"
+        )
     axes = np.atleast_1d(ax).ravel()
     low, high = (1 - prob) / 2, (1 + prob) / 2
     for m, name in enumerate(predictors):
@@ -222,7 +228,7 @@ def _axes(ax: Any, size: tuple[float, float]) -> tuple[Any, Any]:
         return ax.figure, ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=size)
+    return plt.subplots(figsize=size, layout="constrained")
 
 
 def _density_lines(ax: Any, pair: np.ndarray, reach: float) -> None:

@@ -188,3 +188,39 @@ def test_graph_has_no_dot_and_no_dense_matrix(table, weight):
     f = model.compile_fn([model.logp(), model.dlogp()], mode="FAST_COMPILE")
     names = {str(node.op) for node in f.f.maker.fgraph.toposort()}
     assert not any("dot" in n.lower() or "gemv" in n.lower() for n in names)
+
+
+def test_moving_the_zero_of_a_covariate_moves_only_the_intercept(table):
+    """The default intercept prior sits at the mean of all covariates, those of terms included."""
+    moved = table.assign(cohesion=table["cohesion"] + 1950, majority=table["majority"] - 30)
+    one, two = built(table), built(moved)
+    point = point_of(one)
+    value, gradient = logp_and_gradient(one, point)
+    other_value, other_gradient = logp_and_gradient(two, point)
+    assert other_value == pytest.approx(value, rel=1e-9)
+    np.testing.assert_allclose(other_gradient, gradient, rtol=1e-5, atol=1e-6)
+
+
+def test_sd_with_a_prior_on_the_whole_line_is_refused(table):
+    wrong = mlm.mm("party", "government", priors={"sd": mlm.Prior("Normal", mu=0, sigma=1)})
+    model = mlm.MultipleMembershipModel("log_weeks ~ 1", wrong)
+    with pytest.raises(mlm.SpecificationError, match="'party_sd'.*allows negative values"):
+        model.build(table)
+
+
+def test_prior_of_another_length_is_refused(table):
+    priors = {"beta": mlm.Prior("Normal", mu=0, sigma=[1.0, 2.0, 3.0])}
+    model = mlm.MultipleMembershipModel(
+        "log_weeks ~ 1 + majority", mlm.hm("country"), priors=priors
+    )
+    with pytest.raises(mlm.SpecificationError, match="3 values of 'sigma'.*has 1 such"):
+        model.build(table)
+
+
+def test_replaced_prior_starts_where_its_default_would(table):
+    priors = {"shape": mlm.Prior("Exponential", lam=0.001)}
+    model = mlm.MultipleMembershipModel(
+        FAMILIES["weibull"], mlm.mm("party", "government"), family="weibull", priors=priors
+    )
+    starts = model._starts(model._design(table))
+    assert starts == {"shape": pytest.approx(np.exp(0.5))}

@@ -206,3 +206,21 @@ def test_warning_names_parameter_number_and_remedy(table, specification):
             table, draws=20, tune=20, chains=2, random_seed=1, progressbar=False
         )
     assert "effective sample size" in str(caught[0].message)
+
+
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto")
+def test_log_likelihood_and_loo_come_from_arviz(fitted):
+    import arviz as az
+
+    idata = fitted.idata.copy()
+    with fitted.result_.model:
+        pm.compute_log_likelihood(idata, progressbar=False)
+    assert idata["log_likelihood"]["outcome"].sizes["government"] == 150
+    assert np.isfinite(az.loo(idata).elpd)
+
+
+def test_priors_argument_round_trips_through_get_and_set_params():
+    priors = {"shape": mlm.Prior("LogNormal", mu=0, sigma=0.5)}
+    model = mlm.MultipleMembershipModel("Surv(t, e) ~ 1", mlm.hm("u"), family="weibull")
+    assert model.set_params(priors=priors).get_params()["priors"] == priors
+    assert "LogNormal" in repr(model)

@@ -1,0 +1,73 @@
+"""Estimated weights together with member effects, against the same model in plain PyMC.
+
+The reference files of bml have one or the other, never both.
+"""
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytensor.tensor as pt
+
+import pymc_mlm as mlm
+
+
+def test_log_density_equals_a_plain_model_with_weights_and_effects():
+    table = mlm.datasets.coalitions(governments=50, countries=4, seed=12)
+    model = mlm.MultipleMembershipModel(
+        "Surv(weeks, ended) ~ 1 + majority",
+        mlm.mm("party", "government", covariates="cohesion", weight="ilogit(b0 + b1 * seats)"),
+        mlm.hm("country"),
+        family="weibull",
+        priors={"Intercept": mlm.Prior("Normal", mu=5.0, sigma=3.0)},
+    )
+    ours = model.build(table)
+    used = {k: v.parameters for k, v in model._priors_used(model._design(table)).items()}
+    plain = plain_model(table, used)
+    rng = np.random.default_rng(0)
+    start = plain.initial_point()
+    differences = []
+    for _ in range(5):
+        point = {k: np.asarray(v) + 0.4 * rng.normal(size=np.shape(v)) for k, v in start.items()}
+        renamed = {name_of(ours, k): v for k, v in point.items()}
+        differences.append(
+            float(ours.compile_logp(mode="FAST_COMPILE")(renamed))
+            - float(plain.compile_logp(mode="FAST_COMPILE")(point))
+        )
+    np.testing.assert_allclose(differences, 0.0, atol=1e-6)
+
+
+def name_of(ours, name):
+    """Our value variable behind a variable of the plain model, both non-centred."""
+    pairs = {"z_party": "party_effect_noncentered__", "z_country": "country_effect_noncentered__"}
+    found = pairs.get(name, name)
+    assert found in {v.name for v in ours.value_vars}, found
+    return found
+
+
+def plain_model(table, used):
+    gid, _ = pd.factorize(table["government"])
+    pid, parties = pd.factorize(table["party"], sort=True)
+    groups = table.drop_duplicates("government")
+    cid, countries = pd.factorize(groups["country"], sort=True)
+    seats, cohesion = table["seats"].to_numpy(), table["cohesion"].to_numpy()
+    time, event = groups["weeks"].to_numpy(), groups["ended"].to_numpy()
+    with pm.Model() as plain:
+        intercept = pm.Normal("Intercept", 5.0, 3.0)
+        beta = pm.Normal("beta", 0, used["beta"]["sigma"], shape=1)
+        gamma = pm.Normal("party_beta", 0, used["party_beta"]["sigma"], shape=1)
+        b0 = pm.Normal("party_weight_b0", 0, 1)
+        b1 = pm.Normal("party_weight_b1", 0, 1)
+        party_sd = pm.HalfNormal("party_sd", used["party_sd"]["sigma"])
+        country_sd = pm.HalfNormal("country_sd", used["country_sd"]["sigma"])
+        u = party_sd * pm.Normal("z_party", 0, 1, shape=len(parties))
+        v = country_sd * pm.Normal("z_country", 0, 1, shape=len(countries))
+        shape = pm.LogNormal("shape", 0, 1)
+        raw = pm.math.sigmoid(b0 + b1 * seats)
+        w = raw / pt.zeros(len(groups))[gid].inc(raw)[gid]
+        members = pt.zeros(len(groups))[gid].inc(w * (gamma[0] * cohesion + u[pid]))
+        mu = intercept + beta[0] * groups["majority"].to_numpy() + members + v[cid]
+        weibull = pm.Weibull.dist(alpha=shape, beta=pt.exp(mu))
+        seen = pm.logp(weibull, time)
+        later = -((time / pt.exp(mu)) ** shape)
+        pm.Potential("likelihood", pt.where(event == 1, seen, later).sum())
+    return plain
