@@ -204,7 +204,7 @@ def test_moving_the_zero_of_a_covariate_moves_only_the_intercept(table):
 def test_sd_with_a_prior_on_the_whole_line_is_refused(table):
     wrong = mlm.mm("party", "government", priors={"sd": mlm.Prior("Normal", mu=0, sigma=1)})
     model = mlm.MultipleMembershipModel("log_weeks ~ 1", wrong)
-    with pytest.raises(mlm.SpecificationError, match="'party_sd'.*allows negative values"):
+    with pytest.raises(mlm.SpecificationError, match=r"'party_sd'.*allows negative values"):
         model.build(table)
 
 
@@ -213,7 +213,7 @@ def test_prior_of_another_length_is_refused(table):
     model = mlm.MultipleMembershipModel(
         "log_weeks ~ 1 + majority", mlm.hm("country"), priors=priors
     )
-    with pytest.raises(mlm.SpecificationError, match="3 values of 'sigma'.*has 1 such"):
+    with pytest.raises(mlm.SpecificationError, match=r"3 values of 'sigma'.*has 1 such"):
         model.build(table)
 
 

@@ -224,7 +224,7 @@ BAD = {
     ),
     "covariate that does not vary": (
         lambda t: refused(x=lambda t: 1.0)(t, varying="1"),
-        "'x' has one value in all rows \\(1\\).*Drop it",
+        "The covariate 'x' has one value only.*Drop it",
     ),
     "slope of a constant covariate": (
         lambda t: refused()(t, formula="y ~ 1 + income", varying="1 + income"),
