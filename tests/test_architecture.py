@@ -42,7 +42,8 @@ WALLS = {
     "families": wall("errors distributions priors", "numpy scipy pytensor pymc"),
     "terms": wall("errors data ops priors weights distributions", "numpy scipy pytensor pymc"),
     "inference": wall(
-        "errors ops", "numpy scipy pytensor pymc xarray arviz nutpie numba jax numpyro blackjax rich"
+        "errors ops",
+        "numpy scipy pytensor pymc xarray arviz nutpie numba jax numpyro blackjax rich",
     ),
     "fit": wall("errors", "numpy xarray pymc"),
     "decisions": wall("errors", "numpy scipy xarray"),
@@ -162,7 +163,8 @@ def slow_imports(modules: Modules) -> list[str]:
         f"{path}:{target.line} imports {target.top} at module level"
         for path, tree in modules.items()
         for target in imports(tree, path)
-        if target.top in ONLY_INSIDE_FUNCTIONS and not target.deferred
+        if target.top in ONLY_INSIDE_FUNCTIONS
+        and not target.deferred
         # Kernels that call jitted functions are modules of their own, imported by no other
         # module but inside the function that registers them.
         and not (target.top == "numba" and path.startswith("ops/kernels/"))

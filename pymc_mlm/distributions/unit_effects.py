@@ -52,9 +52,9 @@ class UnitEffects(Continuous):
     around : tensor_like, shape (unit, coef), the second of static length
         What the units deviate from, such as the coefficients of their parents. The density does
         not depend on it; a `Coordinates` transform may.
-    centeredness : tensor_like, shape (unit, coef), optional
-        Share of each coordinate that is centred, for ``Coordinates("partly")``. The density does
-        not depend on it.
+    information : tensor_like, shape (unit, coef), optional
+        What the data say about each coefficient, as a precision, for ``Coordinates("partly")``.
+        The density does not depend on it.
 
     Examples
     --------
@@ -67,11 +67,11 @@ class UnitEffects(Continuous):
 
     @classmethod
     def dist(
-        cls, sd: Any, partial: Any, around: Any, centeredness: Any = None, **kwargs: Any
+        cls, sd: Any, partial: Any, around: Any, information: Any = None, **kwargs: Any
     ) -> Any:
         """Create the variable without a name."""
         _register_numba_random()
-        share = around if centeredness is None else centeredness
+        share = around if information is None else information
         parameters = [pt.as_tensor_variable(x) for x in (sd, partial, around, share)]
         return super().dist(parameters, **kwargs)
 
@@ -100,15 +100,21 @@ class Coordinates(Transform):
 
     .. math:: d_g = M_g \zeta_g - c_g \circ a_g
 
-    with a the variable's `around` and c its centeredness. With c = 0, :math:`M = DL`: the sampler
-    sees standard normals, without a funnel where the data say little about a unit. With c = 1,
-    :math:`M = I`: it sees :math:`a_g + d_g`, what the data speak of, parents and population
-    included. In between, :math:`D^{1-c}` and partial correlations times 1 - c.
+    with a the variable's `around`. With c = 0, :math:`M = DL`: the sampler sees standard normals,
+    without a funnel where the data say little about a unit. With c = 1, :math:`M = I`: it sees
+    :math:`a_g + d_g`, what the data speak of, parents and population included. In between, with I
+    the variable's `information` and :math:`\tau` the *current* standard deviation,
+
+    .. math:: c = \frac{\tau^2 I}{1 + \tau^2 I}, \qquad M \approx \frac{\tau}{\sqrt{1 + \tau^2 I}},
+
+    the mean's weight and the standard deviation of a normal unit given its data and parent, and
+    partial correlations times 1 - c. As :math:`\tau \to 0` it is non-centred, so that there is
+    no funnel however wrong I is.
 
     Parameters
     ----------
     kind : {"centered", "noncentered", "partly"}
-        c = 1, c = 0, or the variable's own `centeredness`.
+        c = 1, c = 0, or c by information.
 
     References
     ----------
@@ -154,8 +160,11 @@ class Coordinates(Transform):
         if self.kind == "centered":
             M = factor_rows(sd, partial, [1.0 for _ in columns])
             return M, [around[:, j] for j in columns]
-        c = [share[:, j] for j in columns]
-        return factor_rows(sd, partial, c), [c[j] * around[:, j] for j in columns]
+        ratio = [sd[j] * sd[j] * share[:, j] for j in columns]
+        c = [r / (1.0 + r) for r in ratio]
+        scales = [sd[j] / pt.sqrt(1.0 + r) for j, r in zip(columns, ratio, strict=True)]
+        M = factor_rows(sd, partial, c, scales)
+        return M, [c[j] * around[:, j] for j in columns]
 
 
 def _register_numba_random() -> None:
@@ -193,7 +202,9 @@ def _draw(rng: Any, sd: Any, partial: Any, around: Any, share: Any, out: Any = N
     return out
 
 
-def factor_rows(sd: Variable, partial: Variable, centeredness: Any) -> list[list[Any]]:
+def factor_rows(
+    sd: Variable, partial: Variable, centeredness: Any, scales: Any = None
+) -> list[list[Any]]:
     """Return the rows of M, lower triangle only: scalars, or vectors over units.
 
     Elementwise on purpose: it fuses into few nodes, whatever the number of units.
@@ -201,7 +212,7 @@ def factor_rows(sd: Variable, partial: Variable, centeredness: Any) -> list[list
     rows, at = [], 0
     for i, c in enumerate(centeredness):
         keep = 1.0 - c
-        scale = 1.0 if _is(c, 1.0) else sd[i] if _is(c, 0.0) else pt.exp(keep * pt.log(sd[i]))
+        scale = scales[i] if scales is not None else 1.0 if _is(c, 1.0) else sd[i]
         left: Any = scale
         row = []
         for _ in range(i):

@@ -27,10 +27,13 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import xarray as xr
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph import clone_replace, rewrite_graph
+from pytensor.graph.basic import Constant
 from pytensor.graph.replace import vectorize_graph
+from pytensor.graph.traversal import io_toposort
 
-WRAPPER_VERSION = 3
+WRAPPER_VERSION = 4
 POINT = "unconstrained_point"
 JITTER = 1.0
 
@@ -203,9 +206,43 @@ def log_density_function(
             lengths = pytensor.shared(np.asarray(shape, dtype=np.int64), name=f"shape_{i}")
             part = part.reshape(tuple(lengths[d] for d in range(len(shape))), ndim=len(shape))
         replacements[value] = _as_type_of(value, part)
-    logp, gradient = clone_replace([logp, gradient], replacements)
+    logp, gradient = hoist_data(clone_replace([logp, gradient], replacements))
     with model:
         return pm.pytensorf.compile([joined], [logp, gradient], mode="NUMBA")
+
+
+def hoist_data(outputs: Sequence[Any]) -> list[Any]:
+    """Compute once what depends on data alone, such as the logarithms of observed times.
+
+    Parameters
+    ----------
+    outputs : sequence of Variable
+        Graph whose data are shared variables.
+
+    Returns
+    -------
+    list of Variable
+        The same graph, in which the results of data-only parts are shared variables in turn:
+        they are data to the compiled code, and stay out of its cache key.
+    """
+    fixed: set[Any] = set()
+    frontier: dict[Any, None] = {}
+    for node in io_toposort([], outputs):
+        if all(isinstance(x, Constant | SharedVariable) or x in fixed for x in node.inputs):
+            fixed.update(node.outputs)
+        else:
+            frontier |= dict.fromkeys(x for x in node.inputs if x in fixed)
+    # Scalars cost nothing, and places in the flat vector are better left where they are.
+    found = [x for x in frontier if isinstance(x.type, pt.TensorType) and x.ndim]
+    if not found:
+        return list(outputs)
+    mode = pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile")
+    values = pytensor.function([], found, mode=mode)()
+    replacements = {
+        x: pytensor.shared(np.asarray(value, dtype=x.dtype), shape=x.type.shape)
+        for x, value in zip(found, values, strict=True)
+    }
+    return clone_replace(list(outputs), replacements)
 
 
 def _as_type_of(value: Any, part: Any) -> Any:
@@ -270,7 +307,8 @@ def mlm_logp(dim, x_, out_, logp_, user_data_):
         x = carray(x_, (int64(dim),))
         out = carray(out_, (int64(dim),))
 {shared}
-        value, grad = inner({call})
+{arguments}
+        value, grad = inner(*args)
         lp = value.item()
         logp = carray(logp_, (1,))
         logp[0] = lp
@@ -303,7 +341,7 @@ def _logp_wrapper(
 
     jitted = function.vm.jit_fn
     lines, names = _record_source(keys, shared)
-    source = _LOGP_SOURCE.format(shared=lines, call=", ".join(["x", *names]))
+    source = _LOGP_SOURCE.format(shared=lines, arguments=_arguments_source(["x", *names]))
     inner_key = CACHED_SRC_FUNCTIONS.get(jitted.py_func)
     extra = {"inner": jitted} | {f"dtype_{a.dtype.name}": a.dtype for a in shared.values()}
     return _from_source(source, "mlm_logp", extra, inner_key)
@@ -329,6 +367,17 @@ def _record_source(keys: dict[Any, str], shared: dict[str, np.ndarray]) -> tuple
         names.append(f"s{j}")
         at += ndim
     return "\n".join(lines), names
+
+
+def _arguments_source(names: list[str], most: int = 20) -> str:
+    """Return lines that build the tuple of arguments in pieces.
+
+    CPython builds tuples and calls of more than 30 items through a list, which numba refuses.
+    """
+    pieces = [names[i : i + most] for i in range(0, len(names), most)]
+    lines = [f"        args = ({', '.join(pieces[0])},)"]
+    lines += [f"        args = args + ({', '.join(piece)},)" for piece in pieces[1:]]
+    return "\n".join(lines)
 
 
 def _from_source(source: str, name: str, extra: dict[str, Any], inner_key: Any) -> tuple[Any, bool]:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pymc as pm
+import pytensor
 import xarray as xr
 from pymc.distributions.distribution import support_point
 
@@ -592,7 +593,7 @@ class NestedVaryingEffects(Estimator):
         with pm.Model(coords={OBSERVATION: tuple(design.rows.labels.tolist())}) as model:
             eta = self._population(design.scale.location).effect(design.population, spread)
             # Less the typical value: partly centred coordinates are multiplied by an sd.
-            location = design.scale.location
+            location = pytensor.shared(np.float64(design.scale.location))
             around = {INTERCEPT: model[INTERCEPT] - location} if design.population.intercept else {}
             if design.population.names:
                 around |= {n: model["beta"][i] for i, n in enumerate(design.population.names)}

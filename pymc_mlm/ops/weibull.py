@@ -27,13 +27,13 @@ class CensoredWeibullLogp(Op):
     __props__ = ()
     default_output = 0
 
-    def make_node(self, eta: Any, shape: Any, time: Any, event: Any) -> Apply:
+    def make_node(self, eta: Any, shape: Any, log_time: Any, event: Any) -> Apply:
         """Take vectors of one length and a scalar shape."""
         register_backends()
-        eta, shape, time, event = (as_float(x) for x in (eta, shape, time, event))
-        if not (eta.ndim == time.ndim == event.ndim == 1 and shape.ndim == 0):
+        eta, shape, log_time, event = (as_float(x) for x in (eta, shape, log_time, event))
+        if not (eta.ndim == log_time.ndim == event.ndim == 1 and shape.ndim == 0):
             raise TypeError("censored_weibull_logp needs vectors eta, time, event, scalar shape")
-        return Apply(self, [eta, shape, time, event], [eta.type() for _ in range(3)])
+        return Apply(self, [eta, shape, log_time, event], [eta.type() for _ in range(3)])
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """One entry per row in each output."""
@@ -49,9 +49,8 @@ class CensoredWeibullLogp(Op):
         With z = shape (log t - eta) the cumulative hazard is exp(z), and
         log f = log shape - log t + z - exp(z), log S = -exp(z).
         """
-        eta, shape, time, event = inputs
+        eta, shape, log_time, event = inputs
         with np.errstate(all="ignore"):
-            log_time = np.log(time)
             z = shape * (log_time - eta)
             hazard = np.exp(z)
             out[0][0] = event * (np.log(shape) - log_time + z) - hazard
@@ -68,7 +67,7 @@ class CensoredWeibullLogp(Op):
         return [*grads, disconnected_type(), disconnected_type()]
 
 
-def _kernel(eta: Any, shape: Any, time: Any, event: Any) -> Any:
+def _kernel(eta: Any, shape: Any, log_time: Any, event: Any) -> Any:
     rows = eta.shape[0]
     a = shape.item()
     log_a = log(a) if a > 0.0 else -np.inf
@@ -76,10 +75,9 @@ def _kernel(eta: Any, shape: Any, time: Any, event: Any) -> Any:
     d_eta = np.empty(rows)
     d_shape = np.empty(rows)
     for i in range(rows):
-        log_time = log(time[i])
-        z = a * (log_time - eta[i])
+        z = a * (log_time[i] - eta[i])
         hazard = exp(z)
-        logp[i] = event[i] * (log_a - log_time + z) - hazard
+        logp[i] = event[i] * (log_a - log_time[i] + z) - hazard
         d_eta[i] = a * (hazard - event[i])
         d_shape[i] = (event[i] * (1.0 + z) - hazard * z) / a
     return logp, d_eta, d_shape
@@ -87,15 +85,14 @@ def _kernel(eta: Any, shape: Any, time: Any, event: Any) -> Any:
 
 @numba_kernel(CensoredWeibullLogp)
 def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _kernel, 1
+    return _kernel, 2
 
 
 @jax_function(CensoredWeibullLogp)
 def _(op: Op, node: Apply) -> Callable[..., Any]:
     import jax.numpy as jnp
 
-    def logp(eta: Any, shape: Any, time: Any, event: Any) -> Any:
-        log_time = jnp.log(time)
+    def logp(eta: Any, shape: Any, log_time: Any, event: Any) -> Any:
         z = shape * (log_time - eta)
         hazard = jnp.exp(z)
         value = event * (jnp.log(shape) - log_time + z) - hazard
@@ -135,7 +132,8 @@ def censored_weibull_logp(eta: Any, shape: Any, time: Any, event: Any) -> Variab
     >>> censored_weibull_logp([0.0, 0.0], 1.0, [1.0, 2.0], [1.0, 0.0]).eval()
     array([-1., -2.])
     """
-    return _censored_weibull_logp(eta, shape, time, event)
+    # Observed times are data: their logarithm is taken once, not in every gradient.
+    return _censored_weibull_logp(eta, shape, pt.log(as_float(time)), event)
 
 
 def reference_censored_weibull_logp(eta: Any, shape: Any, time: Any, event: Any) -> Variable:

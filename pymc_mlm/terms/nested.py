@@ -234,10 +234,11 @@ class Nested(AbstractTerm):
             zeros = data(f"{prefix}_zeros", np.zeros(len(design.nesting.labels[level])))
             parents = self._gather(design, level, above)
             at = np.flatnonzero(design.varies[level])
+            how = coordinates[level]
+            if isinstance(how, np.ndarray):
+                how = _information(how, ROUGH_SD * scale / design.spreads[at])
             centre = [parents[j] + base[j] + zeros for j in at]
-            own = self._deviations(
-                design, level, prefix, sds[level], partials[level], centre, coordinates[level]
-            )
+            own = self._deviations(design, level, prefix, sds[level], partials[level], centre, how)
             above = list(parents)
             for j, deviation in zip(at, own, strict=True):
                 above[j] = parents[j] + deviation
@@ -278,7 +279,7 @@ class Nested(AbstractTerm):
         if not _is_noncentered(coordinates):
             around = pt.stack(centre, axis=1)[: flat.shape[0]]
         if isinstance(coordinates, np.ndarray):
-            share, coordinates = data(f"{prefix}_centeredness", coordinates), PARTLY
+            share, coordinates = data(f"{prefix}_information", coordinates), PARTLY
         effects = UnitEffects(
             f"{prefix}_effect", sd, partial, around, share, dims=(name, f"{prefix}_coef"),
             transform=Coordinates(coordinates),
@@ -301,6 +302,8 @@ class Nested(AbstractTerm):
         weights: np.ndarray | None = None,
     ) -> list[Any]:
         """Return each level's coordinates: "centered", "noncentered", or a share per unit.
+
+        The shares are those at rough standard deviations; the sampler's follow its own.
 
         Returns
         -------
@@ -386,6 +389,11 @@ class Nested(AbstractTerm):
         for level, prefix in enumerate(design.prefixes):
             roles[f"{prefix}_effect"] = UnitRole("effect", "{}", design.levels[level])
         return roles
+
+
+def _information(share: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Return I of c = sd^2 I / (1 + sd^2 I)."""
+    return share / (np.maximum(1.0 - share, 1e-6) * sd**2)
 
 
 def _is_noncentered(coordinates: Any) -> bool:

@@ -3,6 +3,7 @@
 Counts do not flake; seconds belong to benchmarks/.
 """
 
+import numpy as np
 import nutpie
 import pytest
 import xarray as xr
@@ -74,3 +75,27 @@ def test_without_the_needed_functions_nutpie_compiles_itself(monkeypatch):
     assert asked == [{"backend": "numba", "var_names": ["shape"]}]
     drawn = xr.Dataset({"shape": ("draw", [1.0]), "other": ("draw", [2.0])})
     assert list(result.posterior(drawn)) == ["shape"]
+
+
+def test_model_with_more_arrays_than_a_call_takes_compiles_and_is_right():
+    table = mlm.datasets.coalitions(governments=40, countries=4, seed=3)
+    table = table.assign(decade=table["government"] % 5, opposition=table["party"].to_numpy()[::-1])
+    model = mlm.MultipleMembershipModel(
+        "Surv(weeks, ended) ~ 1 + majority",
+        mlm.mm("party", "government", covariates="cohesion", weight=mlm.weights.softmax("seats")),
+        mlm.mm("opposition", "government"),
+        mlm.hm("country"),
+        mlm.hm("decade"),
+        family="weibull",
+    ).build(table)
+    compiled = compiled_nutpie.compile_model(model, [rv.name for rv in model.free_RVs])
+    assert len(compiled.sampled.shared_data) > 30
+    logp = compiled.sampled.logp_func(compiled.sampled.initial_point_func(1))[0]
+    point = compiled.sampled.initial_point_func(1)
+    at, split = 0, {}
+    for name, shape in compiled.layout:
+        size = int(np.prod(shape))
+        split[name] = point[at : at + size].reshape(shape)
+        at += size
+    assert float(logp) == pytest.approx(float(model.compile_logp(mode="FAST_COMPILE")(split)))
+    assert compiled.sampled.compiled_logp_func is not None
