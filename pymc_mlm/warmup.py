@@ -10,9 +10,11 @@ from collections.abc import Callable
 
 import pymc as pm
 
-from pymc_mlm.datasets import coalitions
+from pymc_mlm.datasets import coalitions, nested_schools, teaching_trial
 from pymc_mlm.inference.compiled_nutpie import compile_model
 from pymc_mlm.models.multiple_membership import MultipleMembershipModel
+from pymc_mlm.models.nested import NestedVaryingEffects
+from pymc_mlm.models.trial import MultivariateLogitTrial
 from pymc_mlm.terms import hm, mm
 from pymc_mlm.weights import softmax
 
@@ -37,6 +39,9 @@ def common_models() -> dict[str, Build]:
     for family in _OUTCOMES:
         models[f"multiple membership, {family}, equal weights"] = _membership(family, "1 / n")
         models[f"multiple membership, {family}, estimated weights"] = _membership(family, None)
+    models["nested effects, gaussian, two levels"] = _nested
+    models["trial, two outcomes, one covariate"] = _trial(cluster=None)
+    models["trial, two outcomes, one covariate, clusters"] = _trial(cluster="school")
     return models
 
 
@@ -72,5 +77,24 @@ def _membership(family: str, weight: str | None) -> Build:
         )
         model = MultipleMembershipModel(_OUTCOMES[family], parties, hm("country"), family=family)
         return model.build(coalitions(governments=30, countries=3))
+
+    return build
+
+
+def _nested() -> pm.Model:
+    pupils = nested_schools(regions=3, schools=8, classes=16, pupils=120)
+    return NestedVaryingEffects("score ~ 1 + prior", levels=["region", "school"]).build(pupils)
+
+
+def _trial(cluster: str | None) -> Build:
+    def build() -> pm.Model:
+        model = MultivariateLogitTrial(
+            ["math", "reading"],
+            arm="method",
+            control="traditional",
+            covariates=["ability"],
+            cluster=cluster,
+        )
+        return model.build(teaching_trial())
 
     return build

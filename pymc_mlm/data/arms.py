@@ -96,9 +96,9 @@ def cluster_notes(cluster: ClusterDesign) -> list[str]:
     one_arm, total = int((cluster.arm != UNKNOWN).sum()), len(cluster.factor)
     if one_arm:
         notes.append(
-            f"{one_arm} of {total} clusters ({cluster.factor.name!r}) lie in one arm only: the "
-            "effect on new clusters carries the differences between clusters, the effect "
-            "averaged over the observed clusters does not."
+            f"{one_arm} of {total} clusters ({cluster.factor.name!r}) lie in one arm only: an "
+            "arm's clusters are a sample. Averages of each arm over its own observed clusters "
+            "(covariate_rows='arm', as bmco) leave out that sampling; the default does not."
         )
     single = int((cluster.sizes == 1).sum())
     if single:

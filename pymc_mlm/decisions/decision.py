@@ -9,6 +9,7 @@ from typing import Literal
 from pymc_mlm.decisions.draws import Effect, EffectDraws, effect_draws, monte_carlo_error
 from pymc_mlm.decisions.rules import AbstractRule, Custom, Direction
 from pymc_mlm.decisions.thresholds import Alternative, marginal_threshold
+from pymc_mlm.errors import SpecificationError
 
 Conclusion = Literal["superior", "inferior", "superior and inferior", "not decided"]
 
@@ -133,6 +134,11 @@ def decide(
     >>> decide(All(), draws).conclusion
     'superior'
     """
+    if not isinstance(rule, AbstractRule):
+        raise SpecificationError(
+            f"rule={rule!r} is no rule. Write All(), Any(), Compensatory((0.7, 0.3)), "
+            "Single('name'), Margins({...}) or Custom(function), with the parentheses."
+        )
     draws = effect_draws(effect)
     directions: tuple[Direction, ...] = (
         ("greater", "less") if alternative == "two-sided" else (alternative,)
@@ -190,6 +196,7 @@ def _sentence(conclusion: Conclusion) -> str:
     return {
         "superior": "the treatment is better by this rule.",
         "inferior": "the control is better by this rule.",
-        "superior and inferior": "each arm is better on some outcome.",
+        "superior and inferior": "each arm meets the rule against the other: better on some "
+        "outcome, or not inferior where margins are negative.",
         "not decided": "no decision; the evidence does not reach the criterion.",
     }[conclusion]

@@ -278,8 +278,10 @@ def as_populations(population: Any) -> tuple[AbstractPopulation, ...]:
     several = population if isinstance(population, (list, tuple)) else (population,)
     for item in several:
         if not isinstance(item, AbstractPopulation):
+            # A table is too long to be shown.
+            shown = f"A {type(item).__name__}" if hasattr(item, "shape") else repr(item)
             raise SpecificationError(
-                f"{item!r} is no population. Use Sample(), Range(...), Value(...), "
+                f"{shown} is no population. Use Sample(), Range(...), Value(...), "
                 "TruncatedNormal(...), several of them in a list, or a table of covariates."
             )
     return tuple(several)
@@ -336,7 +338,7 @@ def _truncated_normal_nodes(low: float, high: float) -> tuple[Array, Array]:
     low, high = max(low, -WIDEST), min(high, WIDEST)
     if low >= high:
         return np.zeros(1), np.zeros(1)
-    # Panels of at most two sd keep few nodes exact over any range.
+    # Panels of at most four sd keep few nodes exact over any range.
     panels = max(1, int(np.ceil((high - low) / 4.0)))
     edges = np.linspace(low, high, panels + 1)
     node, weight = np.polynomial.legendre.leggauss(QUADRATURE_NODES // 2)
@@ -376,4 +378,8 @@ def _numbers(name: str, columns: Mapping[str, Array], label: str) -> Array:
 def _dtype(known: Array, value: Any) -> Any:
     if known.dtype.kind in "biuf" and not isinstance(value, (int, float, np.number, np.bool_)):
         raise SpecificationError(f"{value!r} is no number, but the covariate holds numbers.")
+    if known.dtype.kind == "b" and value not in (0, 1):
+        raise SpecificationError(
+            f"{value!r} is no truth value, but the covariate holds True and False."
+        )
     return float if known.dtype.kind in "iuf" else known.dtype

@@ -89,8 +89,8 @@ class All(AbstractRule):
 
     @property
     def label(self) -> str:
-        """Name of the rule."""
-        return "All"
+        """Name of the rule, with margins if there are any."""
+        return "All" if self.margins is None else f"All(margins={_shown(self.margins)})"
 
     @property
     def combine(self) -> Literal["every", "any"]:
@@ -118,8 +118,8 @@ class Any(AbstractRule):
 
     @property
     def label(self) -> str:
-        """Name of the rule."""
-        return "Any"
+        """Name of the rule, with margins if there are any."""
+        return "Any" if self.margins is None else f"Any(margins={_shown(self.margins)})"
 
     @property
     def combine(self) -> Literal["every", "any"]:
@@ -157,7 +157,8 @@ class Compensatory(AbstractRule):
         """Name of the rule with its weights."""
         weights = self.weights
         shown = weights.values() if isinstance(weights, Mapping) else weights
-        return f"Compensatory({', '.join(f'{float(w):g}' for w in shown)})"
+        above = f", margin={self.margin:g}" if self.margin else ""
+        return f"Compensatory({', '.join(f'{float(w):g}' for w in shown)}{above})"
 
     @property
     def combine(self) -> Literal["every", "any"]:
@@ -193,7 +194,7 @@ class Single(AbstractRule):
     @property
     def label(self) -> str:
         """Name of the rule with its outcome."""
-        return f"Single({self.outcome})"
+        return f"Single({self.outcome}{f' > {self.margin:g}' if self.margin else ''})"
 
     @property
     def combine(self) -> Literal["every", "any"]:
@@ -324,6 +325,12 @@ def _margins(margins: MarginsLike, outcomes: Sequence[str]) -> dict[str, float]:
             f"({', '.join(map(repr, outcomes))}). Give one number, or one per outcome."
         )
     return dict(zip(outcomes, np.broadcast_to(vector, len(outcomes)).tolist(), strict=True))
+
+
+def _shown(margins: MarginsLike) -> str:
+    if isinstance(margins, Mapping):
+        return ", ".join(f"{name} > {float(m):g}" for name, m in margins.items())
+    return ", ".join(f"{m:g}" for m in np.ravel(np.asarray(margins, dtype=float)))
 
 
 def _known(values: Mapping[str, float], outcomes: Sequence[str]) -> dict[str, float]:

@@ -15,6 +15,7 @@ trials at :math:`\alpha = .05`, while the joint probability cut at .95 errs in .
 from __future__ import annotations
 
 from math import exp, factorial, log
+from numbers import Real
 from typing import Literal
 
 from pymc_mlm.errors import SpecificationError
@@ -24,7 +25,7 @@ Alternative = Literal["greater", "less", "two-sided"]
 
 def check_alpha(alpha: float) -> None:
     """Raise a `SpecificationError` unless `alpha` lies between 0 and 1."""
-    if not 0.0 < alpha < 1.0:
+    if not isinstance(alpha, Real) or not 0.0 < alpha < 1.0:
         raise SpecificationError(
             f"alpha={alpha!r} is not a probability between 0 and 1. Write, say, alpha=0.05 for a "
             "type I error of 5%."

@@ -44,6 +44,7 @@ class PartialCorrelation(Continuous):
 
     Examples
     --------
+    >>> import pymc as pm
     >>> float(pm.logp(PartialCorrelation.dist(1.0), 0.3).eval().round(6))
     -0.693147
     """

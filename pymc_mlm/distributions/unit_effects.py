@@ -58,6 +58,7 @@ class UnitEffects(Continuous):
 
     Examples
     --------
+    >>> import numpy as np, pymc as pm
     >>> d = UnitEffects.dist(np.array([2.0]), np.zeros(0), np.zeros((3, 1)))
     >>> float(pm.logp(d, np.zeros((3, 1))).eval().round(4))
     -4.8363

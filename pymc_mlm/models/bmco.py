@@ -115,7 +115,8 @@ def read_bmco(
         "priors": {"beta": _coefficient_prior(terms, len(random or ()) if id_var else 0, given)},
     }
     if x_var is not None:
-        question |= {"population": _population(x_var, x_method, x_def), "covariate_rows": "arm"}
+        question["population"] = _population(x_var, x_method, x_def)
+    question["covariate_rows"] = "arm"
     if id_var is not None:
         varying = ["Intercept"] if random is None else list(random)
         names = {"Intercept": "1", grp: "arm"}

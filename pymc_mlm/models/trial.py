@@ -27,7 +27,7 @@ from pymc_mlm.decisions.populations import Table as PopulationTable
 from pymc_mlm.decisions.populations import Value, as_populations, population_rows
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.inference import as_seed
+from pymc_mlm.inference import Run, as_seed
 from pymc_mlm.models.base import Estimator
 from pymc_mlm.models.trial_design import (
     TrialColumns,
@@ -55,6 +55,11 @@ from pymc_mlm.terms.cluster_effects import AbstractClusterPrior, as_cluster_prio
 
 MEASURES = {"difference": difference, "ratio": ratio, "odds_ratio": odds_ratio}
 CURVE_POINTS = 256
+# What else, besides population, estimand and treatment, a plot can be asked.
+PLOT_QUESTIONS = {
+    "effects": ("weights", "covariate_rows", "measure"),
+    "joint": ("weights", "covariate_rows"),
+}
 
 
 class MultivariateLogitTrial(Estimator):
@@ -204,6 +209,7 @@ class MultivariateLogitTrial(Estimator):
             The table does not fit the model.
         """
         if self._is_conjugate:
+            Run(100_000 if draws is None else draws, tune, chains)
             design = self._design(data)
             model = self._build(design)
             self.result_ = conjugate_fit(
@@ -267,7 +273,8 @@ class MultivariateLogitTrial(Estimator):
             the data, or a cluster whose effects are zero.
         weights : {"bayesian_bootstrap"}, optional
             Treat the rows as a draw from a larger population: adds the uncertainty about its
-            covariates. Whole clusters are weighed where there are clusters.
+            covariates. Whole clusters are weighed where the rows are those of observed persons
+            in clusters; with `Value`, `TruncatedNormal` or a table, rows are.
         covariate_rows : {"both", "arm"}
             Evaluate both arms on the same rows, or each arm on its own, as bmco does.
 
@@ -412,6 +419,8 @@ class MultivariateLogitTrial(Estimator):
                 f"effect_curve: {column!r} is no covariate of the model; its covariates are {have}."
             )
         values = _grid(fit.design.columns[column]) if grid is None else list(grid)
+        if not values:
+            raise SpecificationError("effect_curve: grid is empty. Give at least one value.")
         base = list(as_populations(self._population(population)))
         arms = fit.design.trial.arm.labels.tolist()
         chosen = self._treatment(treatment, arms)
@@ -476,6 +485,12 @@ class MultivariateLogitTrial(Estimator):
         rng = np.random.default_rng(as_seed(random_seed))
         if self._is_conjugate:
             by_arm = self._fitted().posterior["cell_probability"]
+            if kind == "probability":
+                # Two numbers an arm rather than all cells of all rows: draws are many here.
+                theta = success_probability(by_arm, self._outcomes)
+                arm = xr.DataArray(design.trial.arm.codes, dims="row")
+                by_row = theta.isel(arm=arm).drop_vars("arm").assign_coords(row=design.trial.rows)
+                return by_row.rename("success_probability")
             shape = (by_arm.sizes["chain"], by_arm.sizes["draw"])
             flat = by_arm.values.reshape(-1, *by_arm.shape[2:])
             cells = flat[:, design.trial.arm.codes]
@@ -542,7 +557,8 @@ class MultivariateLogitTrial(Estimator):
             ``rule=`` shaded; the effect along ``column=``; effects of the clusters; intervals of
             the parameters; walks of the chains.
         **kwargs
-            `population`, `estimand`, `treatment` for the first three, and what
+            `population`, `estimand`, `treatment` for the first three; `weights` and
+            `covariate_rows` for the first two; `measure` for ``"effects"``; and what
             `pymc_mlm.reporting.trial_plots` takes.
 
         Returns
@@ -551,10 +567,12 @@ class MultivariateLogitTrial(Estimator):
         """
         asked = {
             name: kwargs.pop(name)
-            for name in ("population", "estimand", "treatment")
+            for name in ("population", "estimand", "treatment", *PLOT_QUESTIONS.get(kind, ()))
             if name in kwargs
         }
         if kind == "effects":
+            if asked.get("measure", "difference") != "difference":
+                kwargs.setdefault("null", 1.0)
             return trial_plots.plot_effects(self.effect(**asked), **kwargs)
         if kind == "joint":
             return trial_plots.plot_joint(self.effect(**asked), **kwargs)
@@ -604,6 +622,11 @@ class MultivariateLogitTrial(Estimator):
     def _design(self, data: Any, known: TrialModelDesign | None = None) -> TrialModelDesign:
         if known is not None:
             return reread_trial(data, self._columns(), known)
+        if self.cluster is None and str(self.random).strip() != "1":
+            raise SpecificationError(
+                f"random={self.random!r} lets coefficients vary by cluster, and cluster= is not "
+                "given. Name the column of the cluster, or leave random= out."
+            )
         design = read_trial(data, self._columns())
         self._priors().check(self._is_conjugate, self.cluster is not None)
         return design
@@ -686,6 +709,11 @@ class MultivariateLogitTrial(Estimator):
             raise SpecificationError(
                 f"The trial has the treatments {', '.join(map(repr, arms[1:]))}. Name one: "
                 f"treatment={arms[1]!r}."
+            )
+        if treatment is not None and treatment == arms[0]:
+            raise SpecificationError(
+                f"treatment={treatment!r} is the control itself. Name another arm: "
+                f"{', '.join(map(repr, arms[1:]))}."
             )
         return arms[1] if treatment is None else treatment
 

@@ -24,7 +24,7 @@ from pymc_mlm.decisions.standardization import (
     cell_probabilities,
     new_clusters,
 )
-from pymc_mlm.errors import SpecificationError
+from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.models.trial_design import TrialModelDesign
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
 from pymc_mlm.terms.cluster_effects import Z as OFFSETS
@@ -162,6 +162,11 @@ def population_cells(draws: TrialDraws, target: Target, points: int = NEW_CLUSTE
         mine = np.arange(len(found.coded))
         if target.covariate_rows == "arm":
             mine = np.flatnonzero((found.arm == arm) | (found.arm == -1))
+            if not len(mine):
+                raise DataError(
+                    f"covariate_rows='arm': nobody of arm {design.trial.arm.labels[arm]!r} is in "
+                    "the population. Widen it, or use covariate_rows='both'."
+                )
         X = design.matrix.rows(np.full(len(mine), arm), found.coded[mine])
         Z = design.matrix.random_rows(X) if clustered else None
         clusters = _clusters(estimand, draws, found.cluster[mine])

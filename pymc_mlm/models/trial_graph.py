@@ -82,7 +82,14 @@ class TrialPriors:
                 f"The prior of cell_probability is {prior!r}; without covariates and clusters it "
                 "is Prior('Dirichlet', a=[...]), one number per response pattern."
             )
-        return np.asarray(prior.parameters["a"], dtype=float)
+        a = np.asarray(prior.parameters["a"], dtype=float)
+        if a.ndim and a.shape[-1] != 2**num_outcomes:
+            raise SpecificationError(
+                f"The prior of cell_probability has {a.shape[-1]} numbers in its last axis for "
+                f"{2**num_outcomes} response patterns. Give one number per response pattern, from "
+                "all ones to all zeros."
+            )
+        return a
 
     def described(self, design: TrialModelDesign, conjugate: bool) -> list[tuple[str, str, str]]:
         """Return variable, meaning and prior of every parameter, in words."""

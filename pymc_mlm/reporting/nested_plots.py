@@ -107,7 +107,7 @@ def plot_lines(
     x = np.asarray(ends)
     collection, axes = _axes(kwargs, (7, 5))
     axes.plot(x, others[chosen] + x[:, None] * slope[chosen], color="C0", alpha=0.5, linewidth=1)
-    axes.plot(x, others.mean() + x * slope.mean(), color="k", label=f"mean of all {unit}")
+    axes.plot(x, others.mean() + x * slope.mean(), color="k", label=f"mean of all units of {unit}")
     axes.set_xlabel(column)
     axes.set_ylabel("linear predictor")
     axes.legend(frameon=False)

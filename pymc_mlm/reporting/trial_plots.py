@@ -13,7 +13,7 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 
 MOST_CLUSTERS = 60
-GRID = 161
+GRID = 401
 
 
 def plot_effects(
@@ -103,7 +103,7 @@ def plot_joint(
     ax.set_xlabel(f"effect on {pair[0]}")
     ax.set_ylabel(f"effect on {pair[1]}")
     probability = rule.joint_probability(effect)
-    ax.set_title(f"{rule.label} (shaded): joint probability {probability:.3f}")
+    ax.set_title(f"{rule.label} (shaded)\njoint probability {probability:.3f}", fontsize=10)
     return figure
 
 
@@ -195,13 +195,15 @@ def plot_clusters(effects: xr.DataArray, prob: float = 0.89, ax: Any = None) -> 
 def plot_parameters(fit: Fit, **kwargs: Any) -> Any:
     """Draw intervals of the coefficients (without intercepts) and cluster sds.
 
+    Covariates are centred and scaled, so that all coefficients fit one axis.
+
     Returns
     -------
     arviz_plots.PlotCollection
     """
     import arviz_plots
 
-    draws = fit.posterior[fit.names("coefficient", "sd")]
+    draws = _on_one_scale(fit)
     if "covariate" in draws.dims:
         draws = draws.isel(covariate=slice(1, None))
     kwargs.setdefault("combined", True)
@@ -211,16 +213,29 @@ def plot_parameters(fit: Fit, **kwargs: Any) -> Any:
 def plot_walks(fit: Fit, **kwargs: Any) -> Any:
     """Draw the densities and the walks of the parameters, one chain a line.
 
+    Covariates are centred and scaled, so that all coefficients fit one axis.
+
     Returns
     -------
     arviz_plots.PlotCollection
     """
     import arviz_plots
 
-    tree = {"posterior": fit.posterior[fit.names("coefficient", "sd")]}
+    tree = {"posterior": _on_one_scale(fit)}
     if "sample_stats" in fit.idata:
         tree["sample_stats"] = fit.idata["sample_stats"].to_dataset()
     return arviz_plots.plot_trace_dist(xr.DataTree.from_dict(tree), **kwargs)
+
+
+def _on_one_scale(fit: Fit) -> xr.Dataset:
+    """Return coefficients and cluster sds, the former per sd of a centred covariate."""
+    draws = fit.posterior[fit.names("coefficient", "sd")]
+    if "beta" not in draws:
+        return draws
+    beta = draws["beta"].transpose("chain", "draw", "predictor", "covariate")
+    to_standard = np.linalg.inv(fit.design.matrix.to_original)
+    standard = beta.copy(data=beta.values @ to_standard.T)
+    return draws.assign(beta=standard).rename(beta="beta per sd")
 
 
 def _axes(ax: Any, size: tuple[float, float]) -> tuple[Any, Any]:

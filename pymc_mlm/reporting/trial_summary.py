@@ -24,6 +24,7 @@ from pymc_mlm.decisions import (
     Any as AnyRule,
 )
 from pymc_mlm.decisions.thresholds import Alternative
+from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting.diagnostics import diagnose
 from pymc_mlm.reporting.summary import draws_table
@@ -128,6 +129,10 @@ def trial_summary(
     -------
     TrialSummary
     """
+    if not 0 < ci_prob < 1:
+        raise SpecificationError(
+            f"ci_prob={ci_prob!r} is no probability between 0 and 1; write, say, 0.95."
+        )
     outcomes = list(fit.design.trial.outcomes)
     theta = success_probability(cells, outcomes)
     labels = theta["arm"].values.tolist()

@@ -12,6 +12,7 @@ from pymc_mlm.decisions import (
     Compensatory,
     Custom,
     Margins,
+    Single,
     decide,
     joint_all_cutoff,
     joint_any_cutoff,
@@ -101,10 +102,30 @@ def test_a_decision_is_a_value(effect):
         decision.alpha = 0.1
 
 
-@pytest.mark.parametrize("alpha", [0, 1, -0.1, 5])
+@pytest.mark.parametrize("alpha", [0, 1, -0.1, 5, float("nan"), "a", None])
 def test_alpha_is_a_probability(effect, alpha):
     with pytest.raises(SpecificationError, match="between 0 and 1"):
         decide(All(), effect, alpha=alpha)
+
+
+@pytest.mark.parametrize("rule", ["All", All, all])
+def test_what_is_no_rule_is_named(effect, rule):
+    with pytest.raises(SpecificationError, match=r"is no rule\. Write All"):
+        decide(rule, effect)
+
+
+def test_the_text_gives_the_margins_that_were_asked_about(effect):
+    assert "Rule All(margins=-0.1)," in str(decide(All(margins=-0.1), effect))
+    assert "Rule Any(margins=y1 > 0.05)," in str(decide(Any(margins={"y1": 0.05}), effect))
+    assert "Rule Single(y1 > -0.1)," in str(decide(Single("y1", margin=-0.1), effect))
+    text = str(decide(Compensatory((0.7, 0.3), margin=0.02), effect))
+    assert "Rule Compensatory(0.7, 0.3, margin=0.02)," in text
+
+
+def test_two_arms_that_are_not_inferior_are_not_said_to_be_better(effect):
+    decision = decide(Single("y1", margin=-5.0), effect, alternative="two-sided")
+    assert decision.conclusion == "superior and inferior"
+    assert "or not inferior where margins are negative" in str(decision)
 
 
 def test_an_unknown_alternative_lists_the_known_ones(effect):

@@ -99,6 +99,13 @@ def test_a_population_that_cannot_be_is_refused(ask, error, text):
         ask()
 
 
+def test_a_truth_value_takes_no_number_between():
+    flags = {"flag": np.array([True, False])}
+    assert population_rows([Value(flag=1)], flags, 2).columns["flag"].tolist() == [True]
+    with pytest.raises(SpecificationError, match=r"0\.3 is no truth value"):
+        population_rows([Value(flag=0.3)], flags, 2)
+
+
 def softmax(psi):
     weight = np.exp(np.append(psi, 0.0))
     return weight / weight.sum()

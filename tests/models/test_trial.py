@@ -11,7 +11,9 @@ from scipy import stats
 
 import pymc_mlm as mlm
 from pymc_mlm.data.trial_matrix import trial_matrix
-from pymc_mlm.models.trial_draws import Target, population_cells, trial_draws
+from pymc_mlm.decisions.standardization import CoefficientDraws
+from pymc_mlm.models.trial_draws import Target, TrialDraws, population_cells, trial_draws
+from pymc_mlm.reporting.trial_plots import _on_one_scale
 from pymc_mlm.terms.cluster_effects import Z, as_cluster_prior
 
 COVARIATES = {"outcomes": ["y1", "y2"], "arm": "group", "control": "old", "covariates": ["age"]}
@@ -209,6 +211,16 @@ def test_the_direct_path_is_dirichlet(direct):
     draws = theta.sel(arm="new", outcome="y1").values.ravel()
     assert stats.kstest(draws, expected.cdf).pvalue > 1e-3
     assert "sample_stats" not in direct.idata
+
+
+def test_predictions_of_the_direct_path_sum_its_cells():
+    trial = mlm.MultivariateLogitTrial(["y1", "y2"], "group", control="old")
+    trial.fit(trial_table(), draws=20, random_seed=1)
+    found, cells = trial.predict(), trial.predict(kind="cell")
+    assert found.dims == ("chain", "draw", "row", "outcome")
+    assert found.coords["row"].equals(cells.coords["row"])
+    expected = mlm.decisions.success_probability(cells, ["y1", "y2"])
+    assert np.array_equal(found, expected)
 
 
 def test_every_draw_of_every_chain_answers(clustered):
@@ -443,6 +455,28 @@ BAD = [
 ]
 
 
+BAD += [
+    (
+        lambda: fit_with(random="1 + arm"),
+        mlm.SpecificationError,
+        "lets coefficients vary by cluster, and cluster= is not given",
+    ),
+    (
+        lambda: fit_with(priors={"cell_probability": mlm.Prior("Dirichlet", a=[1, 1, 1])}),
+        mlm.SpecificationError,
+        "has 3 numbers in its last axis for 4 response patterns",
+    ),
+    (lambda: fit_with().summary(ci_prob=1.2), mlm.SpecificationError, "ci_prob=1.2"),
+    (lambda: fit_with().probability("All"), mlm.SpecificationError, "is no rule"),
+    (lambda: fit_with().effect(treatment="old"), mlm.SpecificationError, "is the control itself"),
+    (
+        lambda: fit_with().effect(population=trial_table()),
+        mlm.SpecificationError,
+        "^A DataFrame is no population",
+    ),
+]
+
+
 @pytest.mark.parametrize(("ask", "error", "text"), BAD)
 def test_bad_input_is_refused_by_its_text(ask, error, text):
     with pytest.raises(error, match=text):
@@ -452,6 +486,51 @@ def test_bad_input_is_refused_by_its_text(ask, error, text):
 def test_an_empty_range_is_refused(covariate):
     with pytest.raises(mlm.DataError, match="Nobody is in the population"):
         covariate.effect(population=mlm.Range("age", 200, 300))
+
+
+@pytest.mark.parametrize("draws", [0, -1, 2.5])
+def test_direct_draws_are_a_positive_whole_number(draws):
+    trial = mlm.MultivariateLogitTrial(["y1", "y2"], "group", control="old")
+    with pytest.raises(mlm.SpecificationError, match="draws must be a positive whole number"):
+        trial.fit(trial_table(), draws=draws)
+
+
+def test_a_range_without_an_arm_is_refused_where_arms_have_rows_of_their_own():
+    table = trial_table()
+    table.loc[table["group"] == "new", "age"] = 10.0
+    design = mlm.MultivariateLogitTrial(**COVARIATES)._design(table)
+    columns, predictors = len(design.matrix.names), design.trial.basis.shape[1]
+    coefficients = CoefficientDraws(np.zeros((2, predictors, columns)), design.trial.basis)
+    draws = TrialDraws(design, coefficients, None, None, (1, 2))
+    with pytest.raises(mlm.DataError, match="nobody of arm 'old' is in the population"):
+        population_cells(draws, Target(mlm.Range("age", 9, 11), covariate_rows="arm"))
+
+
+def test_an_empty_grid_is_refused(covariate):
+    with pytest.raises(mlm.SpecificationError, match="grid is empty"):
+        covariate.effect_curve("age", grid=[])
+
+
+def test_plots_take_the_questions_of_effects(covariate):
+    import matplotlib.pyplot as plt
+
+    figure = covariate.plot("effects", measure="ratio", weights="bayesian_bootstrap")
+    null = figure.axes[0].lines[-1].get_xdata()[0]
+    plt.close("all")
+    assert null == 1.0
+
+
+def test_pictures_of_coefficients_are_per_sd_of_centred_covariates(covariate):
+    drawn = _on_one_scale(covariate.result_)["beta per sd"]
+    beta = covariate.result_.posterior["beta"]
+    X = covariate.result_.design.X
+    age = beta.sel(covariate="age")
+    assert np.allclose(drawn.sel(covariate="age"), age * X[:, 2].std())
+    # The same linear predictor.
+    standard = X @ covariate.result_.design.matrix.to_original
+    assert np.allclose(
+        drawn.isel(chain=0, draw=0).values @ standard.T, beta.isel(chain=0, draw=0).values @ X.T
+    )
 
 
 def test_missing_covariates_and_outcomes_are_counted():
@@ -472,6 +551,8 @@ def test_single_rows_and_one_arm_clusters_are_reported():
     notes = " ".join(trial._notes(trial._design(table)))
     assert "1 of 13 clusters ('id') have one row" in notes
     assert "lie in one arm only" in notes
+    # With both arms on the same rows the observed clusters do carry their sampling.
+    assert "each arm over its own observed clusters (covariate_rows='arm', as bmco)" in notes
 
 
 # ---------------------------------------------------------------------- bmco's names
@@ -491,6 +572,14 @@ def test_bmco_names_are_understood():
     assert question["population"] == mlm.Range("ability", -np.inf, 45)
     assert question["alternative"] == "less"
     assert question["estimand"] == "observed_clusters"
+
+
+def test_bmco_averages_each_arm_over_its_own_clusters_also_without_a_covariate():
+    _, question = mlm.MultivariateLogitTrial.from_bmco(
+        grp="g", grp_a=0, grp_b=1, y_vars=["a", "b"], id_var="j"
+    )
+    assert question["estimand"] == "observed_clusters"
+    assert question["covariate_rows"] == "arm"
 
 
 def test_bmco_priors_are_precisions():
