@@ -127,7 +127,7 @@ def _array(series: Any) -> np.ndarray:
         if dtype.is_integer() and has_null:
             # Integers stay integers, also beyond 2**53, where float64 would merge ids.
             return _objects(series.to_list())
-        values = [np.nan if v is None else float(v) for v in series.to_list()]
+        values = [np.nan if _is_missing(v) else float(v) for v in series.to_list()]
         return np.asarray(values) if has_null or dtype.is_decimal() else _floats(series)
     return _objects(series.to_list())
 

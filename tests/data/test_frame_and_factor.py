@@ -33,6 +33,14 @@ def test_every_kind_of_table_gives_the_same_arrays(kind):
     assert got["yes"].dtype == bool
 
 
+@pytest.mark.parametrize("dtype", ["boolean", "Float64", "Int64"])
+def test_nullable_numbers_of_pandas_are_missing_where_they_are_null(dtype):
+    values = pd.array([1, None, 0], dtype=dtype)
+    got = columns(pd.DataFrame({"x": values}), ["x"])["x"]
+    with pytest.raises(DataError, match=r"'x' is missing in 1 of 3 rows.*row 1"):
+        as_numbers("x", got)
+
+
 def test_missing_column_suggests_the_nearest():
     with pytest.raises(DataError, match=r"no column 'partty' .did you mean 'party'"):
         columns(pd.DataFrame({"party": [1]}), ["partty"])
