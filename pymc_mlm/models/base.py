@@ -159,7 +159,9 @@ class Estimator(ABC):
         return summary(self._fitted(), kinds, ci_prob)
 
     def to_graphviz(self, **kwargs: Any) -> Any:
-        """Draw the fitted model's graph; needs the Python package graphviz.
+        """Draw the fitted model's graph with Graphviz.
+
+        Needs Graphviz and its Python package: ``pip install "pymc-mlm[graphviz]"``.
 
         Parameters
         ----------

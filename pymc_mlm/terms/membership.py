@@ -176,6 +176,7 @@ class MultipleMembership(AbstractTerm):
             ordered, membership.group, membership.indptr, None if known is None else known.weight
         )
         if self.normalize and not weight.nonnegative:
+            self._refuse_negative(weight, membership, group)
             raise SpecificationError(
                 f"The weight function {self.weight_function.label!r} of mm({self.member!r}, "
                 f"{self.group!r}) can be negative, and weights that are scaled to sum to one "
@@ -202,6 +203,19 @@ class MultipleMembership(AbstractTerm):
                 "Use effect=None to aggregate covariates only."
             )
         return factor, keep
+
+    def _refuse_negative(self, weight: WeightDesign, membership: Membership, group: Factor) -> None:
+        """Name the group of the first negative weight, where the weights are known."""
+        if weight.value is None or not (weight.value < 0).any():
+            return
+        row = int(np.flatnonzero(weight.value < 0)[0])
+        raise DataError(
+            f"The weights {self.weight_function.label!r} are negative in "
+            f"{int((weight.value < 0).sum())} row(s), first in {group.name!r}="
+            f"{show(group.labels[membership.group[row]])} ({weight.value[row]:g}). Weights "
+            "that are scaled to sum to one must not be negative: correct the column, or use "
+            "normalize=False for signed weights."
+        )
 
     def _weights_at_start(
         self, weight: WeightDesign, membership: Membership, group: Factor

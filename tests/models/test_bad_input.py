@@ -76,6 +76,9 @@ WRONG_DATA = {
         lambda t: design(
             t.assign(w=t.w.mask(t.g == 2, 0.0)), "y ~ 1", mlm.mm("m", "g", weight="w")),
         "sum to zero in 1 group.s., first in 'g'=2"),
+    "negative weight": (
+        lambda t: design(put(t, "w", 5, -0.5), "y ~ 1", mlm.mm("m", "g", weight="w")),
+        r"negative in 1 row\(s\), first in 'g'=2 \(-0.5\).*normalize=False"),
     "one member, undefined weight": (
         lambda t: design(t.iloc[1:], "y ~ 1", mlm.mm("m", "g", weight="1 / (n - 1)")), "n"),
     "unit varies in group": (
