@@ -33,6 +33,8 @@ from pytensor.graph.basic import Constant
 from pytensor.graph.replace import vectorize_graph
 from pytensor.graph.traversal import io_toposort
 
+from pymc_mlm.ops.base import uncompiled
+
 WRAPPER_VERSION = 4
 POINT = "unconstrained_point"
 JITTER = 1.0
@@ -236,7 +238,7 @@ def hoist_data(outputs: Sequence[Any]) -> list[Any]:
     found = [x for x in frontier if isinstance(x.type, pt.TensorType) and x.ndim]
     if not found:
         return list(outputs)
-    mode = pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile")
+    mode = uncompiled()
     values = pytensor.function([], found, mode=mode)()
     replacements = {
         x: pytensor.shared(np.asarray(value, dtype=x.dtype), shape=x.type.shape)
@@ -263,7 +265,7 @@ def _constrain(
         shape = (None, *value.type.shape)
         batched[value] = pt.tensor(name, dtype=value.dtype, shape=shape)
     vectorised = vectorize_graph(outputs, batched)
-    mode = pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile")
+    mode = uncompiled()
     function = pytensor.function(
         list(batched.values()), vectorised, mode=mode, on_unused_input="ignore"
     )

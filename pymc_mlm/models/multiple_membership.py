@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
-import pytensor
 import xarray as xr
 
 from pymc_mlm.data.checks import as_numbers, constant_within
@@ -20,6 +19,7 @@ from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale, as_family
 from pymc_mlm.inference import as_seed
 from pymc_mlm.models.base import Estimator
+from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.priors import check_priors, support_point
 from pymc_mlm.reporting import plots, variance
 from pymc_mlm.reporting.summary import Table, draws_table
@@ -213,7 +213,7 @@ class MultipleMembershipModel(Estimator):
         """
         with self._build(self._design(data)):
             return pm.sample_prior_predictive(
-                draws, random_seed=as_seed(random_seed), compile_kwargs={"mode": _uncompiled()}
+                draws, random_seed=as_seed(random_seed), compile_kwargs={"mode": uncompiled()}
             )
 
     def variance_decomposition(self, ci_prob: float = 0.89) -> Table:
@@ -565,7 +565,7 @@ class MultipleMembershipModel(Estimator):
                 predictions=True,
                 random_seed=random_seed,
                 progressbar=False,
-                compile_kwargs={"mode": _uncompiled()},
+                compile_kwargs={"mode": uncompiled()},
             )
         return tree["predictions"].to_dataset()
 
@@ -655,8 +655,3 @@ class MultipleMembershipModel(Estimator):
         label, x = next(iter(design.weight_columns.items()), ("n", size))
         title = f"Weights of {block.member} in {block.group}: {block.weight_function.label}"
         return plots.plot_weights(w, size, x, label, title, **kwargs)
-
-
-def _uncompiled() -> Any:
-    """Run forward graphs by NumPy: a few thousand evaluations cost less than compiling them."""
-    return pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile")

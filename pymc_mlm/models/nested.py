@@ -39,9 +39,9 @@ from pymc_mlm.models.nested_prediction import (
     linear_predictor_draws,
     outcome_draws,
     population_draws,
-    uncompiled,
     unit_totals,
 )
+from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.priors import Prior, check_priors, create
 from pymc_mlm.reporting import nested_plots, variance
 from pymc_mlm.reporting.nested_tables import level_variances, share_table, unit_table

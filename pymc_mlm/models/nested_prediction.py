@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
-import pytensor
 import xarray as xr
 
 from pymc_mlm.data.nested_design import NestedDesign
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign
 from pymc_mlm.families import AbstractFamily
+from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.ops.correlation import partials_to_cholesky
 
 
@@ -136,11 +136,6 @@ def outcome_draws(
         family.likelihood("outcome", flat, values, priors, dim)
         given = xr.Dataset({"eta": eta, **parameters})
         return _forward(given, ["outcome"], random_seed)["outcome"]
-
-
-def uncompiled() -> Any:
-    """Run forward graphs by NumPy: a few thousand evaluations cost less than compiling them."""
-    return pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile")
 
 
 def _forward(given: xr.Dataset, names: list[str], random_seed: int | None) -> Any:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytensor.tensor as pt
+from pytensor.compile.mode import Mode
 from pytensor.gradient import DisconnectedType
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
@@ -45,6 +46,11 @@ def vector(length: int | None = None) -> Variable:
 def scalar() -> Variable:
     """Return a new float64 scalar variable."""
     return pt.TensorType("float64", shape=())()
+
+
+def uncompiled() -> Any:
+    """Return a mode that runs a graph by NumPy: a few thousand calls cost less than compiling."""
+    return Mode(linker="py", optimizer="fast_compile")
 
 
 def is_connected(cotangent: Variable) -> bool:

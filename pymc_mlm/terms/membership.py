@@ -15,6 +15,7 @@ from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import column_names, columns
 from pymc_mlm.data.membership import Membership, sort_by_group
 from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.ops.group_softmax import group_softmax
 from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.ops.linear_predictor import linear_predictor
@@ -388,7 +389,7 @@ def _evaluate(
         [*b.values()],
         w,
         givens=[(group, pt.constant(membership.group)), (indptr, pt.constant(membership.indptr))],
-        mode=pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile"),
+        mode=uncompiled(),
         on_unused_input="ignore",
     )
     draws = max((len(v) for v in parameters.values()), default=1)
