@@ -41,8 +41,9 @@ WALLS = {
     "weights": wall("errors ops priors", "numpy scipy pytensor"),
     "families": wall("errors distributions priors", "numpy scipy pytensor pymc"),
     "terms": wall("errors data ops priors weights distributions", "numpy scipy pytensor pymc"),
+    "loops": wall("", "numpy pytensor numba"),
     "inference": wall(
-        "errors ops",
+        "errors ops loops",
         "numpy scipy pytensor pymc xarray arviz nutpie numba jax numpyro blackjax rich",
     ),
     "fit": wall("errors", "numpy xarray pymc"),

@@ -4,8 +4,8 @@ nutpie wraps PyTensor's compiled functions in numba functions that are not cache
 number of parameters into the graph, so that every table compiles anew. Here
 
 - the parameters are cut out of nutpie's flat vector at offsets that are data, not constants;
-- the wrapper around the log density is written as source, with explicit loops and no sizes, and
-  goes through PyTensor's disk cache;
+- log density and gradient are written as one function of loops (`pymc_mlm.loops`), which nutpie
+  calls directly and which goes through PyTensor's disk cache;
 - the draws leave nutpie unconstrained, through one copying function for all models, and are
   transformed afterwards, all at once and without compilation.
 
@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,15 +28,13 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import xarray as xr
-from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph import clone_replace, rewrite_graph
-from pytensor.graph.basic import Constant
 from pytensor.graph.replace import vectorize_graph
-from pytensor.graph.traversal import io_toposort
 
-from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.inference.log_density import log_density_function
+from pymc_mlm.loops import Program, in_memory, write_graph
+from pymc_mlm.ops.base import register_numba, uncompiled
 
-WRAPPER_VERSION = 4
+WRAPPER_VERSION = 6
 POINT = "unconstrained_point"
 JITTER = 1.0
 
@@ -48,6 +47,25 @@ _NEEDED = {
         "shape_info", "logp_func", "expand_func", "reparameterized_names",
     },
 }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Code:
+    """A numba function as text, and what it calls and reads.
+
+    Attributes
+    ----------
+    function : callable
+        The Python function, not yet compiled; ``function.__source__`` is its text.
+    called : tuple of str
+        Names of the numba functions that it calls, such as the kernels of Ops.
+    key : str or None
+        Key in the disk cache; None if it cannot be cached.
+    """
+
+    function: Any
+    called: tuple[str, ...] = ()
+    key: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +83,15 @@ class CompiledModel:
     layout : tuple of (str, tuple of int)
         Name and shape of each value variable in the flat vector; empty if nutpie compiled the
         model itself.
+    code : Code, optional
+        What was compiled.
     """
 
     sampled: Any
     model: pm.Model
     var_names: tuple[str, ...]
     layout: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    code: Code | None = None
 
     def posterior(self, drawn: xr.Dataset) -> xr.Dataset:
         """Return the kept variables from nutpie's draws, under their dims and coordinates."""
@@ -136,13 +157,11 @@ def _compile_cached(model: pm.Model, var_names: tuple[str, ...]) -> CompiledMode
     values = sorted(model.continuous_value_vars, key=lambda v: v.ndim > 0)
     layout = tuple((v.name, np.shape(start[v.name])) for v in values)
     logp = log_density_function(model, values, layout)
-    keys, shared = _shared_arrays(logp.get_shared())
+    code, keys, shared = _logp_loops(logp)
     pointer = numba.types.CPointer(numba.types.double)
     u64, void = numba.types.uint64, numba.types.voidptr
-    log_density = _as_cfunc(
-        _logp_wrapper(logp, keys, shared), numba.types.int64(u64, pointer, pointer, pointer, void)
-    )
-    copy = _as_cfunc(_copy_wrapper(), numba.types.int64(u64, u64, pointer, pointer, void))
+    log_density = _as_cfunc(code, numba.types.int64(u64, pointer, pointer, pointer, void))
+    copy = _as_cfunc(_copy_code(), numba.types.int64(u64, u64, pointer, pointer, void))
     flat = np.concatenate([np.ravel(start[name]) for name, _ in layout]).astype(np.float64)
     n_dim = len(flat)
 
@@ -166,91 +185,7 @@ def _compile_cached(model: pm.Model, var_names: tuple[str, ...]) -> CompiledMode
         expand_func=None,
         reparameterized_names=[],
     )
-    return CompiledModel(sampled, model, var_names, layout)
-
-
-def log_density_function(
-    model: pm.Model, values: Sequence[Any], layout: Sequence[tuple[str, tuple[int, ...]]]
-) -> Any:
-    """Compile log density and gradient over one flat vector, without baking in any size.
-
-    Parameters
-    ----------
-    model : pm.Model
-        The model.
-    values : sequence of TensorVariable
-        Its value variables, scalars first.
-    layout : sequence of (str, tuple of int)
-        Their names and shapes.
-
-    Returns
-    -------
-    callable
-        PyTensor function of the flat vector, shape (n_dim,), returning the log density and its
-        gradient, shape (n_dim,).
-    """
-    rewrites = ["canonicalize", "stabilize"]
-    if not model.check_bounds:
-        rewrites.append("local_remove_check_parameter")
-    logp = rewrite_graph(model.logp(), include=rewrites)
-    gradients = pt.grad(logp, list(values))
-    gradient = pt.concatenate([pt.atleast_1d(g).ravel() for g in gradients])
-    joined = pt.dvector("point")
-    sizes = [int(np.prod(shape)) for _, shape in layout]
-    offsets = pytensor.shared(np.concatenate([[0], np.cumsum(sizes)]), name="offsets")
-    replacements = {}
-    for i, (value, (_, shape)) in enumerate(zip(values, layout, strict=True)):
-        if not shape:
-            replacements[value] = joined[i]
-            continue
-        part = joined[offsets[i] : offsets[i + 1]]
-        if len(shape) > 1:
-            lengths = pytensor.shared(np.asarray(shape, dtype=np.int64), name=f"shape_{i}")
-            part = part.reshape(tuple(lengths[d] for d in range(len(shape))), ndim=len(shape))
-        replacements[value] = _as_type_of(value, part)
-    logp, gradient = hoist_data(clone_replace([logp, gradient], replacements))
-    with model:
-        return pm.pytensorf.compile([joined], [logp, gradient], mode="NUMBA")
-
-
-def hoist_data(outputs: Sequence[Any]) -> list[Any]:
-    """Compute once what depends on data alone, such as the logarithms of observed times.
-
-    Parameters
-    ----------
-    outputs : sequence of Variable
-        Graph whose data are shared variables.
-
-    Returns
-    -------
-    list of Variable
-        The same graph, in which the results of data-only parts are shared variables in turn:
-        they are data to the compiled code, and stay out of its cache key.
-    """
-    fixed: set[Any] = set()
-    frontier: dict[Any, None] = {}
-    for node in io_toposort([], outputs):
-        if all(isinstance(x, Constant | SharedVariable) or x in fixed for x in node.inputs):
-            fixed.update(node.outputs)
-        else:
-            frontier |= dict.fromkeys(x for x in node.inputs if x in fixed)
-    # Scalars cost nothing, and places in the flat vector are better left where they are.
-    found = [x for x in frontier if isinstance(x.type, pt.TensorType) and x.ndim]
-    if not found:
-        return list(outputs)
-    mode = uncompiled()
-    values = pytensor.function([], found, mode=mode)()
-    replacements = {
-        x: pytensor.shared(np.asarray(value, dtype=x.dtype), shape=x.type.shape)
-        for x, value in zip(found, values, strict=True)
-    }
-    return clone_replace(list(outputs), replacements)
-
-
-def _as_type_of(value: Any, part: Any) -> Any:
-    if any(length is not None for length in value.type.shape):
-        part = pt.specify_shape(part, value.type.shape)
-    return part.astype(value.dtype)
+    return CompiledModel(sampled, model, var_names, layout, code)
 
 
 def _constrain(
@@ -305,107 +240,116 @@ def _shared_arrays(variables: Sequence[Any]) -> tuple[dict[Any, str], dict[str, 
 
 _LOGP_SOURCE = """
 def mlm_logp(dim, x_, out_, logp_, user_data_):
-    try:
-        x = carray(x_, (int64(dim),))
-        out = carray(out_, (int64(dim),))
-{shared}
-{arguments}
-        value, grad = inner(*args)
-        lp = value.item()
-        logp = carray(logp_, (1,))
-        logp[0] = lp
-        for i in range(int64(dim)):
-            g = grad[i]
-            out[i] = g
-            if not np.isfinite(g):
-                return 3
-        if not np.isfinite(lp):
-            return 4
-    except Exception:
-        return 1
+    size = int64(dim)
+    point = carray(x_, (size,))
+    out = carray(out_, (size,))
+{lines}
+    logp_[0] = {value}
+    for i in range(size):
+        if not isfinite(out[i]):
+            return 3
+    if not isfinite({value}):
+        return 4
     return 0
 """
 
 _COPY_SOURCE = """
 def mlm_copy(dim, expanded, x_, out_, user_data_):
-    x = carray(x_, (int64(dim),))
-    out = carray(out_, (int64(expanded),))
     for i in range(int64(expanded)):
-        out[i] = x[i]
+        out_[i] = x_[i]
     return 0
 """
 
 
-def _logp_wrapper(
-    function: Any, keys: dict[Any, str], shared: dict[str, np.ndarray]
-) -> tuple[Any, bool]:
-    from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
+def _logp_loops(function: Any) -> tuple[Code, dict[Any, str], dict[str, np.ndarray]]:
+    """Write a function's graph as loops over nutpie's vectors.
 
-    jitted = function.vm.jit_fn
-    lines, names = _record_source(keys, shared)
-    source = _LOGP_SOURCE.format(shared=lines, arguments=_arguments_source(["x", *names]))
-    inner_key = CACHED_SRC_FUNCTIONS.get(jitted.py_func)
-    extra = {"inner": jitted} | {f"dtype_{a.dtype.name}": a.dtype for a in shared.values()}
-    return _from_source(source, "mlm_logp", extra, inner_key)
-
-
-def _copy_wrapper() -> tuple[Any, bool]:
-    return _from_source(_COPY_SOURCE, "mlm_copy", {}, "copy")
-
-
-def _record_source(keys: dict[Any, str], shared: dict[str, np.ndarray]) -> tuple[str, list[str]]:
-    """Return lines that rebuild the data from nutpie's record: pointers, sizes, then shapes."""
-    if not keys:
-        return "", []
-    order = list(keys.values())
-    words = 2 * len(order) + sum(shared[k].ndim for k in order)
-    lines = [f"        record = carray(user_data_, ({words},), np.uint64)"]
-    names, at = [], 2 * len(order)
-    for j, key in enumerate(order):
-        ndim = shared[key].ndim
-        sizes = "".join(f"int64(record[{at + d}])," for d in range(ndim))
-        dtype = shared[key].dtype.name
-        lines.append(f"        s{j} = carray(as_pointer(record[{j}]), ({sizes}), dtype_{dtype})")
-        names.append(f"s{j}")
-        at += ndim
-    return "\n".join(lines), names
-
-
-def _arguments_source(names: list[str], most: int = 20) -> str:
-    """Return lines that build the tuple of arguments in pieces.
-
-    CPython builds tuples and calls of more than 30 items through a list, which numba refuses.
+    Returns
+    -------
+    code : Code
+        The numba function.
+    keys, arrays : dict
+        Name of each shared variable, and the arrays that the function reads, by name.
     """
-    pieces = [names[i : i + most] for i in range(0, len(names), most)]
-    lines = [f"        args = ({', '.join(pieces[0])},)"]
-    lines += [f"        args = args + ({', '.join(piece)},)" for piece in pieces[1:]]
-    return "\n".join(lines)
+    register_numba()
+    graph = function.maker.fgraph
+    point, *data = graph.inputs
+    program = Program(graph)
+    program.values[point] = in_memory("point", ("size",))
+    shared = dict(zip(data, function.get_shared(), strict=True))
+    keys, arrays = _shared_arrays(list(shared.values()))
+    for variable, container in shared.items():
+        name, single_dims = keys[container], variable.type.broadcastable
+        program.values[variable] = in_memory(name, program.lengths(name, single_dims))
+    value, gradient = graph.outputs
+    program.targets[gradient] = "out"
+    write_graph(program)
+    if gradient not in program.values or program.values[gradient].array != "out":
+        program.store(gradient, program.value(gradient))
+    result = program.assign(program.value(value).only)
+    arrays |= program.constants
+    keys |= {pytensor.shared(array, name=name): name for name, array in program.constants.items()}
+    lines = "\n".join([*_record_source(arrays), *program.pruned(result)])
+    source = _LOGP_SOURCE.format(lines=lines, value=result)
+    dtypes = {f"dtype_{a.dtype.name}": a.dtype for a in arrays.values()}
+    code = _from_source(source, "mlm_logp", program.functions, program.keys, dtypes)
+    return code, keys, arrays
 
 
-def _from_source(source: str, name: str, extra: dict[str, Any], inner_key: Any) -> tuple[Any, bool]:
+def _copy_code() -> Code:
+    return _from_source(_COPY_SOURCE, "mlm_copy", {}, {}, {})
+
+
+def _record_source(arrays: dict[str, np.ndarray]) -> list[str]:
+    """Return lines that rebuild the data from nutpie's record: pointers, sizes, then shapes."""
+    if not arrays:
+        return []
+    words = 2 * len(arrays) + sum(a.ndim for a in arrays.values())
+    lines = [f"    record = carray(user_data_, ({words},), np.uint64)"]
+    at = 2 * len(arrays)
+    for j, (name, array) in enumerate(arrays.items()):
+        sizes = "".join(f"int64(record[{at + d}])," for d in range(array.ndim))
+        pointer = f"as_pointer(record[{j}])"
+        lines.append(f"    {name} = carray({pointer}, ({sizes}), dtype_{array.dtype.name})")
+        at += array.ndim
+    return lines
+
+
+def _from_source(
+    source: str,
+    name: str,
+    functions: Mapping[str, Any],
+    keys: Mapping[str, str | None],
+    extra: Mapping[str, Any],
+) -> Code:
     import numba
     from nutpie import compile_pymc as private
     from pytensor.link.numba.cache import compile_numba_function_src
 
     key = None
-    if inner_key is not None:
-        text = repr((WRAPPER_VERSION, source, inner_key))
+    if None not in keys.values():
+        text = repr((WRAPPER_VERSION, source, sorted(keys.items())))
         key = hashlib.sha256(text.encode()).hexdigest()
     environment = {
         "__name__": __name__,
         "carray": numba.carray,
         "np": np,
         "int64": np.int64,
+        **{name: getattr(math, name) for name in ("exp", "log", "log1p", "sqrt", "isfinite")},
+        "inf": math.inf,
+        "nan": math.nan,
         "as_pointer": private.address_as_void_pointer,
-    } | extra
+        **functions,
+        **extra,
+    }
     function = compile_numba_function_src(source, name, global_env=environment, cache_key=key)
-    return function, key is not None
+    return Code(function, tuple(functions), key)
 
 
-def _as_cfunc(wrapper: tuple[Any, bool], signature: Any) -> Any:
+def _as_cfunc(code: Code, signature: Any) -> Any:
     import numba
 
-    function, cached = wrapper
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", numba.NumbaWarning)
-        return numba.cfunc(signature, cache=cached)(function)
+        compiled = numba.cfunc(signature, cache=code.key is not None, error_model="numpy")
+        return compiled(code.function)

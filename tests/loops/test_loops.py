@@ -1,0 +1,237 @@
+"""Graphs written as loops give what PyTensor's NumPy implementations give."""
+
+import math
+
+import numba
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from pytensor.compile.mode import Mode
+from pytensor.graph.rewriting.db import RewriteDatabaseQuery
+
+from pymc_mlm.loops import Program, in_memory, part, write_graph
+from pymc_mlm.loops.value import single
+
+RNG = np.random.default_rng(11)
+X = RNG.normal(size=6)
+Y = RNG.normal(size=6)
+M = RNG.normal(size=(3, 4))
+N = RNG.normal(size=(3, 4))
+IDX = np.array([2, 0, 2, -1, 5])
+FLAGS = np.array([True, False, True, True, False, True])
+
+QUERY = RewriteDatabaseQuery(
+    include=["fast_run"], exclude=["inplace", "fusion", "BlasOpt", "cxx_only", "numba"]
+)
+PLAIN = Mode(linker="py", optimizer=None)
+REWRITTEN = Mode(linker="py", optimizer=QUERY)
+
+
+def as_source(function):
+    """Write a PyTensor function's graph as the source of a numba function of its inputs."""
+    graph = function.maker.fgraph
+    program = Program(graph)
+    names = [f"x{i}" for i in range(len(graph.inputs))]
+    for name, variable in zip(names, graph.inputs, strict=True):
+        lengths = program.lengths(name, variable.type.broadcastable)
+        program.values[variable] = in_memory(name, lengths) if lengths else single(name)
+    write_graph(program)
+    results = [
+        program.array(out) if out.type.ndim else program.value(out).only for out in graph.outputs
+    ]
+    body = "\n".join(program.pruned(*results))
+    source = f"def f({', '.join(names)}):\n{body}\n    return ({', '.join(results)},)"
+    return source, program
+
+
+def run_loops(function, *args):
+    source, program = as_source(function)
+    math_names = {n: getattr(math, n) for n in ("exp", "log", "log1p", "sqrt", "inf", "nan")}
+    environment = {"np": np, **math_names, **program.functions, **program.constants}
+    exec(source, environment)
+    return numba.njit(error_model="numpy")(environment["f"])(*args)
+
+
+def check(outputs, inputs, *args, mode=REWRITTEN):
+    expected = pytensor.function(inputs, outputs, mode=PLAIN)(*args)
+    function = pytensor.function(inputs, outputs, mode=mode)
+    found = run_loops(function, *args)
+    for i, (one, other) in enumerate(zip(found, expected, strict=True)):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12, err_msg=str(outputs[i]))
+        assert np.shape(one) == np.shape(other)
+
+
+def vectors():
+    return pt.dvector("x"), pt.dvector("y")
+
+
+def matrices():
+    return pt.dmatrix("m"), pt.dmatrix("n")
+
+
+@pytest.mark.parametrize("mode", [PLAIN, REWRITTEN], ids=["plain", "rewritten"])
+def test_elementwise_and_reductions(mode):
+    x, y = vectors()
+    outputs = [
+        pt.exp(x) / (1 + y**2) - abs(x),
+        pt.switch(pt.gt(x, 0) & pt.le(y, 0.3), x * y, -x),
+        pt.sum(x * y),
+        pt.prod(x),
+        pt.all(x > -100),
+        pt.any(x > 100),
+        pt.sum(pt.gt(x, 0)),
+        pt.max(x),
+        pt.sigmoid(x) + pt.softplus(y) + pt.log1p(x**2) + pt.expm1(x),
+        pt.gammaln(x**2 + 1) + pt.erf(y) + pt.log1mexp(-abs(x) - 0.1),
+        pt.maximum(x, y) + pt.clip(x, -0.5, 0.5) + pt.sign(y),
+        pt.sqrt(x**2) + pt.log(x**2) + pt.reciprocal(y) + pt.sqr(x),
+        x.shape[0] * 2.0 + pt.mean(y),
+        pt.cast(pt.gt(x, y), "float64") + pt.cast(x, "int64"),
+        pt.isnan(x / 0.0) | pt.isinf(x),
+    ]
+    check(outputs, [x, y], X, Y, mode=mode)
+
+
+def test_two_dimensions_and_broadcasting():
+    m, n = matrices()
+    outputs = [
+        m * n + 1.0,
+        pt.sum(m, axis=0),
+        pt.sum(m * n, axis=1),
+        pt.sum(m, axis=1, keepdims=True) * n,
+        m - pt.mean(m, axis=0),
+        pt.exp(m[:, 0])[:, None] * n[1][None],
+        m.T + n.T,
+        pt.dot(m, n.T),
+        pt.sum(m.T, axis=0),
+        m[None, :, :] * n[:, None, :],
+    ]
+    check(outputs, [m, n], M, N)
+
+
+@pytest.mark.parametrize("mode", [PLAIN, REWRITTEN], ids=["plain", "rewritten"])
+def test_slices_and_entries(mode):
+    x, y = vectors()
+    k = pt.lscalar("k")
+    outputs = [
+        x[1:], x[:-1], x[-3:-1], x[4:2], x[2], x[-1], x[k], x[k:], x[:k], x[-k:] * y[:k],
+        x[2:100], x[-100:2], x[::-1], x[1:5:2], x[1:][2:][0], pt.sum(x[k : k + 2] * y[1:3]),
+    ]  # fmt: skip
+    check(outputs, [x, y, k], X, Y, np.int64(2), mode=mode)
+
+
+def test_slices_of_matrices():
+    m, n = matrices()
+    outputs = [m[1], m[:, 2], m[1:, -2:] * n[:-1, 1:3], m[0, 1:], m[1, 2], m[-1, ::-1]]
+    check(outputs, [m, n], M, N)
+
+
+def test_gathers_and_their_gradients():
+    x, y = vectors()
+    m = pt.dmatrix("m")
+    i = pt.lvector("i")
+    rows = i % 3
+    picked = pt.sum(pt.exp(x[i]) * pt.arange(1.0, 6.0))
+    outputs = [
+        x[i] * 2.0,
+        m[rows],
+        m[:, rows],
+        pt.grad(picked, x),
+        pt.grad(pt.sum(x[1:4] ** 2), x),
+        pt.grad(pt.sum(m[rows] ** 2), m),
+        pt.grad(pt.sum(m[:, 1] ** 3), m),
+        pt.set_subtensor(x[1:3], y[:2]),
+        pt.inc_subtensor(x[i], 1.5),
+        pt.set_subtensor(m[1], 7.0),
+        pt.inc_subtensor(m[:, 1:], m[:, :-1]),
+        pt.zeros(4)[rows].inc(x[i]),
+    ]
+    check(outputs, [x, y, m, i], X, Y, M, IDX)
+
+
+def test_shapes_joins_and_splits():
+    x, y = vectors()
+    m = pt.dmatrix("m")
+    outputs = [
+        x.reshape((2, 3)) * 2.0,
+        x.reshape((2, -1)).T,
+        m.reshape((-1,)) + 1.0,
+        m.reshape((2, 6)),
+        m.reshape((4, 3)).reshape((-1,)),
+        m.T.reshape((-1,)),
+        pt.concatenate([x, y * 2, m[0]]),
+        pt.concatenate([m, m * 2], axis=1),
+        pt.concatenate([m, x[:4][None, :]], axis=0),
+        pt.stack([x[0], y[1], 3.0]),
+        pt.stack([x, y], axis=1),
+        *pt.split(x, [2, 4], n_splits=2),
+        *pt.split(m, [1, 3], n_splits=2, axis=1),
+        pt.alloc(x[0], 3, 2),
+        pt.alloc(x, 2, x.shape[0]) + 1.0,
+        pt.ones_like(m) * m.shape[1],
+        pt.cumsum(x),
+        pt.linalg.cholesky(pt.dot(m, m.T) + pt.eye(3)),
+    ]
+    check(outputs, [x, y, m], X, Y, M)
+
+
+def test_flags_constants_and_integers():
+    x, i = pt.dvector("x"), pt.lvector("i")
+    flags = pt.bvector("flags")
+    outputs = [
+        pt.switch(flags, x, 0.0),
+        x + np.arange(6.0),
+        x * np.float32(0.1) + np.int8(3),
+        i * 2 - 1,
+        i // 2,
+        pt.sum(i),
+        pt.switch(pt.eq(i, 2), 10, i),
+        pt.concatenate([i, [7]]),
+        pt.invert(pt.gt(x, 0)),
+        pt.constant(np.array([np.inf, -np.inf, -1.5])) * x[0],
+        pt.constant(-np.inf) + 0 * x[0],
+    ]
+    check(outputs, [x, i, flags], X, IDX, FLAGS.astype(np.int8))
+
+
+def test_part_is_a_slice_whose_length_is_known():
+    x = pt.dvector("x")
+    start, length = pt.lscalar("start"), pt.lscalar("length")
+    cut = part(x, start, length)
+    outputs = [cut * 2.0, cut.shape[0], part(x, start, 1) + cut]
+    check(outputs, [x, start, length], X, np.int64(2), np.int64(3))
+    function = pytensor.function([x, start, length], [cut.shape[0]], mode=REWRITTEN)
+    assert len(function.maker.fgraph.toposort()) <= 1  # no graph of comparisons
+
+
+def test_result_read_once_is_not_stored():
+    x, y = vectors()
+    function = pytensor.function([x, y], [pt.sum(pt.exp(x) * y + 1.0)], mode=REWRITTEN)
+    source, _ = as_source(function)
+    assert "empty" not in source
+    assert source.count("for ") == 1
+
+
+def test_result_read_twice_is_computed_once():
+    x, y = vectors()
+    e = pt.exp(x)
+    function = pytensor.function([x, y], [pt.sum(e * y), e * 2.0], mode=REWRITTEN)
+    source, _ = as_source(function)
+    assert source.count("exp(") == 1
+
+
+def test_lengths_are_not_in_the_code():
+    x, y = vectors()
+    function = pytensor.function([x, y], [pt.sum(x[1:] * y[:-1])], mode=REWRITTEN)
+    source, program = as_source(function)
+    assert "6" not in source.replace("float64", "")
+    assert not program.constants
+    np.testing.assert_allclose(run_loops(function, X, Y)[0], np.sum(X[1:] * Y[:-1]))
+    np.testing.assert_allclose(run_loops(function, X[:3], Y[:3])[0], np.sum(X[1:3] * Y[:2]))
+
+
+def test_empty_vectors_are_loops_without_a_round():
+    x, y = vectors()
+    empty = np.zeros(0)
+    check([pt.sum(x * y), x * 2.0, pt.concatenate([x, y])], [x, y], empty, empty)
