@@ -88,42 +88,58 @@ def parameters(d: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             "z": np.random.default_rng(2).normal(size=int(d["members"]))}  # fmt: skip
 
 
-def graph(d: dict[str, np.ndarray], plain_graph: bool):
-    """Return a compiled function of (scalars (6,), z) with log likelihood and gradients."""
+NAMES = ("a", "beta", "gamma", "b", "log_sd", "log_shape", "z")
+
+
+def log_likelihood(d: dict[str, np.ndarray], p, ops, prefix: str):
+    """Return the graph of the log likelihood; prefix "reference_" asks for plain PyTensor."""
+    import pytensor
+    import pytensor.tensor as pt
+
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(d["group"]))])
+    share = {k: pytensor.shared(np.asarray(v)) for k, v in d.items()}
+    share |= {"indptr": pytensor.shared(indptr)}
+    pick = lambda name: getattr(ops, prefix + name)  # noqa: E731
+    rest = (share["group"], share["indptr"])
+    effects = pt.exp(p["log_sd"]) * p["z"]
+    values = (effects, p["gamma"] * share["cohesion"], share["member"])
+    eta = p["a"] + p["beta"] * share["x"]
+    eta = eta + pick("group_mean")(p["b"] * share["seats"], *values, *rest)
+    shape = pt.exp(p["log_shape"])
+    return pick("censored_weibull_logp")(eta, shape, share["time"], share["event"]).sum()
+
+
+def ours(d):
+    """Compile as the package does: one function of loops that calls the Ops' kernels."""
+    import pymc as pm
+
+    from pymc_mlm import ops
+    from pymc_mlm.inference.compiled_nutpie import compile_model
+
+    start = parameters(d)
+    with pm.Model() as model:
+        p = {n: pm.Flat(n, shape=np.shape(start[n]), initval=start[n]) for n in NAMES}
+        pm.Potential("likelihood", log_likelihood(d, p, ops, ""))
+    compiled = compile_model(model, NAMES)
+    point = np.concatenate([np.ravel(start[name]) for name, _ in compiled.layout])
+    return lambda: compiled.log_density(point)[0]
+
+
+def plain(d):
+    """Compile the plain graph as PyTensor does."""
     import pytensor
     import pytensor.tensor as pt
 
     from pymc_mlm import ops
 
-    s, z = pt.dvector("s"), pt.dvector("z")
-    counts = np.bincount(d["group"])
-    indptr = np.concatenate([[0], np.cumsum(counts)])
-    share = {k: pytensor.shared(np.asarray(v)) for k, v in d.items()}
-    rows_of = np.arange(len(d["group"]))
-    share |= {"indptr": pytensor.shared(indptr), "rows": pytensor.shared(rows_of)}
-    pick = lambda name: getattr(ops, f"reference_{name}" if plain_graph else name)  # noqa: E731
-    w = pick("group_softmax")(s[3] * share["seats"], share["group"], share["indptr"])
-    eta = s[0] + s[1] * share["x"]
-    rest = (share["group"], share["indptr"])
-    eta = eta + pick("group_sum")(w, pt.exp(s[4]) * z, share["member"], *rest)
-    eta = eta + pick("group_sum")(w, s[2] * share["cohesion"], share["rows"], *rest)
-    rows = pick("censored_weibull_logp")(eta, pt.exp(s[5]), share["time"], share["event"])
-    logp = rows.sum()
-    return pytensor.function([s, z], [logp, *pt.grad(logp, [s, z])], mode="NUMBA", trust_input=True)
-
-
-def ours(d):
-    return _call(graph(d, plain_graph=False), d)
-
-
-def plain(d):
-    return _call(graph(d, plain_graph=True), d)
-
-
-def _call(f, d):
-    p = parameters(d)
-    scalars = np.array([p["a"], p["beta"], p["gamma"], p["b"], p["log_sd"], p["log_shape"]])
-    return lambda: f(scalars, p["z"])[0]
+    start = parameters(d)
+    p = {n: pt.dvector(n) if np.ndim(start[n]) else pt.dscalar(n) for n in NAMES}
+    logp = log_likelihood(d, p, ops, "reference_")
+    inputs = list(p.values())
+    outputs = [logp, *pt.grad(logp, inputs)]
+    f = pytensor.function(inputs, outputs, mode="NUMBA", trust_input=True)
+    values = [np.asarray(start[n]) for n in NAMES]
+    return lambda: f(*values)[0]
 
 
 def floor(d):

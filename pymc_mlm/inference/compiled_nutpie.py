@@ -15,6 +15,7 @@ compilation is used.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import inspect
 import math
@@ -34,9 +35,10 @@ from pymc_mlm.inference.log_density import log_density_function
 from pymc_mlm.loops import Program, in_memory, write_graph
 from pymc_mlm.ops.base import register_numba, uncompiled
 
-WRAPPER_VERSION = 6
+WRAPPER_VERSION = 7
 POINT = "unconstrained_point"
 JITTER = 1.0
+_DOUBLES = ctypes.POINTER(ctypes.c_double)
 
 _NEEDED = {
     "make_user_data": {"shared_var_keys", "shared_data"},
@@ -92,6 +94,34 @@ class CompiledModel:
     var_names: tuple[str, ...]
     layout: tuple[tuple[str, tuple[int, ...]], ...] = ()
     code: Code | None = None
+
+    def log_density(self, point: np.ndarray) -> tuple[float, np.ndarray]:
+        """Call the compiled function once, as nutpie does.
+
+        Parameters
+        ----------
+        point : ndarray, shape (n_dim,)
+            Unconstrained parameters.
+
+        Returns
+        -------
+        value : float
+            Log density, up to the constants that PyMC leaves in.
+        gradient : ndarray, shape (n_dim,)
+
+        Raises
+        ------
+        FloatingPointError
+            Value or gradient is not finite there.
+        """
+        point = np.ascontiguousarray(point, dtype=np.float64)
+        value, gradient = np.empty(1), np.empty_like(point)
+        addresses = [a.ctypes.data_as(_DOUBLES) for a in (point, gradient, value)]
+        data = ctypes.c_void_p(self.sampled.user_data.ctypes.data)
+        status = self.sampled.compiled_logp_func.ctypes(len(point), *addresses, data)
+        if status:
+            raise FloatingPointError(f"The log density is not finite at this point ({status}).")
+        return float(value[0]), gradient
 
     def posterior(self, drawn: xr.Dataset) -> xr.Dataset:
         """Return the kept variables from nutpie's draws, under their dims and coordinates."""
@@ -328,7 +358,7 @@ def _from_source(
 
     key = None
     if None not in keys.values():
-        text = repr((WRAPPER_VERSION, source, sorted(keys.items())))
+        text = repr((WRAPPER_VERSION, source, sorted(keys.items()), sorted(_fastmath())))
         key = hashlib.sha256(text.encode()).hexdigest()
     environment = {
         "__name__": __name__,
@@ -351,5 +381,13 @@ def _as_cfunc(code: Code, signature: Any) -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", numba.NumbaWarning)
-        compiled = numba.cfunc(signature, cache=code.key is not None, error_model="numpy")
+        compiled = numba.cfunc(
+            signature, cache=code.key is not None, error_model="numpy", fastmath=_fastmath()
+        )
         return compiled(code.function)
+
+
+def _fastmath() -> set[str]:
+    """Return the liberties of PyTensor's own numba functions; infinities keep their sense."""
+    free = {"arcp", "contract", "afn", "reassoc", "nsz"}
+    return free if pytensor.config.numba__fastmath else set()

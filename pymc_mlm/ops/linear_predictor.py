@@ -72,17 +72,22 @@ def _kernel(X: Any, b: Any) -> Any:
 
 
 def _transposed_kernel(X: Any, c: Any) -> Any:
+    # A sum in a register is four times as fast as one in memory; blocks of rows stay in the cache.
     rows, columns = X.shape
     out = np.zeros(columns)
-    for i in range(rows):
+    for start in range(0, rows, 512):
+        stop = min(start + 512, rows)
         for j in range(columns):
-            out[j] += c[i] * X[i, j]
+            total = 0.0
+            for i in range(start, stop):
+                total += c[i] * X[i, j]
+            out[j] += total
     return out
 
 
 @numba_kernel(LinearPredictor)
 def _(op: LinearPredictor) -> tuple[Callable[..., Any], int]:
-    return (_transposed_kernel if op.transposed else _kernel), 1
+    return (_transposed_kernel if op.transposed else _kernel), 2
 
 
 @jax_function(LinearPredictor)

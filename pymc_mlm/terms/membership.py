@@ -16,6 +16,7 @@ from pymc_mlm.data.frame import column_names, columns
 from pymc_mlm.data.membership import Membership, sort_by_group
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.ops.group_mean import group_mean
 from pymc_mlm.ops.group_softmax import group_softmax
 from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.ops.linear_predictor import linear_predictor
@@ -31,7 +32,7 @@ from pymc_mlm.terms.base import (
 )
 from pymc_mlm.terms.population import spread
 from pymc_mlm.terms.varying import unit_codes, unit_effects
-from pymc_mlm.weights import AbstractWeight, WeightDesign, as_weight
+from pymc_mlm.weights import AbstractWeight, RawWeight, WeightDesign, as_weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,53 +277,67 @@ class MultipleMembership(AbstractTerm):
         add_coords({self.group: design.group.labels})
         group = data(f"{name}_group", membership.group)
         indptr = data(f"{name}_indptr", membership.indptr)
-        w = self._weight_graph(design, priors, group, indptr)
-        eta: Any = 0.0
+        effects, member = pt.zeros(0), group
         if self.effect_type == "random":
             sd = create(priors[f"{name}_sd"], f"{name}_sd", positive=True)
             effects = unit_effects(name, membership.member, sd)
             member = data(f"{name}_member", unit_codes(membership.member))
+        if design.weight.fixed:
+            return self._known_weights(design, priors, effects, member, group, indptr)
+        raw = self._raw_weight(design, priors, group, indptr)
+        of_rows = self._covariates(design, priors, design.X)
+        if self.normalize:
+            return group_mean(raw.log, effects, of_rows, member, group, indptr)
+        w, eta = raw.natural(), 0.0
+        if self.effect_type == "random":
             eta = group_sum(w, effects, member, group, indptr)
         if design.covariates:
-            eta = eta + self._covariate_graph(design, priors, w, group, indptr)
+            rows = data(f"{name}_rows", np.arange(len(design.start)))
+            eta = eta + group_sum(w, of_rows, rows, group, indptr)
         return eta
 
     def at_mean(self, design: MembershipDesign) -> Any:
         """Coefficients times the mean of the aggregated covariates, at the starting weights."""
         return contribution_at_mean(f"{design.name}_beta", design.group_covariates)
 
-    def _weight_graph(
-        self, design: MembershipDesign, priors: Mapping[str, Any], group: Any, indptr: Any
+    def _known_weights(
+        self,
+        design: MembershipDesign,
+        priors: Mapping[str, Any],
+        effects: Any,
+        member: Any,
+        group: Any,
+        indptr: Any,
     ) -> Any:
+        """Sum with weights that are data; the sums of the covariates are then data, too."""
+        of_groups = self._covariates(design, priors, design.group_covariates)
+        if self.effect_type is None:
+            return of_groups
+        w = data(f"{design.name}_weights", design.start)
+        eta = group_sum(w, effects, member, group, indptr)
+        return eta + of_groups if design.covariates else eta
+
+    def _raw_weight(
+        self, design: MembershipDesign, priors: Mapping[str, Any], group: Any, indptr: Any
+    ) -> RawWeight:
         name = design.name
-        if design.weight.fixed:
-            return data(f"{name}_weights", design.start)
         b = {
             p: create(priors[f"{name}_weight_{p}"], f"{name}_weight_{p}")
             for p in self.weight_function.parameters
         }
         pieces = {k: data(f"{name}_weight_{k}", v) for k, v in design.weight.data.items()}
-        return _weight_tensor(self.weight_function, pieces, b, group, indptr, self.normalize)
+        return self.weight_function.evaluate(pieces, b, group, indptr)
 
-    def _covariate_graph(
-        self,
-        design: MembershipDesign,
-        priors: Mapping[str, Any],
-        w: Any,
-        group: Any,
-        indptr: Any,
+    def _covariates(
+        self, design: MembershipDesign, priors: Mapping[str, Any], X: np.ndarray
     ) -> Any:
+        """Return the covariates times their coefficients, one entry per row of X, if any."""
         name = design.name
-        dim = f"{name}_covariate"
-        add_coords({dim: design.covariates})
-        beta = create(priors[f"{name}_beta"], f"{name}_beta", dim)
-        if design.weight.fixed:
-            # With known weights the sums over members are data.
-            X = data(f"{name}_covariates", np.ascontiguousarray(design.group_covariates))
-            return linear_predictor(X, beta)
-        per_row = linear_predictor(data(f"{name}_covariates", design.X), beta)
-        rows = data(f"{name}_rows", np.arange(len(design.start)))
-        return group_sum(w, per_row, rows, group, indptr)
+        if not design.covariates:
+            return pt.zeros(0)
+        add_coords({f"{name}_covariate": design.covariates})
+        beta = create(priors[f"{name}_beta"], f"{name}_beta", f"{name}_covariate")
+        return linear_predictor(data(f"{name}_covariates", np.ascontiguousarray(X)), beta)
 
     def priors_used(self, design: MembershipDesign, scale: float = 1.0) -> dict[str, Any]:
         """Return the prior of every free parameter by variable name.
@@ -358,20 +373,6 @@ class MultipleMembership(AbstractTerm):
         return roles
 
 
-def _weight_tensor(
-    weight: AbstractWeight,
-    pieces: Mapping[str, Any],
-    b: Mapping[str, Any],
-    group: Any,
-    indptr: Any,
-    normalize: bool,
-) -> Any:
-    raw = weight.evaluate(pieces, b, group, indptr)
-    if raw.log is None:
-        return raw.value
-    return group_softmax(raw.log, group, indptr) if normalize else pt.exp(raw.log)
-
-
 def _evaluate(
     weight: AbstractWeight,
     design: WeightDesign,
@@ -382,7 +383,8 @@ def _evaluate(
     """Evaluate the very graph that the model uses, by NumPy, without compilation."""
     b = {name: pt.dscalar(name) for name in weight.parameters}
     group, indptr = pt.lvector("group"), pt.lvector("indptr")
-    w = _weight_tensor(weight, design.data, b, group, indptr, normalize)
+    raw = weight.evaluate(design.data, b, group, indptr)
+    w = group_softmax(raw.log, group, indptr) if normalize else raw.natural()
     rows = len(membership.group)
     w = pt.as_tensor(w) + pt.zeros(rows)
     f = pytensor.function(

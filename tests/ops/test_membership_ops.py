@@ -148,3 +148,60 @@ def test_second_derivative_of_the_fused_op_names_the_plain_graph():
     gradient = pt.grad(out, eta)
     with pytest.raises(NotImplementedError, match="reference_censored_weibull_logp"):
         pt.grad(gradient.sum(), a)
+
+
+def mean_inputs(r, rng):
+    log_raw = rng.normal(size=ROWS)
+    log_raw[3] = -np.inf
+    return log_raw, r["v"], rng.normal(size=ROWS), r["member"], r["group"], r["indptr"]
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "NUMBA"])
+@pytest.mark.parametrize("without", ["nothing", "members", "rows"])
+def test_group_mean_is_the_sum_with_softmax_weights(ragged, rng, mode, without):
+    log_raw, v, per_row, member, group, indptr = mean_inputs(ragged, rng)
+    p = ops.group_softmax(log_raw, group, indptr).eval(mode="FAST_COMPILE")
+    of_members = 0.0 * per_row if without == "members" else v[member]
+    of_rows = 0.0 * per_row if without == "rows" else per_row
+    expected = np.bincount(group, weights=p * (of_members + of_rows), minlength=GROUPS)
+    v = np.zeros(0) if without == "members" else v
+    per_row = np.zeros(0) if without == "rows" else per_row
+    out = ops.group_mean(log_raw, v, per_row, member, group, indptr).eval(mode=mode)
+    np.testing.assert_allclose(out, expected, atol=1e-14)
+    assert out[-1] == 0.0  # the last group has no rows
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "NUMBA"])
+def test_group_mean_gradient_equals_finite_differences(ragged, rng, mode):
+    log_raw, v, per_row, *indices = mean_inputs(ragged, rng)
+    log_raw[3] = 0.3
+    verify_grad(
+        lambda x, y, z: ops.group_mean(x, y, z, *indices), [log_raw, v, per_row], rng=rng, mode=mode
+    )
+    none = np.zeros(0)
+    verify_grad(lambda x, z: ops.group_mean(x, none, z, *indices), [log_raw, per_row], rng=rng)
+    verify_grad(lambda x, y: ops.group_mean(x, y, none, *indices), [log_raw, v], rng=rng)
+
+
+def test_group_mean_equals_its_plain_graph_and_survives_huge_logarithms(ragged, rng):
+    args = mean_inputs(ragged, rng)
+    expected = ops.reference_group_mean(*args).eval(mode="FAST_COMPILE")
+    np.testing.assert_allclose(ops.group_mean(*args).eval(mode="NUMBA"), expected, atol=1e-14)
+    huge = ops.group_mean(1e4 * args[0], *args[1:]).eval(mode="NUMBA")
+    assert np.isfinite(huge).all()
+
+
+def test_group_mean_on_jax_equals_numpy(ragged, rng):
+    pytest.importorskip("jax")
+    ops.register_jax()
+    log_raw, v, per_row, *indices = mean_inputs(ragged, rng)
+    log_raw[3] = 0.3
+    x, y, z = pt.dvector(), pt.dvector(), pt.dvector()
+    total = pt.sum(ops.group_mean(x, y, z, *indices) ** 2)
+    outputs = [total, *pt.grad(total, [x, y, z])]
+    for mode in ("JAX", "FAST_COMPILE"):
+        values = pytensor.function([x, y, z], outputs, mode=mode)(log_raw, v, per_row)
+        if mode == "JAX":
+            first = values
+    for one, other in zip(first, values, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
