@@ -16,7 +16,7 @@ def bound(compiled, point: np.ndarray):
     arguments = (len(point), *addresses, data)
     call = compiled.sampled.compiled_logp_func.ctypes
 
-    def evaluate():
+    def evaluate(kept=compiled):  # the addresses are those of its arrays
         assert call(*arguments) == 0
         return value[0]
 
