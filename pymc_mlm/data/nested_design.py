@@ -10,7 +10,7 @@ import numpy as np
 
 from pymc_mlm.data.nesting import Nesting
 from pymc_mlm.data.population import INTERCEPT
-from pymc_mlm.errors import DataError
+from pymc_mlm.errors import DataError, SpecificationError
 
 # A mean beyond so many standard deviations from zero: the intercept is an extrapolation.
 FAR_FROM_ZERO = 5.0
@@ -30,8 +30,8 @@ class NestedDesign:
         Units of each level that were fitted; those after them are new.
     columns : tuple of str
         Names of all varying columns.
-    Z : ndarray, shape (row, column)
-        Their values; ones for the intercept.
+    values : tuple of ndarray, each of shape (row,)
+        Their values, ones for the intercept; views where the population has the same column.
     varies : ndarray of bool, shape (level, column)
         Which column varies at which level.
     means, spreads : ndarray, shape (column,)
@@ -45,11 +45,16 @@ class NestedDesign:
     nesting: Nesting
     num_known: tuple[int, ...]
     columns: tuple[str, ...]
-    Z: np.ndarray
+    values: tuple[np.ndarray, ...]
     varies: np.ndarray
     means: np.ndarray
     spreads: np.ndarray
     coded: Mapping[str, Any]
+
+    @property
+    def Z(self) -> np.ndarray:
+        """The varying columns side by side, shape (row, column); put together at each call."""
+        return np.column_stack(self.values)
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -79,7 +84,7 @@ class NestedDesign:
 def nested_design(
     name: str,
     nesting: Nesting,
-    at_level: Mapping[str, tuple[Sequence[str], np.ndarray]],
+    at_level: Mapping[str, tuple[Sequence[str], Sequence[np.ndarray] | np.ndarray]],
     coded: Mapping[str, Any],
     known: NestedDesign | None = None,
 ) -> NestedDesign:
@@ -91,8 +96,8 @@ def nested_design(
         Prefix of variables.
     nesting : Nesting
         Units.
-    at_level : mapping of str to (names, ndarray of shape (row, column))
-        Columns that vary at each level.
+    at_level : mapping of str to (names, columns)
+        Columns that vary at each level: one vector each, or a matrix (row, column).
     coded : mapping of str to PopulationDesign
         Coding of the formulas.
     known : NestedDesign, optional
@@ -106,19 +111,35 @@ def nested_design(
     ------
     DataError
         A slope is to vary at a level whose units have one value of the covariate each.
+    SpecificationError
+        Nothing varies at a level.
     """
-    values = {n: Z[:, i] for names, Z in at_level.values() for i, n in enumerate(names)}
-    columns = known.columns if known else tuple(sorted(values, key=lambda n: n != INTERCEPT))
-    Z = np.ascontiguousarray(np.column_stack([values[n] for n in columns]))
+    found = {
+        name: column
+        for names, values in at_level.values()
+        for name, column in zip(
+            names, values.T if isinstance(values, np.ndarray) else values, strict=True
+        )
+    }
+    columns = known.columns if known else tuple(sorted(found, key=lambda n: n != INTERCEPT))
+    values = tuple(found[n] for n in columns)
     varies = np.array([[n in at_level[level][0] for n in columns] for level in nesting.levels])
     if known is None:
-        _check_within_variation(nesting, columns, Z, varies)
+        idle = [level for level, at in zip(nesting.levels, varies, strict=True) if not at.any()]
+        if idle:
+            raise SpecificationError(
+                f"Nothing varies between units of {idle[0]!r}: varying= gives this level no "
+                f"coefficient. Write varying={{{idle[0]!r}: '1'}}, or leave {idle[0]!r} out of "
+                "levels."
+            )
+        _check_within_variation(nesting, columns, values, varies)
         fixed = np.array([n == INTERCEPT for n in columns])
-        means, spreads = np.where(fixed, 0.0, Z.mean(axis=0)), np.where(fixed, 1.0, Z.std(axis=0))
+        means = np.where(fixed, 0.0, [x.mean() for x in values])
+        spreads = np.where(fixed, 1.0, [x.std() for x in values])
         num_known = tuple(int(n) for n in nesting.sizes)
     else:
         means, spreads, num_known = known.means, known.spreads, known.num_known
-    return NestedDesign(name, nesting, num_known, columns, Z, varies, means, spreads, coded)
+    return NestedDesign(name, nesting, num_known, columns, values, varies, means, spreads, coded)
 
 
 def varies_within(values: np.ndarray, codes: np.ndarray, num_units: int) -> bool:
@@ -153,12 +174,12 @@ def columns_far_from_zero(design: NestedDesign) -> tuple[str, ...]:
 
 
 def _check_within_variation(
-    nesting: Nesting, columns: Sequence[str], Z: np.ndarray, varies: np.ndarray
+    nesting: Nesting, columns: Sequence[str], values: Sequence[np.ndarray], varies: np.ndarray
 ) -> None:
     for level, at in zip(nesting.levels, varies, strict=True):
         codes, size = nesting.codes(level), len(nesting.labels[nesting.levels.index(level)])
         for i in np.flatnonzero(at).tolist():
-            if columns[i] != INTERCEPT and not varies_within(Z[:, i], codes, size):
+            if columns[i] != INTERCEPT and not varies_within(values[i], codes, size):
                 raise DataError(
                     f"{columns[i]!r} has one value in every {level!r}: its slope cannot vary "
                     f"between units of {level!r}. Let it vary at an outer level only, such as "

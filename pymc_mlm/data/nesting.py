@@ -16,6 +16,19 @@ from pymc_mlm.errors import DataError, SpecificationError
 OUTERMOST = -1
 
 
+@dataclass(frozen=True)
+class UnknownUnit:
+    """Id of a unit whose id is missing in new data: a fitted unit, nobody knows which.
+
+    Attributes
+    ----------
+    row : int
+        Its row; two rows with missing ids have two unknown units.
+    """
+
+    row: int
+
+
 @dataclass(frozen=True, eq=False)
 class Nesting:
     """A tree of units and the leaf of each row.
@@ -25,7 +38,8 @@ class Nesting:
     levels : tuple of str
         Id columns, from the outermost to the innermost.
     labels : tuple of ndarray of object, each of shape (unit,)
-        Ids of each level, sorted; units that were known before come first.
+        Ids of each level, sorted; units that were known before come first. In new data an
+        `UnknownUnit` stands for a missing id.
     parents : tuple of ndarray of int64, each of shape (unit,)
         Unit of the level above that each unit lies in; ``-1`` at the outermost level.
     leaf : ndarray of int64, shape (row,)
@@ -111,11 +125,11 @@ def nest(
     (array([3, 5, 7], dtype=object), array([0, 1, 1]), array([2, 0, 1]))
     """
     _check_levels(columns, levels, known)
-    ids = [_number(level, columns[level]) for level in levels]
     labels: list[np.ndarray] = []
     parents: list[np.ndarray] = []
-    above = np.full(len(columns[levels[0]]), OUTERMOST, dtype=np.int64)
-    for level, factor in enumerate(ids):
+    above = np.broadcast_to(np.int64(OUTERMOST), len(columns[levels[0]]))
+    for level, name in enumerate(levels):
+        factor = _number(name, columns[name])
         if unique_ids and level:
             factor = _within_parent(factor, labels[-1], above)
         fitted = np.empty(0, dtype=np.int64)
@@ -126,6 +140,7 @@ def nest(
         if len(strays):
             row, code = int(strays[0]), int(factor.codes[strays[0]])
             stray = (factor.labels[code], labels[-1][unit_parent[code]], labels[-1][above[row]])
+            ids = [_number(each, columns[each]) for each in levels]
             raise DataError(_two_parents(ids, level, stray, row, code < len(fitted)))
         labels.append(factor.labels)
         parents.append(unit_parent)
@@ -133,6 +148,62 @@ def nest(
     if known is None:
         _check_several_units(levels, labels)
     return Nesting(tuple(levels), tuple(labels), tuple(parents), above)
+
+
+def name_missing(
+    columns: Mapping[str, np.ndarray], known: Nesting, unique_ids: bool = False
+) -> dict[str, np.ndarray]:
+    """Put something in the place of missing ids in new data.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray, each of shape (row,)
+        Id columns, with None or NaN where an id is missing.
+    known : Nesting
+        Fitted units.
+    unique_ids : bool, default False
+        As in `nest`.
+
+    Returns
+    -------
+    dict of str to ndarray, each of shape (row,)
+        A fitted unit's missing parent is filled in; any other missing id is an `UnknownUnit`.
+
+    Raises
+    ------
+    DataError
+        A new unit's parent is missing, or any unit's where ids count only within their parent.
+
+    Examples
+    --------
+    >>> table = {"region": np.array(["A", "B"]), "school": np.array([1, 2])}
+    >>> new = {"region": np.array(["A"]), "school": np.array([None])}
+    >>> name_missing(new, nest(table, ["region", "school"]))["school"]
+    array([UnknownUnit(row=0)], dtype=object)
+    """
+    filled = {level: columns[level] for level in known.levels}
+    for place in reversed(range(len(known.levels))):
+        level = known.levels[place]
+        rows = np.flatnonzero(_is_missing(filled[level]))
+        if not len(rows):
+            continue
+        ids = filled[level].astype(object)
+        inner = filled[known.levels[place + 1]] if place + 1 < len(known.levels) else None
+        position = {} if inner is None else {c: i for i, c in enumerate(known.labels[place + 1])}
+        for row in rows.tolist():
+            child = None if inner is None else inner[row]
+            if child is None or isinstance(child, UnknownUnit):
+                ids[row] = UnknownUnit(row)
+            elif child in position and not unique_ids:
+                ids[row] = known.labels[place][known.parents[place + 1][position[child]]]
+            else:
+                raise DataError(
+                    f"{level!r} is missing in row {row} (counted from 0), where "
+                    f"{known.levels[place + 1]!r}={show(child)} is no fitted unit whose parent is "
+                    f"known. Fill in {level!r}, or leave both ids missing."
+                )
+        filled[level] = ids
+    return filled
 
 
 def design_warnings(nesting: Nesting, rows_per_leaf: np.ndarray | None = None) -> tuple[str, ...]:
@@ -212,13 +283,32 @@ def _check_several_units(levels: Sequence[str], labels: list[np.ndarray]) -> Non
             )
 
 
+def _is_missing(values: np.ndarray) -> np.ndarray:
+    if values.dtype == object:
+        return np.fromiter((v is None for v in values), dtype=bool, count=len(values))
+    return np.asarray(values != values)
+
+
 def _number(level: str, values: np.ndarray) -> Factor:
     """Encode ids; a numeric column is reduced to its distinct values first, in C speed."""
     if values.dtype.kind not in "iufb" or np.any(values != values):
         return encode(level, values)
+    if values.dtype.kind == "i" and int(values.max()) - int(values.min()) < len(values):
+        return _number_dense(level, values)
     distinct, position = np.unique(values, return_inverse=True)
     factor = encode(level, distinct)
     return Factor(level, factor.labels, factor.codes[position], factor.num_known)
+
+
+def _number_dense(level: str, values: np.ndarray) -> Factor:
+    """Encode integers that lie closely: a look-up instead of a sort, and half its memory."""
+    lowest = values.min()
+    place = values - lowest
+    present = np.zeros(int(place.max()) + 1, dtype=bool)
+    present[place] = True
+    code = np.cumsum(present) - 1
+    distinct = np.flatnonzero(present) + lowest
+    return Factor(level, _objects(distinct.tolist()), code[place], len(distinct))
 
 
 def _within_parent(factor: Factor, parent_labels: np.ndarray, above: np.ndarray) -> Factor:
@@ -226,7 +316,7 @@ def _within_parent(factor: Factor, parent_labels: np.ndarray, above: np.ndarray)
     pairs, codes = np.unique(above * len(factor) + factor.codes, return_inverse=True)
     parents, children = np.divmod(pairs, len(factor))
     paths = [
-        f"{parent}/{child}"
+        child if isinstance(child, UnknownUnit) else f"{parent}/{child}"
         for parent, child in zip(parent_labels[parents], factor.labels[children], strict=True)
     ]
     if len(set(paths)) < len(paths):
@@ -243,6 +333,15 @@ def _after_known(factor: Factor, known: np.ndarray) -> Factor:
     """Recode units so that the known ones keep their codes and new ones follow."""
     position = {label: code for code, label in enumerate(known)}
     new = [label for label in factor.labels if label not in position]
+    texts = {str(label): label for label in known} if new else {}
+    for label in new:
+        if str(label) in texts:
+            fitted = texts[str(label)]
+            raise DataError(
+                f"{factor.name!r}={show(label)} is {type(label).__name__}, but the fitted unit "
+                f"{show(fitted)} is {type(fitted).__name__}: they would be two units. Give the ids "
+                "of new data the type of the fitted ones."
+            )
     position |= {label: len(known) + code for code, label in enumerate(new)}
     recode = np.array([position[label] for label in factor.labels], dtype=np.int64)
     return Factor(factor.name, _objects([*known, *new]), recode[factor.codes], len(known))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,7 @@ class LeafMoments:
 
 
 def leaf_moments(
-    X: np.ndarray,
+    X: np.ndarray | Sequence[np.ndarray],
     y: np.ndarray,
     leaf: np.ndarray,
     num_leaves: int,
@@ -61,8 +62,8 @@ def leaf_moments(
 
     Parameters
     ----------
-    X : ndarray, shape (row, column)
-        Design of the population coefficients.
+    X : ndarray, shape (row, column), or sequence of ndarray, each of shape (row,)
+        Design of the population coefficients, as a matrix or column by column.
     y : ndarray, shape (row,)
         Outcome.
     leaf : ndarray of int, shape (row,)
@@ -94,9 +95,10 @@ def leaf_moments(
     array([[2., 2.],
            [2., 4.]])
     """
-    num_columns = X.shape[1]
+    columns = X.T if isinstance(X, np.ndarray) else X
+    num_columns = len(columns)
     if center is None:
-        center = _least_squares(X, y)
+        center = _least_squares(columns, y)
     xx = np.zeros((num_columns, num_columns, num_leaves))
     xy = np.zeros((num_columns, num_leaves))
     counts = np.zeros(num_leaves, dtype=np.int64)
@@ -104,7 +106,7 @@ def leaf_moments(
     # A chunk costs one pass over the leaves too, so it is never shorter than their number.
     step = max(CHUNK_ROWS, num_leaves)
     for first in range(0, len(y), step):
-        x = np.asarray(X[first : first + step], dtype=np.float64).T.copy()  # (column, row)
+        x = np.array([c[first : first + step] for c in columns], dtype=np.float64)
         with np.errstate(invalid="ignore"):  # an infinite value is refused below
             r = np.asarray(y[first : first + step], dtype=np.float64) - center @ x
         unit = leaf[first : first + step]
@@ -128,11 +130,11 @@ def leaf_moments(
     return moments
 
 
-def _least_squares(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _least_squares(columns: np.ndarray | Sequence[np.ndarray], y: np.ndarray) -> np.ndarray:
     step = max(1, -(-len(y) // CENTER_ROWS))
-    rows = np.column_stack([X[::step], y[::step]]).astype(np.float64)
+    rows = np.column_stack([c[::step] for c in (*columns, y)]).astype(np.float64)
     if not np.isfinite(rows).all():
-        return np.zeros(X.shape[1])  # refused later, by the check of the moments
+        return np.zeros(len(columns))  # refused later, by the check of the moments
     fit: np.ndarray = np.linalg.lstsq(rows[:, :-1], rows[:, -1], rcond=None)[0]
     return fit
 

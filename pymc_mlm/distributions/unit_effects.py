@@ -14,20 +14,24 @@ from pymc.logprob.transforms import Transform
 from pytensor.graph.basic import Variable
 from pytensor.tensor.random.op import RandomVariable
 
-from pymc_mlm.ops.correlation import partials_to_cholesky
+from pymc_mlm.ops.correlation import cholesky_from_partials, partials_to_cholesky
+from pymc_mlm.ops.informed_effects import informed_coordinates, informed_effects
+
+# Lower triangle of a matrix, row by row: scalars, or vectors over units.
+Rows = list[list[Any]]
 
 
 class UnitEffectsRV(RandomVariable):
     """Draws one row per unit."""
 
     name = "unit_effects"
-    signature = "(p),(k),(n,p),(n,p)->(n,p)"
+    signature = "(p),(k),(n,p),(n,q)->(n,p)"
     dtype = "float64"
     _print_name = ("UnitEffects", "\\operatorname{UnitEffects}")
 
     @classmethod
     def rng_fn(
-        cls, rng: Any, sd: Any, partial: Any, around: Any, share: Any, size: Any = None
+        cls, rng: Any, sd: Any, partial: Any, around: Any, precision: Any, size: Any = None
     ) -> Any:
         """Draw z L' D."""
         if size is None:
@@ -50,11 +54,13 @@ class UnitEffects(Continuous):
     partial : tensor_like, shape (coef (coef - 1) / 2,)
         Canonical partial correlations of R, row by row (`pymc_mlm.ops.correlation`).
     around : tensor_like, shape (unit, coef), the second of static length
-        What the units deviate from, such as the coefficients of their parents. The density does
-        not depend on it; a `Coordinates` transform may.
-    information : tensor_like, shape (unit, coef), optional
-        What the data say about each coefficient, as a precision, for ``Coordinates("partly")``.
-        The density does not depend on it.
+        What the coordinates are taken around; the density does not depend on it. Zeros for
+        ``Coordinates("noncentered")``; what the units deviate from, such as the coefficients of
+        their parents, for "centered"; for "informed", the slope of the units' log likelihood
+        where they do not deviate.
+    precision : tensor_like, shape (unit, coef (coef + 1) / 2), optional
+        For "informed": what the data say about the coefficients, the lower triangle of a precision
+        matrix row by row. The density does not depend on it.
 
     Examples
     --------
@@ -67,13 +73,11 @@ class UnitEffects(Continuous):
     rv_op = unit_effects
 
     @classmethod
-    def dist(
-        cls, sd: Any, partial: Any, around: Any, information: Any = None, **kwargs: Any
-    ) -> Any:
+    def dist(cls, sd: Any, partial: Any, around: Any, precision: Any = None, **kwargs: Any) -> Any:
         """Create the variable without a name."""
         _register_numba_random()
-        share = around if information is None else information
-        parameters = [pt.as_tensor_variable(x) for x in (sd, partial, around, share)]
+        precision = around if precision is None else precision
+        parameters = [pt.as_tensor_variable(x) for x in (sd, partial, around, precision)]
         return super().dist(parameters, **kwargs)
 
     def support_point(rv: Variable, size: Any, *parameters: Variable) -> Variable:  # noqa: N805
@@ -85,11 +89,11 @@ class UnitEffects(Continuous):
         sd: Variable,
         partial: Variable,
         around: Variable,
-        share: Variable,
+        precision: Variable,
     ) -> Variable:
         """Joint log density of all units."""
-        L = factor_rows(sd, partial, [0.0] * around.type.shape[-1])
-        z = _solve(L, [value[:, j] for j in range(len(L))])
+        L = factor_rows(sd, partial, around.type.shape[-1])
+        z = _solve(L, _columns(value, len(L)))
         squares = sum(pt.sum(column * column) for column in z)
         log_scale = sum(pt.log(row[-1]) for row in L)
         rows = pt.as_tensor_variable(value.shape[0])
@@ -97,29 +101,30 @@ class UnitEffects(Continuous):
 
 
 class Coordinates(Transform):
-    r"""Coordinates between the units' own totals (centred) and standard normals (non-centred).
+    r"""Coordinates in which the units' effects are easy for a sampler.
 
-    .. math:: d_g = M_g \zeta_g - c_g \circ a_g
+    Centred, it sees :math:`\zeta_g = a_g + d_g`, the units' own coefficients, parents and
+    population included: good where the data say much. Non-centred, it sees
+    :math:`\zeta_g = L^{-1} d_g` with :math:`L L' = DRD`, standard normals: good where they say
+    little. Informed, it sees standard normals *given the data*. With the unit's log likelihood
+    near :math:`s_g' d_g - d_g' J_g d_g / 2`, its effects given the rest are normal, and
 
-    with a the variable's `around`. With c = 0, :math:`M = DL`: the sampler sees standard normals,
-    without a funnel where the data say little about a unit. With c = 1, :math:`M = I`: it sees
-    :math:`a_g + d_g`, what the data speak of, parents and population included. In between, with I
-    the variable's `information` and :math:`\tau` the *current* standard deviation,
+    .. math:: d_g = L K_g'^{-1} (\zeta_g + K_g^{-1} L' s_g), \qquad K_g K_g' = I + L' J_g L,
 
-    .. math:: c = \frac{\tau^2 I}{1 + \tau^2 I}, \qquad M \approx \frac{\tau}{\sqrt{1 + \tau^2 I}},
-
-    the mean's weight and the standard deviation of a normal unit given its data and parent, and
-    partial correlations times 1 - c. As :math:`\tau \to 0` it is non-centred, so that there is
-    no funnel however wrong I is.
+    standardises them at the *current* standard deviations and correlations: mean and scale move
+    from non-centred to centred coordinates as the data outweigh the prior [1]_. Where the
+    approximation holds, neither the standard deviations nor the parents' coefficients are
+    correlated with the coordinates. As :math:`D \to 0` they are non-centred, so that there is no
+    funnel however wrong s and J are.
 
     Parameters
     ----------
-    kind : {"centered", "noncentered", "partly"}
-        c = 1, c = 0, or c by information.
+    kind : {"centered", "noncentered", "informed"}
+        How; a is the variable's `around` for "centered", s for "informed", J its `precision`.
 
     References
     ----------
-    .. [1] Papaspiliopoulos, Roberts and Skold (2007). A general framework for the
+    .. [1] Papaspiliopoulos, Roberts and Sköld (2007). A general framework for the
        parametrization of hierarchical models. Statistical Science 22, 59-73.
     """
 
@@ -131,41 +136,34 @@ class Coordinates(Transform):
 
     def forward(self, value: Variable, *inputs: Any) -> Variable:
         """From effects to coordinates."""
-        M, shift = self._map(*inputs[-4:])
-        shifted = [value[:, j] + s for j, s in enumerate(shift)]
-        return pt.stack(_solve(M, shifted), axis=1)
+        sd, partial, around, precision = inputs[-4:]
+        if self.kind == "centered":
+            return value + around
+        if self.kind == "noncentered":
+            L = factor_rows(sd, partial, around.type.shape[-1])
+            return pt.stack(_solve(L, _columns(value, len(L))), axis=1)
+        return informed_coordinates(_factor(sd, partial, around), around, precision, value)
 
     def backward(self, value: Variable, *inputs: Any) -> Variable:
         """From coordinates to effects."""
-        M, shift = self._map(*inputs[-4:])
-        z = [value[:, j] for j in range(len(M))]
-        columns = [
-            sum(m * z[j] for j, m in enumerate(row) if not _is(m, 0.0)) - s
-            for row, s in zip(M, shift, strict=True)
-        ]
-        return pt.stack(columns, axis=1)
+        sd, partial, around, precision = inputs[-4:]
+        if self.kind == "centered":
+            return value - around
+        if self.kind == "noncentered":
+            L = factor_rows(sd, partial, around.type.shape[-1])
+            return pt.stack(_multiply(L, _columns(value, len(L))), axis=1)
+        return informed_effects(_factor(sd, partial, around), around, precision, value)[0]
 
     def log_jac_det(self, value: Variable, *inputs: Any) -> Variable:
-        """Log determinant of all units' M."""
-        M, _ = self._map(*inputs[-4:])
-        per_unit = sum(pt.log(row[-1]) for row in M)
-        return pt.sum(per_unit + pt.zeros_like(value[:, 0]))
-
-    def _map(
-        self, sd: Variable, partial: Variable, around: Variable, share: Variable
-    ) -> tuple[list[list[Any]], list[Any]]:
-        """Return M and the shift c a, column by column."""
-        columns = range(around.type.shape[-1])
-        if self.kind == "noncentered":
-            return factor_rows(sd, partial, [0.0 for _ in columns]), [0.0 for _ in columns]
+        """Log determinant of all units' derivatives."""
+        sd, partial, around, precision = inputs[-4:]
         if self.kind == "centered":
-            M = factor_rows(sd, partial, [1.0 for _ in columns])
-            return M, [around[:, j] for j in columns]
-        ratio = [sd[j] * sd[j] * share[:, j] for j in columns]
-        c = [r / (1.0 + r) for r in ratio]
-        scales = [sd[j] / pt.sqrt(1.0 + r) for j, r in zip(columns, ratio, strict=True)]
-        M = factor_rows(sd, partial, c, scales)
-        return M, [c[j] * around[:, j] for j in columns]
+            return pt.sum(pt.zeros_like(value[:, 0]))
+        if self.kind == "noncentered":
+            L = factor_rows(sd, partial, around.type.shape[-1])
+            per_unit = sum(pt.log(row[-1]) for row in L)
+            return pt.sum(per_unit + pt.zeros_like(value[:, 0]))
+        return informed_effects(_factor(sd, partial, around), around, precision, value)[1]
 
 
 def _register_numba_random() -> None:
@@ -183,7 +181,7 @@ def _register_numba_random() -> None:
         return draw, 1
 
 
-def _draw(rng: Any, sd: Any, partial: Any, around: Any, share: Any, out: Any = None) -> Any:
+def _draw(rng: Any, sd: Any, partial: Any, around: Any, precision: Any, out: Any = None) -> Any:
     """Draw all units, row by row."""
     units, p = around.shape
     if out is None:
@@ -203,36 +201,38 @@ def _draw(rng: Any, sd: Any, partial: Any, around: Any, share: Any, out: Any = N
     return out
 
 
-def factor_rows(
-    sd: Variable, partial: Variable, centeredness: Any, scales: Any = None
-) -> list[list[Any]]:
-    """Return the rows of M, lower triangle only: scalars, or vectors over units.
+def factor_rows(sd: Variable, partial: Variable, num_coefs: int) -> Rows:
+    """Return the rows of DL, the lower triangle of scalars.
 
-    Elementwise on purpose: it fuses into few nodes, whatever the number of units.
+    Elementwise on purpose: it fuses into few loops over the units.
     """
     rows, at = [], 0
-    for i, c in enumerate(centeredness):
-        keep = 1.0 - c
-        scale = scales[i] if scales is not None else 1.0 if _is(c, 1.0) else sd[i]
-        left: Any = scale
-        row = []
+    for i in range(num_coefs):
+        left, row = sd[i], []
         for _ in range(i):
-            r = 0.0 if _is(c, 1.0) else partial[at] * keep
-            row.append(r * left)
-            left = left if _is(c, 1.0) else left * pt.sqrt((1 - r) * (1 + r))
+            row.append(partial[at] * left)
+            left = left * pt.sqrt((1 - partial[at]) * (1 + partial[at]))
             at += 1
-        rows.append([*row, pt.as_tensor_variable(left)])
+        rows.append([*row, left])
     return rows
 
 
-def _solve(M: list[list[Any]], columns: list[Any]) -> list[Any]:
+def _factor(sd: Variable, partial: Variable, around: Variable) -> Variable:
+    return sd[:, None] * cholesky_from_partials(partial, around.type.shape[-1])
+
+
+def _columns(matrix: Variable, count: int) -> list[Any]:
+    return [matrix[:, j] for j in range(count)]
+
+
+def _multiply(M: Rows, columns: list[Any]) -> list[Any]:
+    return [sum(m * c for m, c in zip(row, columns, strict=False)) for row in M]
+
+
+def _solve(M: Rows, columns: list[Any]) -> list[Any]:
     """Solve M z = columns by forward substitution."""
     z: list[Any] = []
     for row, column in zip(M, columns, strict=True):
-        known = sum(m * z[j] for j, m in enumerate(row[:-1]) if not _is(m, 0.0))
+        known = sum(m * x for m, x in zip(row, z, strict=False))
         z.append((column - known) / row[-1])
     return z
-
-
-def _is(c: Any, number: float) -> bool:
-    return isinstance(c, float) and c == number

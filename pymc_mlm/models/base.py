@@ -6,7 +6,7 @@ import inspect
 import platform
 import warnings
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pymc as pm
@@ -14,7 +14,7 @@ import xarray as xr
 
 from pymc_mlm.errors import NotFittedError, SpecificationError
 from pymc_mlm.fit import Fit
-from pymc_mlm.inference import Run, as_sampler, as_seed
+from pymc_mlm.inference import AbstractSampler, Nutpie, Run, as_sampler, as_seed
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning, diagnose
 from pymc_mlm.reporting.summary import MODEL_KINDS, Table, summary
 
@@ -30,6 +30,7 @@ class Estimator(ABC):
     """
 
     result_: Fit
+    _default_sampler: ClassVar[AbstractSampler] = Nutpie()
 
     @abstractmethod
     def _design(self, data: Any, known: Any = None) -> Any:
@@ -78,8 +79,8 @@ class Estimator(ABC):
         progressbar : bool
             Whether to show progress.
         sampler : str or AbstractSampler
-            "nutpie", "pymc", "numpyro", "blackjax", or an object such as
-            ``Nutpie(target_accept=0.95)``.
+            "nutpie" with the settings that suit the model, "pymc", "numpyro", "blackjax", or an
+            object such as ``Nutpie(target_accept=0.95)``.
 
         Returns
         -------
@@ -96,7 +97,7 @@ class Estimator(ABC):
         ConvergenceWarning
             R-hat, effective sample size or divergences say that the draws may mislead.
         """
-        engine = as_sampler(sampler)
+        engine = self._default_sampler if sampler == "nutpie" else as_sampler(sampler)
         run = Run(draws, tune, chains, as_seed(random_seed), bool(progressbar))
         design = self._design(data)
         model = self._build(design)

@@ -11,14 +11,16 @@ import pymc as pm
 import xarray as xr
 
 from pymc_mlm.data.checks import as_numbers, constant_within
+from pymc_mlm.data.crossed_information import EffectInformation, crossed_information
 from pymc_mlm.data.factor import Factor, encode
 from pymc_mlm.data.formula import Formula, parse_formula
 from pymc_mlm.data.frame import column_names, columns, require
 from pymc_mlm.data.population import PopulationDesign, response_values
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale, as_family
-from pymc_mlm.inference import as_seed
+from pymc_mlm.inference import Nutpie, as_seed
 from pymc_mlm.models.base import Estimator
+from pymc_mlm.models.row_likelihood import row_likelihood
 from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.priors import check_priors, support_point
 from pymc_mlm.reporting import plots, variance
@@ -113,6 +115,9 @@ class MultipleMembershipModel(Estimator):
     >>> model.get_params()["family"]
     'weibull'
     """
+
+    # Informed coordinates need no small steps: docs/performance.md has the figures.
+    _default_sampler = Nutpie(target_accept=0.8)
 
     def __init__(
         self,
@@ -509,6 +514,7 @@ class MultipleMembershipModel(Estimator):
     def _build(self, design: ModelDesign, predictive: bool = False) -> pm.Model:
         formula = parse_formula(self.formula)
         self._refuse_colliding_names(design)
+        known = {} if predictive else self._information(design)
         with pm.Model(coords={design.group.name: tuple(design.group.labels)}) as model:
             population, spread = (
                 self._population(formula, design.scale.location),
@@ -516,7 +522,7 @@ class MultipleMembershipModel(Estimator):
             )
             eta, elsewhere = 0.0, 0.0
             for term, part in design.terms:
-                eta = eta + term.effect(part, spread)
+                eta = eta + term.effect(part, spread, known.get(part.name))
                 elsewhere = elsewhere + term.at_mean(part)
             eta = eta + population.effect(design.population, spread, elsewhere)
             if predictive:
@@ -526,6 +532,27 @@ class MultipleMembershipModel(Estimator):
                 "outcome", eta, outcome, self._family_priors(design), design.group.name
             )
         return model
+
+    def _information(self, design: ModelDesign) -> dict[str, EffectInformation]:
+        """Return what the data say about the effects of each term, by the term's name."""
+        random = [part for term, part in design.terms if term.effect_type == "random"]
+        if design.outcome is None or not random:
+            return {}
+        population, scale = design.population, design.scale
+        intercept = np.ones((len(design.group), int(population.intercept)))
+        of_terms = [part.group_covariates for _, part in design.terms]
+        X = np.column_stack([intercept, population.X, *of_terms])
+        offset = population.offset
+        # The intercept starts near its place, so that the first step is taken from there.
+        start = offset + scale.location if population.intercept else offset
+        likelihood = row_likelihood(
+            self._family(), design.outcome, self._family_priors(design), scale.spread
+        )
+        found = crossed_information(
+            [part.incidence for part in random], X, start, likelihood, scale.spread
+        )
+        names = [part.name for part in random]
+        return {} if found is None else dict(zip(names, found, strict=True))
 
     def _observed(self, design: ModelDesign) -> dict[str, np.ndarray]:
         if design.outcome is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,12 +13,12 @@ import pandas as pd
 import pymc as pm
 import pytensor
 import xarray as xr
-from pymc.distributions.distribution import support_point
 
 from pymc_mlm.data.formula import parse_formula
 from pymc_mlm.data.nested_design import columns_far_from_zero
 from pymc_mlm.data.nesting import design_warnings
 from pymc_mlm.data.population import INTERCEPT
+from pymc_mlm.data.unit_information import UnitInformation, unit_information
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.inference import as_seed
@@ -41,15 +42,18 @@ from pymc_mlm.models.nested_prediction import (
     population_draws,
     unit_totals,
 )
+from pymc_mlm.models.row_likelihood import row_likelihood
 from pymc_mlm.ops.base import uncompiled
-from pymc_mlm.priors import Prior, check_priors, create
+from pymc_mlm.priors import check_priors, create
 from pymc_mlm.reporting import nested_plots, variance
 from pymc_mlm.reporting.nested_tables import level_variances, share_table, unit_table
 from pymc_mlm.reporting.summary import Table
 from pymc_mlm.terms import Hierarchical, Population, Role
-from pymc_mlm.terms.nested import Nested, nested
+from pymc_mlm.terms.nested import INFORMED, Nested, nested
 
-NUTS_SEED, EFFECT_SEED = 0, 1
+EFFECT_SEED = 1
+# Dimensions of every fit, which no level can be called.
+DIMENSIONS = ("chain", "draw", "coef", "covariate", OBSERVATION)
 
 
 class NestedVaryingEffects(Estimator):
@@ -260,7 +264,7 @@ class NestedVaryingEffects(Estimator):
         fit, place = self._fitted(), self._place(level)
         nested = fit.design.nested
         total = unit_totals(fit.posterior, nested)[place]
-        total = total + population_draws(fit.posterior, nested.columns)[:, :, None]
+        total += population_draws(fit.posterior, nested.columns)[:, :, None]
         name = nested.levels[place]
         coords = {name: list(nested.nesting.labels[place]), "coef": list(nested.columns)}
         return xr.DataArray(total, dims=("chain", "draw", name, "coef"), coords=coords)
@@ -281,14 +285,17 @@ class NestedVaryingEffects(Estimator):
         Returns
         -------
         Table
-            Per level and for the residual: standard deviation, variance, share of the total.
+            Per level, crossed term and for the residual: standard deviation, variance, share of
+            the total.
         """
         point = self._point(at or {})
-        parts = {k: v[:, 0] for k, v in level_variances(self._fitted(), point[None]).items()}
+        parts = self._variances(point[None])
         link = {"log": "the log", "logit": "the log odds"}.get(self._family().link, "the outcome")
         title = f"Variance decomposition of {self.formula}"
         residual = self._residual(parts)
-        table = variance.variance_decomposition(title, parts, residual, link, ci_prob)
+        first = {name: v[:, 0] for name, v in parts.items()}
+        rest = None if residual is None else residual[:, 0]
+        table = variance.variance_decomposition(title, first, rest, link, ci_prob)
         text = f"Variances on the scale of {link}, per draw; what covariates explain is left out."
         where = ", ".join(f"{n} = {v:.4g}" for n, v in self._slopes(point).items())
         return replace(table, notes=(text + (f" At {where}." if where else ""), *table.notes[1:]))
@@ -322,11 +329,10 @@ class NestedVaryingEffects(Estimator):
             values = nested.means[j] + nested.spreads[j] * np.linspace(-2, 2, 41)
         points = np.tile(self._point({}), (len(values), 1))
         points[:, j] = values
-        parts = level_variances(self._fitted(), points)
-        residual = self._residual({k: v.mean(axis=1) for k, v in parts.items()})
+        parts = self._variances(points)
+        residual = self._residual(parts)
         if residual is not None:
-            first = next(iter(parts.values()))
-            parts["residual"] = np.broadcast_to(np.reshape(residual, (-1, 1)), first.shape)
+            parts["residual"] = residual
         return share_table(parts, column, list(values), ci_prob)
 
     def predict(
@@ -344,6 +350,7 @@ class NestedVaryingEffects(Estimator):
             One row per observation, without the outcome; the fitted table by default. A new unit
             of a known parent takes its parent's draws plus one deviation of its own, drawn once
             per posterior draw for all rows that carry its id; with a new parent, both are drawn.
+            A missing id is an unknown one of the fitted units of the row's parent.
         kind : {"mean", "outcome", "eta"}
             Expected outcome, new outcomes with their residual variation, or linear predictor.
         random_seed : int, optional
@@ -364,7 +371,7 @@ class NestedVaryingEffects(Estimator):
         """
         if kind not in ("mean", "outcome", "eta"):
             raise SpecificationError(f"kind is 'mean', 'outcome' or 'eta', not {kind!r}.")
-        fit, seed = self._fitted(), as_seed(random_seed)
+        fit, (seed, noise_seed) = self._fitted(), _two_seeds(random_seed)
         design = fit.design if data is None else self._design(data, known=fit.design)
         refuse_new_units(design, allow_new)
         eta = self._eta_draws(design, seed)
@@ -374,7 +381,7 @@ class NestedVaryingEffects(Estimator):
         side = {role: design.outcome[role] for role in self._family().side_columns}
         if kind == "outcome":
             priors = self._family_priors(fit.design)
-            return outcome_draws(eta, self._family(), parameters, side, priors, seed)
+            return outcome_draws(eta, self._family(), parameters, side, priors, noise_seed)
         along = {n: p.values[..., None] for n, p in parameters.items()}
         return eta.copy(data=self._family().mean(eta.values, along | side)).rename("mean")
 
@@ -438,10 +445,10 @@ class NestedVaryingEffects(Estimator):
         if what == "lines":
             slope = self._slope(column)
             j = fit.design.nested.columns.index(slope)
-            at = self._point({})
-            ends = fit.design.nested.Z[:, j].min(), fit.design.nested.Z[:, j].max()
-            draws = self.coefficient_draws(level)
-            return nested_plots.plot_lines(draws, slope, at, ends, **kwargs)
+            values = fit.design.nested.values[j]
+            ends = float(values.min()), float(values.max())
+            draws, rest = self.coefficient_draws(level), self._fixed_part()
+            return nested_plots.plot_lines(draws, slope, self._point({}), ends, rest, **kwargs)
         if what == "variance":
             return nested_plots.plot_variance(self.variance_shares(column), **kwargs)
         raise SpecificationError(
@@ -455,12 +462,21 @@ class NestedVaryingEffects(Estimator):
         """Refuse what can be refused before there are data."""
         family = self._family()
         formula = parse_formula(self.formula)
+        for text in (formula.terms, *self._varying_texts()):
+            plain = re.sub("`[^`]*`", "", text)
+            if "|" in plain or "~" in plain:
+                raise SpecificationError(
+                    f"{text.strip()!r} holds '|' or '~'. Write what varies as a plain sum, "
+                    "varying='1 + x', and between which units in levels=['region', 'school']; "
+                    "the formula has the population's part alone."
+                )
         self._population().columns  # noqa: B018  (checks the calls of the formula)
         if formula.response.kind == "survival" and "time" not in family.roles:
             raise SpecificationError(
                 f"{formula.response.label} is a duration, and family {family.name!r} is not for "
                 "durations. Use family='weibull', or a plain outcome column."
             )
+        self._check_kinds()
         for term in self.terms:
             if not isinstance(term, Hierarchical):
                 raise SpecificationError(
@@ -472,6 +488,28 @@ class NestedVaryingEffects(Estimator):
         check_priors(self.priors_given or {}, type(self).__name__)
         self._term()
         self._is_collapsed()
+
+    def _check_kinds(self) -> None:
+        """Refuse arguments of the wrong kind by name."""
+        levels = (self.levels,) if isinstance(self.levels, str) else self.levels
+        if not isinstance(levels, Sequence) or not all(isinstance(n, str) for n in levels):
+            raise SpecificationError(
+                f"levels is {self.levels!r}; list names of id columns, such as "
+                "levels=['region', 'school']."
+            )
+        if not isinstance(self.terms, Sequence):
+            raise SpecificationError(f"terms is {self.terms!r}; give a list, terms=[hm('year')].")
+        if not isinstance(self.level_covariates or {}, Mapping):
+            raise SpecificationError(
+                f"level_covariates is {self.level_covariates!r}; give columns by level, such as "
+                "level_covariates={'school': ['income']}."
+            )
+
+    def _varying_texts(self) -> tuple[str, ...]:
+        given = self.varying
+        if given is None:
+            return ()
+        return (given,) if isinstance(given, str) else tuple(given.values())
 
     def _is_collapsed(self) -> bool:
         family = self._family()
@@ -541,9 +579,10 @@ class NestedVaryingEffects(Estimator):
                 )
 
     def _refuse_colliding_names(self, design: NestedModelDesign) -> None:
-        variables = {"outcome", "covariates", "offset", *self._roles(design)}
-        dims = {OBSERVATION, *design.nested.levels, *(t.unit for t in self.terms)}
-        clash = sorted(dims & variables) or sorted({OBSERVATION} & set(design.nested.levels))
+        own = [*design.nested.levels, *(part.units.name for _, part in design.terms)]
+        taken = {"outcome", "covariates", "offset", *DIMENSIONS, *self._roles(design)}
+        taken |= {f"{p}_{what}" for p in design.nested.prefixes for what in ("coef", "pair")}
+        clash = [n for i, n in enumerate(own) if n in taken or n in own[:i]]
         if clash:
             raise SpecificationError(
                 f"Column {clash[0]!r} would name a dimension, but the model already has that name, "
@@ -582,7 +621,7 @@ class NestedVaryingEffects(Estimator):
             replace(population, priors=own).effect(at_mean, spread)
             coefficients = {n: model[n] for n in (INTERCEPT, "beta") if n in model.named_vars}
             sds, partials = self._term().parameters(design.nested, spread)
-            sigma = create(self._family_priors(design)["sigma"], "sigma")
+            sigma = create(self._family_priors(design)["sigma"], "sigma", positive=True)
             parts = (design.population, design.nested)
             statistics = nested_statistics(*parts, design.outcome["value"])
             add_collapsed_likelihood(coefficients, sds, partials, sigma, *parts, statistics)
@@ -590,15 +629,15 @@ class NestedVaryingEffects(Estimator):
 
     def _build_with_effects(self, design: NestedModelDesign) -> pm.Model:
         spread = design.scale.spread
+        information = self._information(design)
         with pm.Model(coords={OBSERVATION: tuple(design.rows.labels.tolist())}) as model:
             eta = self._population(design.scale.location).effect(design.population, spread)
-            # Less the typical value: partly centred coordinates are multiplied by an sd.
+            # Less the typical value, where centred coordinates then start.
             location = pytensor.shared(np.float64(design.scale.location))
             around = {INTERCEPT: model[INTERCEPT] - location} if design.population.intercept else {}
             if design.population.names:
                 around |= {n: model["beta"][i] for i, n in enumerate(design.population.names)}
-            rough, weights = self._information(design)
-            eta = eta + self._term().effect(design.nested, spread, around, rough, weights)
+            eta = eta + self._term().effect(design.nested, spread, around, information)
             for term, part in design.terms:
                 eta = eta + term.effect(part, spread)
             outcome = {k: pm.Data(f"outcome_{k}", v) for k, v in design.outcome.items()}
@@ -606,11 +645,19 @@ class NestedVaryingEffects(Estimator):
             self._family().likelihood("outcome", eta, outcome, priors, OBSERVATION)
         return model
 
-    def _information(self, design: NestedModelDesign) -> tuple[float | None, np.ndarray | None]:
-        """Return a rough residual variance of a row, and its number of trials."""
-        rough = {n: _rough_value(p) for n, p in self._family_priors(design).items()}
-        residual = self._family().residual_variance({"eta": design.scale.location, **rough})
-        return (None if residual is None else float(residual)), design.outcome.get("trials")
+    def _information(self, design: NestedModelDesign) -> list[UnitInformation] | None:
+        """Return what the data say about the units; None where no level's coordinates ask."""
+        levels = range(len(design.nested.levels))
+        if all(self._term().parameterization_of(design.nested.levels[k]) != "auto" for k in levels):
+            return None
+        population, scale = design.population, design.scale
+        X, offset = population.X, population.offset
+        if population.intercept:
+            X, offset = np.column_stack([np.ones(len(X)), X]), offset + scale.location
+        likelihood = row_likelihood(
+            self._family(), design.outcome, self._family_priors(design), scale.spread
+        )
+        return unit_information(design.nested, likelihood, X, offset, scale.spread)
 
     # ------------------------------------------------------------------ from draws to reports
 
@@ -640,24 +687,40 @@ class NestedVaryingEffects(Estimator):
         dims = ("chain", "draw", OBSERVATION)
         return xr.DataArray(eta, dims=dims, coords=coords, name="eta")
 
-    def _residual(self, parts: Mapping[str, np.ndarray]) -> Any:
-        """Return the residual variance per draw, at the mean of the covariates."""
+    def _variances(self, points: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the variance of each level and crossed term, (draw, point)."""
+        fit = self._fitted()
+        parts = level_variances(fit, points)
+        for _, part in fit.design.terms:
+            if f"{part.name}_sd" in fit.posterior:
+                sd = fit.posterior[f"{part.name}_sd"].values.reshape(-1, 1)
+                parts[part.name] = np.broadcast_to(sd**2, (len(sd), len(points)))
+        return parts
+
+    def _residual(self, parts: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Return the residual variance at the points of the parts, (draw, point).
+
+        The population's part of the predictor is at the mean of the covariates.
+        """
         fit = self._fitted()
         population = fit.design.population
         at_mean = population_draws(fit.posterior, (INTERCEPT, *population.names)).reshape(
             -1, 1 + len(population.names)
         ) @ np.concatenate([[1.0], population.X.mean(axis=0)])
         # Counts: the mean of exp(eta) over units is that of a log-normal.
-        eta = at_mean + population.offset.mean() + 0.5 * np.sum(list(parts.values()), axis=0)
+        eta = at_mean[:, None] + population.offset.mean() + 0.5 * np.sum([*parts.values()], axis=0)
         names = self._family().default_priors(fit.design.scale)
-        parameters = {n: fit.posterior[n].values.ravel() for n in names}
-        return self._family().residual_variance({"eta": eta, **parameters})
+        parameters = {n: fit.posterior[n].values.reshape(-1, 1) for n in names}
+        residual = self._family().residual_variance({"eta": eta, **parameters})
+        return None if residual is None else np.broadcast_to(residual, eta.shape)
 
     def _point(self, at: Mapping[str, float]) -> np.ndarray:
         """Return the varying columns at a point: means, ones for the intercept, or as given."""
         nested = self._fitted().design.nested
-        for name in at:
-            self._column(name)
+        for name, value in at.items():
+            self._slope(name)
+            if not np.isfinite(value):
+                raise SpecificationError(f"at={dict(at)!r}: {name!r} needs a finite number.")
         means = zip(nested.columns, nested.means, strict=True)
         return np.array([1.0 if n == INTERCEPT else at.get(n, m) for n, m in means])
 
@@ -665,12 +728,27 @@ class NestedVaryingEffects(Estimator):
         columns = self._fitted().design.nested.columns
         return {n: v for n, v in zip(columns, point.tolist(), strict=True) if n != INTERCEPT}
 
+    def _fixed_part(self) -> float:
+        """Return what the columns that do not vary contribute at their mean, on average."""
+        fit = self._fitted()
+        population, varying = fit.design.population, fit.design.nested.columns
+        names = [n for n in (INTERCEPT, *population.names) if n not in varying]
+        if not names:
+            return float(population.offset.mean())
+        mean = dict(zip(population.names, population.X.mean(axis=0), strict=True))
+        beta = population_draws(fit.posterior, tuple(names)).mean(axis=(0, 1))
+        return float(population.offset.mean() + beta @ [mean.get(n, 1.0) for n in names])
+
     def _slope(self, column: str | None) -> str:
-        slopes = list(self._slopes(self._point({})))
+        slopes = [n for n in self._fitted().design.nested.columns if n != INTERCEPT]
         if column is None and not slopes:
             raise SpecificationError(
                 f"No slope varies in this model, so nothing changes along a covariate. Use "
                 f"varying='1 + x', with a covariate of {self.formula!r}."
+            )
+        if column == INTERCEPT:
+            raise SpecificationError(
+                f"The intercept is no covariate; those whose slopes vary: {', '.join(slopes)}."
             )
         return slopes[0] if column is None else self._column(column)
 
@@ -707,20 +785,24 @@ class NestedVaryingEffects(Estimator):
     def _notes(self, design: NestedModelDesign) -> tuple[str, ...]:
         if self._is_collapsed():
             return ("effects integrated out exactly, and drawn exactly after sampling",)
-        rough = self._information(design)
-        spread = design.scale.spread
-        chosen = self._term().centeredness(design.nested, spread, *rough)
-        return tuple(
-            f"[{level}] {c}" if isinstance(c, str)
-            else f"[{level}] centred by what the data say of each unit: {c.min():.2f} to "
-            f"{c.max():.2f}, mean {c.mean():.2f} (0 non-centred, 1 centred)"
-            for level, c in zip(design.nested.levels, chosen, strict=True)
-        )  # fmt: skip
+        information, notes = self._information(design), []
+        for place, level in enumerate(design.nested.levels):
+            how = self._term().coordinates(place, information)
+            if information is None or how != INFORMED:
+                notes.append(f"[{level}] {how}")
+                continue
+            c = information[place].centeredness()
+            notes.append(
+                f"[{level}] centred by what the data say of each unit: {c.min():.2f} to "
+                f"{c.max():.2f}, mean {c.mean():.2f} (0 non-centred, 1 centred)"
+            )
+        return tuple(notes)
 
 
-def _rough_value(prior: Any) -> float:
-    """Return a typical value of a parameter, to judge what a row of data says."""
-    if not isinstance(prior, Prior):
-        return 1.0
-    variable = getattr(pm, prior.distribution).dist(**prior.parameters)
-    return float(np.mean(support_point(variable).eval(mode=uncompiled())))
+def _two_seeds(random_seed: Any) -> tuple[int | None, int | None]:
+    """Return seeds for new units and for noise: with one, both would be the same normals."""
+    seed = as_seed(random_seed)
+    if seed is None:
+        return None, None
+    first, second = np.random.SeedSequence(seed).generate_state(2)
+    return int(first), int(second)

@@ -38,10 +38,11 @@ def nested_statistics(
     """
     names = _all_columns(population, nested)
     own = dict(zip(population.names, population.X.T, strict=True))
-    varying = dict(zip(nested.columns, nested.Z.T, strict=True))
-    X = np.column_stack([own[n] if n in own else _column(n, varying, len(y)) for n in names])
-    leaves = nested.nesting.leaf
-    moments = leaf_moments(X, y - population.offset, leaves, len(nested.nesting.labels[-1]))
+    own |= dict(zip(nested.columns, nested.values, strict=True))
+    ones = np.broadcast_to(1.0, len(y))
+    X = [ones if n == INTERCEPT else own[n] for n in names]
+    y = y - population.offset if population.offset.any() else y
+    moments = leaf_moments(X, y, nested.nesting.leaf, len(nested.nesting.labels[-1]))
     return NestedStatistics(
         xx=moments.xx,
         xy=moments.xy,
@@ -146,12 +147,10 @@ def exact_effects(
             values = posterior[f"{prefix}_partial"].values.reshape(count, -1)
             partial[:, level, nested.pair_places(level)] = values
     sigma = posterior["sigma"].values.reshape(count)
-    effects = draw_effects(beta, sd, partial, sigma, statistics, rng)
+    effects = draw_effects(beta, sd, partial, sigma, statistics, rng, nested.varies)
     return {
         f"{prefix}_effect": xr.DataArray(
-            _only(effects[level], nested.varies[level]).reshape(
-                *shape, len(nested.nesting.labels[level]), -1
-            ),
+            effects[level].reshape(*shape, len(nested.nesting.labels[level]), -1),
             dims=("chain", "draw", nested.levels[level], f"{prefix}_coef"),
             coords={
                 nested.levels[level]: list(nested.nesting.labels[level]),
@@ -192,10 +191,6 @@ def _all_columns(population: PopulationDesign, nested: NestedDesign) -> list[str
     return names + [c for c in nested.columns if c not in names]
 
 
-def _column(name: str, varying: dict[str, np.ndarray], length: int) -> np.ndarray:
-    return varying[name] if name in varying else np.ones(length)
-
-
 def _spread(values: Any, places: Any, length: int, zero: Any) -> Any:
     """Put a level's parameters where they belong among all; zero elsewhere."""
     if len(places) == length:
@@ -203,7 +198,3 @@ def _spread(values: Any, places: Any, length: int, zero: Any) -> Any:
     at = {int(place): i for i, place in enumerate(places)}
     parts = [values[at[k] : at[k] + 1] if k in at else zero for k in range(length)]
     return pt.concatenate(parts)
-
-
-def _only(effects: np.ndarray, varies: np.ndarray) -> np.ndarray:
-    return effects if varies.all() else effects[..., varies]

@@ -13,8 +13,8 @@ from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import Formula
 from pymc_mlm.data.frame import column_names, columns, require
 from pymc_mlm.data.nested_design import NestedDesign, nested_design, varies_within
-from pymc_mlm.data.nesting import Nesting, nest
-from pymc_mlm.data.population import INTERCEPT, PopulationDesign, response_values
+from pymc_mlm.data.nesting import Nesting, UnknownUnit, name_missing, nest
+from pymc_mlm.data.population import INTERCEPT, PopulationDesign, population_design, response_values
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale
 from pymc_mlm.terms import Hierarchical, Population
@@ -96,8 +96,18 @@ class NestedReader:
         needed = [*self.term.columns, *self.population.columns, *own, *self.within_between]
         require([*needed, *side.values(), *outcome_columns], column_names(data))
         count = len(columns(data, self.term.levels[:1])[self.term.levels[0]])
-        rows = Factor(OBSERVATION, np.arange(count), np.arange(count), count)
-        covariates = self.population.resolve(data, known.population if known else None, group=rows)
+        numbers = np.arange(count)
+        rows = Factor(OBSERVATION, numbers, numbers, count)
+        # Before the rest: while a column is read, it takes the memory of five.
+        outcome = self._side(data) if known else self._outcome(data)
+        scale = known.scale if known else self.family.scale(outcome)
+        # A row is a unit of its own here, so that there is nothing to reduce or to check.
+        covariates = population_design(
+            self.formula,
+            columns(data, self.population.columns),
+            count,
+            known.population if known else None,
+        )
         units = self._units(data, covariates, known.nested if known else None)
         covariates, means = self._with_unit_means(data, covariates, units, known)
         self._check(data, covariates, units, known is None)
@@ -105,23 +115,35 @@ class NestedReader:
             (t, t.resolve(data, known.terms[i][1] if known else None))
             for i, t in enumerate(self.crossed)
         )
-        outcome = self._side(data) if known else self._outcome(data)
-        scale = known.scale if known else self.family.scale(outcome)
         return NestedModelDesign(rows, covariates, units, crossed, outcome, scale, means)
 
     def _units(
         self, data: Any, covariates: PopulationDesign, known: NestedDesign | None
     ) -> NestedDesign:
+        levels, unique = self.term.levels, self.term.unique_ids
+        if known:
+            ids = name_missing(columns(data, levels), known.nesting, unique)
+            if self.within_between:
+                self._refuse_means_of_unknown(ids)
+            data = columns(data, (*self.term.columns, *self.population.columns)) | ids
         if not self.varies_by_default:
             return self.term.resolve(data, known)
-        levels = self.term.levels
-        tree = nest(
-            columns(data, levels), levels, self.term.unique_ids, known.nesting if known else None
-        )
+        tree = nest(columns(data, levels), levels, unique, known.nesting if known else None)
         own = dict(zip(covariates.names, covariates.X.T, strict=True))
         names = known.columns if known else _varying_by_default(covariates, tree)
-        Z = np.column_stack([own.get(n, np.ones(len(tree.leaf))) for n in names])
-        return nested_design("", tree, {level: (names, Z) for level in levels}, {}, known)
+        ones = np.broadcast_to(1.0, len(tree.leaf))
+        values = [own.get(n, ones) for n in names]
+        return nested_design("", tree, {level: (names, values) for level in levels}, {}, known)
+
+    def _refuse_means_of_unknown(self, ids: Mapping[str, np.ndarray]) -> None:
+        for level, values in ids.items():
+            unknown = [v.row for v in values if isinstance(v, UnknownUnit)]
+            if unknown:
+                raise DataError(
+                    f"{level!r} is missing in row {unknown[0]} (counted from 0), but "
+                    f"within_between needs the unit's mean of {self.within_between[0]!r}. Fill in "
+                    "the id, or drop the row."
+                )
 
     def _with_unit_means(
         self,
@@ -133,19 +155,31 @@ class NestedReader:
         """Append the mean of each covariate in each unit, level by level (Mundlak 1978)."""
         means: dict[str, np.ndarray] = {}
         added = []
-        for column in self.within_between:
+        for column in dict.fromkeys(self.within_between):
             if column not in self.population.columns:
                 raise SpecificationError(
                     f"within_between names {column!r}, which the formula lacks. Add it to "
                     f"{self.formula.text!r}: its coefficient becomes the effect within units."
                 )
             x = as_numbers(column, columns(data, [column])[column])
+            before = len(means)
             for level in units.levels:
                 name = f"{column} (mean of {level})"
-                codes = units.nesting.codes(level)
-                fitted = known.unit_means[name] if known else np.empty(0)
-                means[name] = _means(x, codes, fitted)
-                added.append(means[name][codes])
+                codes, size = (
+                    units.nesting.codes(level),
+                    len(units.nesting.labels[units.levels.index(level)]),
+                )
+                # Where x is constant within units, their mean is x itself.
+                if name in known.unit_means if known else varies_within(x, codes, size):
+                    fitted = known.unit_means[name] if known else np.empty(0)
+                    means[name] = _means(x, codes, fitted)
+                    added.append(means[name][codes])
+            if len(means) == before:
+                raise DataError(
+                    f"within_between names {column!r}, which has one value in every "
+                    f"{units.levels[0]!r}: it has no effect within units. Leave it out of "
+                    "within_between."
+                )
         if not added:
             return covariates, means
         X = np.column_stack([covariates.X, *added])
@@ -218,12 +252,20 @@ def refuse_new_units(design: NestedModelDesign, allowed: bool | Sequence[str]) -
         New data hold such a unit.
     """
     nested = design.nested
+    named = (allowed,) if isinstance(allowed, str) else allowed
+    strange = [] if isinstance(named, bool) else [n for n in named if n not in nested.levels]
+    if strange:
+        raise SpecificationError(
+            f"allow_new names the level {strange[0]!r}, which is not one of levels="
+            f"{list(nested.levels)!r}."
+        )
     for level, name in enumerate(nested.levels):
         labels, known = nested.nesting.labels[level], nested.num_known[level]
-        ok = allowed if isinstance(allowed, bool) else name in allowed
-        if len(labels) > known and not ok:
+        ok = named if isinstance(named, bool) else name in named
+        new = [label for label in labels[known:] if not isinstance(label, UnknownUnit)]
+        if new and not ok:
             raise DataError(
-                f"{name!r}={show(labels[known])} was not among the {known} fitted units, and new "
+                f"{name!r}={show(new[0])} was not among the {known} fitted units, and new "
                 f"units of {name!r} are not allowed here. Pass allow_new=True to draw its effects "
                 "from their distribution, or drop its rows."
             )

@@ -10,6 +10,7 @@ import pymc as pm
 import xarray as xr
 
 from pymc_mlm.data.nested_design import NestedDesign
+from pymc_mlm.data.nesting import UnknownUnit
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign
 from pymc_mlm.families import AbstractFamily
 from pymc_mlm.ops.base import uncompiled
@@ -43,19 +44,28 @@ def unit_totals(
         Units, fitted and new.
     rng : numpy.random.Generator, optional
         For new units: one draw of N(0, D R D) per unit and posterior draw, shared by all rows
-        that carry its id.
+        that carry its id. An unknown unit is, in each draw, one of its parent's fitted ones.
 
     Returns
     -------
     list of ndarray, each of shape (chain, draw, unit, column)
         Outermost level first; columns as in ``design.columns``.
     """
+    rng = np.random.default_rng() if rng is None else rng
     totals: list[np.ndarray] = []
+    picks: dict[int, np.ndarray] = {}
     for level, prefix in enumerate(design.prefixes):
         own = posterior[f"{prefix}_effect"].values
         new = len(design.nesting.labels[level]) - design.num_known[level]
+        picks = _picks(design, level, picks, own.shape[:2], rng) if new else {}
         if new:
-            own = np.concatenate([own, _new_deviations(posterior, design, level, new, rng)], axis=2)
+            added = _new_deviations(posterior, design, level, new, rng)
+            for unit, pick in picks.items():
+                at = pick[..., None, None]
+                added[:, :, unit - design.num_known[level]] = np.take_along_axis(own, at, 2)[
+                    :, :, 0
+                ]
+            own = np.concatenate([own, added], axis=2)
         total = np.zeros((*own.shape[:3], len(design.columns)))
         if level:
             total = totals[-1][:, :, design.nesting.parents[level]]
@@ -64,12 +74,39 @@ def unit_totals(
     return totals
 
 
+def _picks(
+    design: NestedDesign,
+    level: int,
+    above: dict[int, np.ndarray],
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+) -> dict[int, np.ndarray]:
+    """Draw which fitted unit each unknown one of a level is, (chain, draw), given its parent's.
+
+    An unknown unit of a new parent is a new unit.
+    """
+    labels, known = design.nesting.labels[level], design.num_known[level]
+    parents = design.nesting.parents[level]
+    children = np.argsort(parents[:known], kind="stable")
+    counts = np.bincount(parents[:known] + 1)  # the parent of the outermost units is -1
+    ends = np.cumsum(counts)
+    picks = {}
+    for unit in range(known, len(labels)):
+        parent = int(parents[unit])
+        is_new = level > 0 and parent >= design.num_known[level - 1] and parent not in above
+        if isinstance(labels[unit], UnknownUnit) and not is_new:
+            place = above.get(parent, np.full(shape, parent)) + 1
+            nth = (rng.random(shape) * counts[place]).astype(np.int64)
+            picks[unit] = children[ends[place] - counts[place] + nth]
+    return picks
+
+
 def _new_deviations(
     posterior: xr.Dataset,
     design: NestedDesign,
     level: int,
     count: int,
-    rng: np.random.Generator | None,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     prefix = design.prefixes[level]
     sd = posterior[f"{prefix}_sd"].values
@@ -77,7 +114,6 @@ def _new_deviations(
     if design.pairs(level):
         partial = posterior[f"{prefix}_partial"].values
     factor = sd[..., None] * partials_to_cholesky(partial, sd.shape[-1])
-    rng = np.random.default_rng() if rng is None else rng
     z = rng.standard_normal((*sd.shape[:2], count, sd.shape[-1]))
     return np.asarray(z @ np.swapaxes(factor, -1, -2))
 
@@ -90,15 +126,15 @@ def linear_predictor_draws(
 ) -> np.ndarray:
     """Return the linear predictor of each row without crossed terms, (chain, draw, row)."""
     beta = population_draws(posterior, population.names) if population.names else None
-    eta = np.zeros((posterior.sizes["chain"], posterior.sizes["draw"], len(nested.Z)))
+    eta = np.zeros((posterior.sizes["chain"], posterior.sizes["draw"], len(nested.nesting.leaf)))
     eta += population.offset
     if population.intercept:
         eta += posterior[INTERCEPT].values[..., None]
     if beta is not None:
         eta += beta @ population.X.T
     leaves = unit_totals(posterior, nested, rng)[-1]
-    for j in range(len(nested.columns)):
-        eta += leaves[..., j][..., nested.nesting.leaf] * nested.Z[:, j]
+    for j, values in enumerate(nested.values):
+        eta += leaves[..., j][..., nested.nesting.leaf] * values
     return eta
 
 

@@ -78,7 +78,7 @@ from pymc_mlm.ops.base import (
 )
 from pymc_mlm.ops.correlation import partials_to_cholesky, pull_cholesky
 
-# Effects are drawn for so many draws at once that a work array has this many numbers (4 MB).
+# Effects are drawn for so many draws at once that they take this many numbers (4 MB).
 CHUNK_NUMBERS = 500_000
 
 
@@ -203,6 +203,7 @@ def draw_effects(
     sigma: np.ndarray,
     statistics: NestedStatistics,
     rng: np.random.Generator,
+    varies: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     r"""Draw all deviations from their exact joint distribution, given data and parameters.
 
@@ -225,12 +226,19 @@ def draw_effects(
         NumPy arrays.
     rng : numpy.random.Generator
         Source of randomness.
+    varies : ndarray of bool, shape (level, p), optional
+        Columns to return of each level; all by default.
 
     Returns
     -------
     list of ndarray, each of shape (draw, unit, p)
-        Each unit's own deviation from its parent, one array per level, outermost first. The
-        total deviation of a unit is the sum along its ancestors.
+        Each unit's own deviation from its parent, one array per level, outermost first; of each
+        level the columns that vary there. The total deviation of a unit is the sum along its
+        ancestors.
+
+    Notes
+    -----
+    Beside the result, memory for a constant number of standard normals, or those of one draw.
 
     Examples
     --------
@@ -257,36 +265,28 @@ def draw_effects(
     >>> effect.shape
     (9, 2, 1)
     """
-    draws, num_leaves, p = len(beta), len(statistics.xx), sd.shape[-1]
-    step = max(1, CHUNK_NUMBERS // (num_leaves * p * p))
-    chunks = []
+    from pymc_mlm.ops.kernels.nested_gaussian import draw_deviations
+
+    s = statistics
+    floats = [np.require(x, np.float64, ("C", "W")) for x in (beta, sd, partial, sigma)]
+    given = [np.require(x, np.float64, ("C", "W")) for x in (s.xx, s.xy, s.center)]
+    indices = [np.require(x, np.int64, ("C", "W")) for x in (s.varying, s.parent, s.sizes)]
+    draws, units, p = len(beta), len(s.parent), sd.shape[-1]
+    ends = np.cumsum(indices[2])
+    columns = np.ones((len(ends), p), dtype=bool) if varies is None else varies
+    effects = [
+        np.empty((draws, size, at.sum())) for size, at in zip(indices[2], columns, strict=True)
+    ]
+    step = max(1, CHUNK_NUMBERS // (units * p))
+    work = np.empty((min(step, draws), units, p))
     for first in range(0, draws, step):
-        chunk = Parameters(*(x[first : first + step] for x in (beta, sd, partial, sigma)))
-        chunks.append(_draw_chunk(chunk, statistics, rng))
-    return [np.concatenate(level) for level in zip(*chunks, strict=True)]
-
-
-def _draw_chunk(
-    draws: Parameters, statistics: NestedStatistics, rng: np.random.Generator
-) -> list[np.ndarray]:
-    """Return `draw_effects` for draws that fit in memory at once."""
-    sizes = tuple(int(s) for s in statistics.sizes)
-    p = draws.sd.shape[-1]
-    _, messages = _upward(draws, statistics, sizes, _add, np)
-    factor = draws.sd[..., None] * partials_to_cholesky(draws.partial, p)
-    total, own = np.zeros((1, len(draws.beta), p)), []
-    for level, message in enumerate(messages):
-        if level:
-            total = total[_above(statistics.parent, sizes, level)]
-        C = factor[:, level]
-        # C B'^-1, with I + C'JC = B B', is a root of the variance that is exact for singular C.
-        B = np.linalg.cholesky(np.eye(p) + C.mT @ message.J @ C)
-        z = np.linalg.solve(B.mT, rng.standard_normal((*message.u.shape, 1)))
-        score = message.u[..., None] - message.U @ total[..., None]
-        deviation = (message.S @ score + C @ z)[..., 0]
-        total = total + deviation
-        own.append(np.swapaxes(deviation, 0, 1))
-    return own
+        chunk = slice(first, min(first + step, draws))
+        # In the order of the draws, so that the length of a chunk does not change the result.
+        z = rng.standard_normal(out=work[: chunk.stop - first])
+        draw_deviations(*(x[chunk] for x in floats), *given, *indices, z)
+        for own, end, at in zip(effects, ends, columns, strict=True):
+            own[chunk] = z[:, end - own.shape[1] : end, at]
+    return effects
 
 
 class Parameters(NamedTuple):

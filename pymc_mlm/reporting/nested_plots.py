@@ -10,8 +10,11 @@ import xarray as xr
 
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting import plots
+from pymc_mlm.reporting.summary import MODEL_KINDS
 
 MOST_UNITS = 60
+# Of a label in the default font.
+INCHES_A_LETTER = 0.09
 
 
 def plot_parameters(fit: Fit, what: str, **kwargs: Any) -> Any:
@@ -22,15 +25,24 @@ def plot_parameters(fit: Fit, what: str, **kwargs: Any) -> Any:
     arviz_plots.PlotCollection
     """
     if what == "forest":
-        return plots.plot_forest(fit, **kwargs)
+        labels = list(plots.labelled_draws(fit, MODEL_KINDS))
+        wide = INCHES_A_LETTER * max(len(str(label)) for label in labels)
+        size = {"figsize": (wide + 5, 1.2 + 0.42 * len(labels)), "width_ratios": [wide, 5]}
+        return plots.plot_forest(fit, **{"figure_kwargs": size, **kwargs})
     if what == "trace":
         return plots.plot_trace(fit, **kwargs)
     import arviz_base
     import arviz_plots
 
     draws = plots.labelled_draws(fit, ("sd", "family"))
+    # The level on a line of its own, so that labels fit beside their axes.
+    draws = draws.rename({str(name): str(name).replace(" [", "\n[") for name in draws})
+    tree = xr.DataTree.from_dict({"posterior": draws})
+    kwargs.setdefault(
+        "figure_kwargs", {"figsize": (2.4 * len(draws), 2.2 * len(draws)), "layout": "constrained"}
+    )
     with arviz_base.rc_context({"plot.max_subplots": len(draws) ** 2 + 1}):
-        return arviz_plots.plot_pair({"posterior": draws}, **kwargs)
+        return arviz_plots.plot_pair(tree, **kwargs)
 
 
 def plot_effects(
@@ -40,8 +52,8 @@ def plot_effects(
 
     Parameters
     ----------
-    draws : DataArray, dims (chain, draw, unit)
-        Posterior draws.
+    draws : DataArray, dims (chain, draw, unit), with the scalar coordinate ``coef``
+        Posterior draws of the units' own coefficients.
     most : int
         Units drawn at most, evenly spaced in the order of their means.
     ci_prob : float
@@ -65,7 +77,8 @@ def plot_effects(
     axes.plot(middle[order], at, "o", color="C0", markersize=4)
     axes.axvline(flat.mean(), color="0.6", linewidth=1)
     axes.set_yticks(at, [str(label) for label in draws[unit].values[order]])
-    axes.set_xlabel(str(draws["coef"].values) if "coef" in draws.coords else "effect")
+    axes.set_xlabel(f"{draws['coef'].values} of each {unit}, population included")
+    axes.margins(y=0.5 / len(order))
     axes.set_ylabel(unit)
     return collection
 
@@ -75,6 +88,7 @@ def plot_lines(
     column: str,
     at: np.ndarray,
     ends: tuple[float, float],
+    rest: float = 0.0,
     most: int = MOST_UNITS,
     **kwargs: Any,
 ) -> Any:
@@ -90,6 +104,8 @@ def plot_lines(
         Values of the varying columns where the others are held.
     ends : tuple of float
         Range of the covariate.
+    rest : float
+        What columns that do not vary contribute to the predictor.
     most : int
         Units drawn at most.
     **kwargs
@@ -102,14 +118,14 @@ def plot_lines(
     unit = str(draws.dims[-2])
     mean = draws.mean(("chain", "draw")).values
     slope = mean[:, list(draws["coef"].values).index(column)]
-    others = mean @ np.where(draws["coef"].values == column, 0.0, at)
+    others = rest + mean @ np.where(draws["coef"].values == column, 0.0, at)
     chosen = np.unique(np.linspace(0, len(mean) - 1, min(most, len(mean))).astype(int))
     x = np.asarray(ends)
     collection, axes = _axes(kwargs, (7, 5))
     axes.plot(x, others[chosen] + x[:, None] * slope[chosen], color="C0", alpha=0.5, linewidth=1)
     axes.plot(x, others.mean() + x * slope.mean(), color="k", label=f"mean of all units of {unit}")
     axes.set_xlabel(column)
-    axes.set_ylabel("linear predictor")
+    axes.set_ylabel("linear predictor, other covariates at their mean")
     axes.legend(frameon=False)
     return collection
 
@@ -146,6 +162,6 @@ def _axes(kwargs: dict[str, Any], figsize: tuple[float, float]) -> tuple[Any, An
     """Return an empty collection and its matplotlib axes."""
     import arviz_plots
 
-    kwargs.setdefault("figure_kwargs", {"figsize": figsize})
+    kwargs.setdefault("figure_kwargs", {"figsize": figsize, "layout": "constrained"})
     collection = arviz_plots.PlotCollection.wrap(xr.Dataset({"y": ("x", np.zeros(1))}), **kwargs)
     return collection, collection.get_target("y", {})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
 
 from pymc_mlm.data.checks import as_numbers, constant_within
-from pymc_mlm.data.factor import Factor, encode
+from pymc_mlm.data.crossed_information import EffectInformation
+from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import columns
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.group_sum import group_sum
@@ -27,6 +28,9 @@ from pymc_mlm.terms.base import (
 )
 from pymc_mlm.terms.population import spread
 from pymc_mlm.terms.varying import unit_codes, unit_effects
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +53,21 @@ class HierarchicalDesign:
     units: Factor
     covariates: tuple[str, ...]
     X: np.ndarray
+
+    @property
+    def group_covariates(self) -> np.ndarray:
+        """Covariates of each group, shape (group, covariate)."""
+        return self.X
+
+    @property
+    def incidence(self) -> csr_array:
+        """One where a group belongs to a unit, (group, unit); groups of unknown units have none."""
+        from scipy.sparse import csr_array
+
+        codes = self.units.codes
+        rows = np.flatnonzero(codes != UNKNOWN)
+        places = rows, codes[rows]
+        return csr_array((np.ones(len(rows)), places), shape=(len(codes), len(self.units)))
 
 
 @dataclass(frozen=True)
@@ -137,7 +156,12 @@ class Hierarchical(AbstractTerm):
                     f"({int(strange.sum())} rows). Use effect='random' to predict for new units."
                 )
 
-    def effect(self, design: HierarchicalDesign, scale: float = 1.0) -> Any:
+    def effect(
+        self,
+        design: HierarchicalDesign,
+        scale: float = 1.0,
+        information: EffectInformation | None = None,
+    ) -> Any:
         """Add the units' effects and covariates to the current model.
 
         Parameters
@@ -147,6 +171,10 @@ class Hierarchical(AbstractTerm):
         scale : float
             Spread of the linear predictor, for default priors.
 
+        information : EffectInformation, optional
+            What the data say about the effects (`pymc_mlm.data.crossed_information`). It helps
+            the sampler and does not change the model.
+
         Returns
         -------
         TensorVariable, shape (group,)
@@ -155,7 +183,7 @@ class Hierarchical(AbstractTerm):
         name, units = design.name, design.units
         if self.effect_type == "random":
             sd = create(priors[f"{name}_sd"], f"{name}_sd", positive=True)
-            effects = unit_effects(name, units, sd)
+            effects = unit_effects(name, units, sd, information)
         else:
             effects = self._fixed_effects(design, priors)
         eta = _one_per_group(name, effects, unit_codes(units))

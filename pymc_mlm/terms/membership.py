@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.data.checks import as_numbers, show
+from pymc_mlm.data.crossed_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import column_names, columns
 from pymc_mlm.data.membership import Membership, sort_by_group
@@ -33,6 +34,9 @@ from pymc_mlm.terms.base import (
 from pymc_mlm.terms.population import spread
 from pymc_mlm.terms.varying import unit_codes, unit_effects
 from pymc_mlm.weights import AbstractWeight, RawWeight, WeightDesign, as_weight
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +79,16 @@ class MembershipDesign:
         group, count = self.membership.group, self.membership.num_groups
         sums = [np.bincount(group, self.start * x, minlength=count) for x in self.X.T]
         return np.column_stack(sums) if sums else np.zeros((count, 0))
+
+    @property
+    def incidence(self) -> csr_array:
+        """Starting weight of each member in each group, (group, member); unknown ones left out."""
+        from scipy.sparse import csr_array
+
+        m = self.membership
+        known = m.member.codes != UNKNOWN
+        places = m.group[known], m.member.codes[known]
+        return csr_array((self.start[known], places), shape=(m.num_groups, len(m.member)))
 
     @property
     def mean_squared_weight(self) -> float:
@@ -257,7 +271,12 @@ class MultipleMembership(AbstractTerm):
         args = (self.weight_function, design.weight, design.membership, self.normalize)
         return _evaluate(*args, parameters)
 
-    def effect(self, design: MembershipDesign, scale: float = 1.0) -> Any:
+    def effect(
+        self,
+        design: MembershipDesign,
+        scale: float = 1.0,
+        information: EffectInformation | None = None,
+    ) -> Any:
         """Add the members' effects, weights and covariates to the current model.
 
         Parameters
@@ -266,6 +285,10 @@ class MultipleMembership(AbstractTerm):
             From `resolve`.
         scale : float
             Spread of the linear predictor, for default priors.
+
+        information : EffectInformation, optional
+            What the data say about the effects (`pymc_mlm.data.crossed_information`). It helps
+            the sampler and does not change the model.
 
         Returns
         -------
@@ -280,7 +303,7 @@ class MultipleMembership(AbstractTerm):
         effects, member = pt.zeros(0), group
         if self.effect_type == "random":
             sd = create(priors[f"{name}_sd"], f"{name}_sd", positive=True)
-            effects = unit_effects(name, membership.member, sd)
+            effects = unit_effects(name, membership.member, sd, information)
             member = data(f"{name}_member", unit_codes(membership.member))
         if design.weight.fixed:
             return self._known_weights(design, priors, effects, member, group, indptr)

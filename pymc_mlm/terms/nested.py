@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 
-from pymc_mlm.data.centeredness import centeredness
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import parse_formula
 from pymc_mlm.data.frame import columns
 from pymc_mlm.data.nested_design import NestedDesign, nested_design
 from pymc_mlm.data.nesting import nest
 from pymc_mlm.data.population import INTERCEPT, population_design, right_hand_columns
+from pymc_mlm.data.unit_information import UnitInformation
 from pymc_mlm.distributions.partial_correlation import PartialCorrelation
 from pymc_mlm.distributions.unit_effects import Coordinates, UnitEffects
 from pymc_mlm.errors import SpecificationError
@@ -24,10 +24,8 @@ from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.priors import Prior, check_priors, create
 from pymc_mlm.terms.base import AbstractTerm, add_coords, data, pick_priors
 
-CENTERED, NONCENTERED, PARTLY = "centered", "noncentered", "partly"
-PARAMETERIZATIONS = ("auto", CENTERED, NONCENTERED)
-# Typical sd of a level's deviations, in spreads of the predictor, to judge what data say.
-ROUGH_SD = 0.5
+AUTO, CENTERED, NONCENTERED, INFORMED = "auto", "centered", "noncentered", "informed"
+PARAMETERIZATIONS = (AUTO, CENTERED, NONCENTERED)
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,12 @@ class Nested(AbstractTerm):
                     f"parameterization of {level!r} is {choice!r}; use 'auto', 'centered' or "
                     "'noncentered'."
                 )
-            lkj_partial_alphas(2, self.eta_of(level))
+            eta = self.eta_of(level)
+            if isinstance(eta, bool) or not isinstance(eta, int | float) or not eta > 0:
+                raise SpecificationError(
+                    f"eta of {level!r} is {eta!r}; the LKJ shape must be positive: 1 for any "
+                    "correlations alike, larger for smaller ones."
+                )
             if parse_formula(f"effect ~ {self.formula_of(level)}").offsets:
                 raise SpecificationError(
                     f"varying={self.formula_of(level)!r}: fix() has no place here; a varying "
@@ -167,8 +170,7 @@ class Nested(AbstractTerm):
         design: NestedDesign,
         scale: float = 1.0,
         around: Mapping[str, Any] | None = None,
-        residual: float | None = None,
-        weights: np.ndarray | None = None,
+        information: Sequence[UnitInformation] | None = None,
     ) -> Any:
         """Add the units' effects to the current model.
 
@@ -181,25 +183,24 @@ class Nested(AbstractTerm):
         around : mapping of str to TensorVariable, optional
             Population coefficients by column, such as ``{"Intercept": alpha, "x": beta}``, that
             your model adds itself. They help the sampler and do not change the model.
-        residual : float, optional
-            Rough variance of one row around the predictor; half of ``scale**2`` by default. It
-            tells parameterization="auto" how much a row says.
-        weights : ndarray, shape (row,), optional
-            Number of trials of each row, for the same purpose.
+        information : sequence of UnitInformation, optional
+            What the data say about the units of each level
+            (`pymc_mlm.data.unit_information.unit_information`), its covariates being those of
+            `around` in their order. Without it parameterization="auto" is "noncentered".
 
         Returns
         -------
         TensorVariable, shape (row,)
             Contribution to the linear predictor, population coefficients not included.
         """
-        totals = self.coefficients(design, scale, around, residual, weights)
-        rows = np.arange(len(design.Z))
+        totals = self.coefficients(design, scale, around, information)
+        rows = np.arange(len(design.nesting.leaf))
         label = design.prefixes[-1]
         leaf, row = data(f"{label}_leaf", design.nesting.leaf), data(f"{label}_row", rows)
         ends = data(f"{label}_ends", np.arange(len(rows) + 1))
         eta: Any = 0.0
         for j, column in enumerate(totals[-1]):
-            values = data(f"{label}_z{j}", np.ascontiguousarray(design.Z[:, j]))
+            values = data(f"{label}_z{j}", np.ascontiguousarray(design.values[j]))
             eta = eta + group_sum(values, column, leaf, row, ends)
         return eta
 
@@ -208,14 +209,13 @@ class Nested(AbstractTerm):
         design: NestedDesign,
         scale: float = 1.0,
         around: Mapping[str, Any] | None = None,
-        residual: float | None = None,
-        weights: np.ndarray | None = None,
+        information: Sequence[UnitInformation] | None = None,
     ) -> list[list[Any]]:
         """Add the units' effects and return each unit's total deviation, level by level.
 
         Parameters
         ----------
-        design, scale, around, residual, weights
+        design, scale, around, information
             As in `effect`.
 
         Returns
@@ -225,7 +225,6 @@ class Nested(AbstractTerm):
             the deviations of the unit and its ancestors. `unit_totals` names them.
         """
         sds, partials = self.parameters(design, scale)
-        coordinates = self.centeredness(design, scale, residual, weights)
         population = dict(around or {})
         base = [population.get(name, 0.0) for name in design.columns]
         above: list[Any] = [0.0] * len(base)
@@ -234,11 +233,19 @@ class Nested(AbstractTerm):
             zeros = data(f"{prefix}_zeros", np.zeros(len(design.nesting.labels[level])))
             parents = self._gather(design, level, above)
             at = np.flatnonzero(design.varies[level])
-            how = coordinates[level]
-            if isinstance(how, np.ndarray):
-                how = _information(how, ROUGH_SD * scale / design.spreads[at])
-            centre = [parents[j] + base[j] + zeros for j in at]
-            own = self._deviations(design, level, prefix, sds[level], partials[level], centre, how)
+            # Lengths are data, so that compiled code serves other tables.
+            known = data(f"{prefix}_known_zeros", np.zeros(design.num_known[level]))
+            how, precision = self.coordinates(level, information), None
+            centre = [known for _ in at]
+            if how == CENTERED:
+                centre = [(parents[j] + base[j] + zeros)[: known.shape[0]] for j in at]
+            elif information is not None and how == INFORMED:
+                said, coefs = information[level], list(population.values())
+                given = [t if isinstance(t, float) else t[: known.shape[0]] for t in parents]
+                centre = _score(prefix, said, at, coefs, given)
+                precision = data(f"{prefix}_precision", _lower_triangle(said.precision, at))
+            effects = pt.stack(centre, axis=1), precision, Coordinates(how)
+            own = self._deviations(design, level, sds[level], partials[level], *effects)
             above = list(parents)
             for j, deviation in zip(at, own, strict=True):
                 above[j] = parents[j] + deviation
@@ -262,27 +269,21 @@ class Nested(AbstractTerm):
         self,
         design: NestedDesign,
         level: int,
-        prefix: str,
         sd: Any,
         partial: Any,
-        centre: list[Any],
-        coordinates: Any,
+        around: Any,
+        precision: Any,
+        coordinates: Coordinates,
     ) -> list[Any]:
         """Add a level's effects: one row per fitted unit, and one per new unit."""
-        name, labels = design.levels[level], design.nesting.labels[level]
-        known, p = design.num_known[level], len(design.coefs(level))
+        name, prefix = design.levels[level], design.prefixes[level]
+        labels, known = design.nesting.labels[level], design.num_known[level]
+        p = len(design.coefs(level))
         add_coords({name: labels[:known]})
         partial = pt.zeros(0) if partial is None else partial
-        # Lengths are data, so that compiled code serves other tables; p is the model's.
-        flat = data(f"{prefix}_known_zeros", np.zeros(known))
-        around = share = pt.stack([flat] * p, axis=1)
-        if not _is_noncentered(coordinates):
-            around = pt.stack(centre, axis=1)[: flat.shape[0]]
-        if isinstance(coordinates, np.ndarray):
-            share, coordinates = data(f"{prefix}_information", coordinates), PARTLY
         effects = UnitEffects(
-            f"{prefix}_effect", sd, partial, around, share, dims=(name, f"{prefix}_coef"),
-            transform=Coordinates(coordinates),
+            f"{prefix}_effect", sd, partial, around, precision, dims=(name, f"{prefix}_coef"),
+            transform=coordinates,
         )  # fmt: skip
         own = [effects[:, j] for j in range(p)]
         if known == len(labels):
@@ -294,32 +295,12 @@ class Nested(AbstractTerm):
         )  # fmt: skip
         return [pt.concatenate([column, new[:, j]]) for j, column in enumerate(own)]
 
-    def centeredness(
-        self,
-        design: NestedDesign,
-        scale: float = 1.0,
-        residual: float | None = None,
-        weights: np.ndarray | None = None,
-    ) -> list[Any]:
-        """Return each level's coordinates: "centered", "noncentered", or a share per unit.
-
-        The shares are those at rough standard deviations; the sampler's follow its own.
-
-        Returns
-        -------
-        list of str or ndarray of shape (unit, coef)
-            Outermost level first.
-        """
-        chosen: list[Any] = [self.parameterization_of(level) for level in design.levels]
-        if "auto" not in chosen:
+    def coordinates(self, level: int, information: Sequence[UnitInformation] | None = None) -> str:
+        """Return the coordinates in which a level is sampled: a kind of `Coordinates`."""
+        chosen = self.parameterization_of(self.levels[level])
+        if chosen != AUTO:
             return chosen
-        sd = ROUGH_SD * scale / design.spreads
-        variance = 0.5 * scale**2 if residual is None else residual
-        shares = centeredness(design, sd, variance, weights)
-        return [
-            s[: design.num_known[level]] if c == "auto" else c
-            for level, (c, s) in enumerate(zip(chosen, shares, strict=True))
-        ]
+        return NONCENTERED if information is None else INFORMED
 
     def parameters(self, design: NestedDesign, scale: float = 1.0) -> tuple[list[Any], list[Any]]:
         """Add each level's standard deviations and correlations to the current model.
@@ -334,7 +315,7 @@ class Nested(AbstractTerm):
             names = design.coefs(level)
             add_coords({f"{prefix}_coef": names})
             prior = self.priors_used(design, scale)[f"{prefix}_sd"]
-            sds.append(create(prior, f"{prefix}_sd", f"{prefix}_coef"))
+            sds.append(create(prior, f"{prefix}_sd", f"{prefix}_coef", positive=True))
             partials.append(self._partial(design, level, prefix))
         return sds, partials
 
@@ -391,13 +372,24 @@ class Nested(AbstractTerm):
         return roles
 
 
-def _information(share: np.ndarray, sd: np.ndarray) -> np.ndarray:
-    """Return I of c = sd^2 I / (1 + sd^2 I)."""
-    return share / (np.maximum(1.0 - share, 1e-6) * sd**2)
+def _score(
+    prefix: str, said: UnitInformation, at: np.ndarray, population: list[Any], parents: list[Any]
+) -> list[Any]:
+    """Return the slope of the units' log likelihood at their parents' coefficients, by column."""
+    score = data(f"{prefix}_score", said.score[:, at])
+    cross = data(f"{prefix}_cross", said.cross[:, at])
+    precision = data(f"{prefix}_precision_rows", said.precision[:, at])
+    return [
+        score[:, i]
+        - sum(cross[:, i, k] * coef for k, coef in enumerate(population))
+        - sum(precision[:, i, j] * t for j, t in enumerate(parents) if not isinstance(t, float))
+        for i in range(len(at))
+    ]
 
 
-def _is_noncentered(coordinates: Any) -> bool:
-    return isinstance(coordinates, str) and coordinates == NONCENTERED
+def _lower_triangle(precision: np.ndarray, at: np.ndarray) -> np.ndarray:
+    rows, columns = np.tril_indices(len(at))
+    return precision[:, at[rows], at[columns]]
 
 
 def varying_columns(coded: Any) -> tuple[tuple[str, ...], np.ndarray]:

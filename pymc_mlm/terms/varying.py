@@ -6,14 +6,19 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 
+from pymc_mlm.data.crossed_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor
+from pymc_mlm.distributions.informed import InformedNormal, informed
 from pymc_mlm.distributions.noncentered import noncentered
 from pymc_mlm.terms.base import add_coords
 
 
-def unit_effects(name: str, units: Factor, sd: Any) -> Any:
+def unit_effects(
+    name: str, units: Factor, sd: Any, information: EffectInformation | None = None
+) -> Any:
     """Add the effects of all units to the current model.
 
     Parameters
@@ -24,6 +29,9 @@ def unit_effects(name: str, units: Factor, sd: Any) -> Any:
         Units and the unit of each row.
     sd : TensorVariable, scalar
         Standard deviation of the effects.
+    information : EffectInformation, optional
+        What the data say about each known unit. It chooses the sampler's coordinates, which are
+        non-centred without it, and does not change the model.
 
     Returns
     -------
@@ -38,7 +46,12 @@ def unit_effects(name: str, units: Factor, sd: Any) -> Any:
     """
     dim = units.name
     add_coords({dim: units.labels[: units.num_known]})
-    effects = pm.Normal(f"{name}_effect", 0.0, sd, dims=dim, transform=noncentered)
+    if information is None:
+        effects = pm.Normal(f"{name}_effect", 0.0, sd, dims=dim, transform=noncentered)
+    else:
+        # Shared, so that compiled code serves other tables; not part of what the model says.
+        says = (pytensor.shared(x) for x in (information.score, information.precision))
+        effects = InformedNormal(f"{name}_effect", sd, *says, dims=dim, transform=informed)
     parts = [effects]
     if len(units.new_labels):
         add_coords({f"{dim}_new": units.new_labels})

@@ -20,25 +20,30 @@ def test_log_density_equals_a_plain_model_with_weights_and_effects():
         family="weibull",
         priors={"Intercept": mlm.Prior("Normal", mu=5.0, sigma=3.0)},
     )
-    ours = model.build(table)
-    used = {k: v.parameters for k, v in model._priors_used(model._design(table)).items()}
-    plain = plain_model(table, used)
+    ours, design = model.build(table), model._design(table)
+    used = {k: v.parameters for k, v in model._priors_used(design).items()}
+    plain, known = plain_model(table, used), model._information(design)
     rng = np.random.default_rng(0)
     start = plain.initial_point()
     differences = []
     for _ in range(5):
         point = {k: np.asarray(v) + 0.4 * rng.normal(size=np.shape(v)) for k, v in start.items()}
         renamed = {name_of(ours, k): v for k, v in point.items()}
-        differences.append(
-            float(ours.compile_logp(mode="FAST_COMPILE")(renamed))
-            - float(plain.compile_logp(mode="FAST_COMPILE")(point))
-        )
+        expected = float(plain.compile_logp(mode="FAST_COMPILE")(point))
+        for term in ("party", "country"):
+            # Other coordinates of the same effects, and the volume that they change.
+            sd, said = np.exp(point[f"{term}_sd_log__"]), known[term]
+            scale = sd / np.sqrt(1.0 + said.precision * sd**2)
+            effects = sd * point[f"z_{term}"]
+            renamed[f"{term}_effect_informed__"] = effects / scale - scale * said.score
+            expected += np.log(scale / sd).sum()
+        differences.append(float(ours.compile_logp(mode="FAST_COMPILE")(renamed)) - expected)
     np.testing.assert_allclose(differences, 0.0, atol=1e-6)
 
 
 def name_of(ours, name):
-    """Our value variable behind a variable of the plain model, both non-centred."""
-    pairs = {"z_party": "party_effect_noncentered__", "z_country": "country_effect_noncentered__"}
+    """Our value variable behind a variable of the plain model."""
+    pairs = {"z_party": "party_effect_informed__", "z_country": "country_effect_informed__"}
     found = pairs.get(name, name)
     assert found in {v.name for v in ours.value_vars}, found
     return found

@@ -5,7 +5,7 @@ import uuid
 import numpy as np
 import pytest
 
-from pymc_mlm.data.nesting import design_warnings, nest
+from pymc_mlm.data.nesting import UnknownUnit, design_warnings, name_missing, nest
 from pymc_mlm.errors import DataError, SpecificationError
 
 REGION = np.array(["B", "A", "B", "A", "B"], dtype=object)
@@ -197,3 +197,43 @@ def test_one_row_per_leaf_is_named(table):
     nesting = nest(table, LEVELS)
     (warning,) = design_warnings(nesting, rows_per_leaf=np.ones(4))
     assert "Every 'school' has one row" in warning
+
+
+def test_sparse_and_close_numbers_are_numbered_alike():
+    close = np.array([7, -2, 3, 7, 3, -2, 0])
+    one = nest({"a": close}, ["a"])
+    other = nest({"a": close * 10**12}, ["a"])
+    np.testing.assert_array_equal(one.leaf, other.leaf)
+    assert [v * 10**12 for v in one.labels[0]] == list(other.labels[0])
+    assert list(one.labels[0]) == [-2, 0, 3, 7]
+
+
+@pytest.fixture
+def fitted():
+    return nest({"region": np.array(["A", "A", "B"]), "school": np.array([1, 2, 3])}, LEVELS)
+
+
+def test_a_fitted_unit_tells_its_missing_parent(fitted):
+    new = {"region": np.array([None, "B"], dtype=object), "school": np.array([2, 3])}
+    assert list(name_missing(new, fitted)["region"]) == ["A", "B"]
+
+
+def test_other_missing_ids_are_unknown_units_of_their_rows(fitted):
+    new = {"region": np.array(["A", None], dtype=object), "school": np.array([np.nan, np.nan])}
+    filled = name_missing(new, fitted)
+    assert list(filled["region"]) == ["A", UnknownUnit(1)]
+    assert list(filled["school"]) == [UnknownUnit(0), UnknownUnit(1)]
+    tree = nest(filled, LEVELS, known=fitted)
+    assert tree.parents[1][tree.leaf].tolist() == [0, 2]
+
+
+def test_ids_within_parents_do_not_tell_them():
+    table = {"region": np.array(["A", "B"]), "school": np.array([1, 1])}
+    fitted = nest(table, LEVELS, unique_ids=True)
+    new = {"region": np.array([None], dtype=object), "school": np.array([1])}
+    with pytest.raises(DataError, match="'region' is missing in row 0"):
+        name_missing(new, fitted, unique_ids=True)
+    known_parent = {"region": np.array(["A"]), "school": np.array([None], dtype=object)}
+    filled = name_missing(known_parent, fitted, unique_ids=True)
+    tree = nest(filled, LEVELS, unique_ids=True, known=fitted)
+    assert list(tree.labels[1]) == ["A/1", "B/1", UnknownUnit(0)]

@@ -63,6 +63,14 @@ def test_chunks_do_not_change_the_sums(rows, monkeypatch):
     np.testing.assert_allclose(chunked.yy, whole.yy, rtol=1e-12)
 
 
+def test_columns_of_their_own_are_a_matrix(rows):
+    X, y, leaf = rows
+    columns = [np.broadcast_to(1.0, 500), *X.T[1:]]
+    one, other = (leaf_moments(x, y, leaf, NUM_LEAVES) for x in (X, columns))
+    np.testing.assert_array_equal(one.xx, other.xx)
+    np.testing.assert_allclose(one.xy, other.xy, rtol=1e-12)
+
+
 def test_row_order_does_not_change_the_sums(rows, rng):
     X, y, leaf = rows
     order = rng.permutation(500)

@@ -1,12 +1,18 @@
 """Laws of the nested model: dense likelihood, variance components, and what it refuses."""
 
+import warnings
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+import xarray as xr
 from scipy import stats
 
 import pymc_mlm as mlm
+from pymc_mlm.inference import AbstractSampler
+from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.ops.correlation import partials_to_cholesky
 
 FAST = "FAST_COMPILE"
@@ -35,6 +41,34 @@ def fitted(pupils):
     model = mlm.NestedVaryingEffects("y ~ 1 + x", LEVELS)
     run = {"draws": 1000, "tune": 1000, "chains": 2, "random_seed": 1, "progressbar": False}
     return model.fit(pupils, sampler=mlm.Nutpie(target_accept=0.95), **run)
+
+
+@dataclass(frozen=True)
+class FromThePrior(AbstractSampler):
+    """A sampler that ignores the outcome: for laws that hold at any draws."""
+
+    def sample(self, model, var_names, run):
+        with model:
+            tree = pm.sample_prior_predictive(
+                run.draws, var_names=list(var_names), random_seed=run.random_seed,
+                compile_kwargs={"mode": uncompiled()},
+            )  # fmt: skip
+        return xr.DataTree.from_dict({"posterior": tree["prior"].to_dataset()})
+
+
+def unsampled(model, table, draws=2000):
+    """Return the model with draws from its prior."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlm.ConvergenceWarning)
+        return model.fit(table, draws=draws, random_seed=1, sampler=FromThePrior())
+
+
+@pytest.fixture(scope="module")
+def crossed(pupils):
+    """A model with crossed years and a covariate whose slope does not vary."""
+    table = pupils.assign(year=np.arange(72) % 5, z=pupils["z"] + 4)
+    model = mlm.NestedVaryingEffects("y ~ 1 + x + z", LEVELS, "1 + x", terms=[mlm.hm("year")])
+    return unsampled(model, table), table
 
 
 def model_of(table, **kwargs):
@@ -131,6 +165,56 @@ def test_a_new_unit_shares_its_draw_and_a_fitted_one_keeps_its_own(fitted):
     assert eta[:, 4].std() > eta[:, 0].std()
 
 
+def test_a_missing_id_is_an_unknown_one_of_the_fitted_units(fitted):
+    new = pd.DataFrame(
+        {"region": ["A", "A", None, None], "school": [None, None, None, 3], "x": [0.0] * 4}
+    )
+    eta = fitted.predict(new, kind="eta", random_seed=1, allow_new=False).values.reshape(-1, 4)
+    own = fitted.coefficient_draws("school").sel(coef="Intercept").values.reshape(-1, 6)
+    in_a = own[:, [0, 3]]  # the schools of region A
+    for column, among in ((0, in_a), (1, in_a), (2, own)):
+        hits = np.abs(eta[:, [column]] - among) < 1e-12
+        assert hits.any(axis=1).all()
+        np.testing.assert_allclose(hits.mean(axis=0), 1 / among.shape[1], atol=0.05)
+    assert np.mean(eta[:, 0] == eta[:, 1]) == pytest.approx(0.5, abs=0.05)
+    # The parent of a fitted unit is known, whether or not the row tells it.
+    np.testing.assert_allclose(eta[:, 3], own[:, 3], rtol=1e-12)
+
+
+def test_an_unknown_unit_of_a_new_parent_is_a_new_unit(fitted):
+    new = pd.DataFrame({"region": ["Z", "Z"], "school": [None, 99], "x": [0.0, 0.0]})
+    eta = fitted.predict(new, kind="eta", random_seed=1).values.reshape(-1, 2)
+    assert eta[:, 0].std() == pytest.approx(eta[:, 1].std(), rel=0.15)
+    assert np.abs(eta[:, 0] - eta[:, 1]).min() > 0
+
+
+def test_a_new_unit_varies_as_its_level_does(fitted):
+    count = 200
+    new = pd.DataFrame({"region": "A", "school": np.arange(100, 100 + count), "x": 1.5})
+    eta = fitted.predict(new, kind="eta", random_seed=3).values
+    posterior = fitted.idata["posterior"]
+    sd, rho = posterior["school_sd"].values, posterior["school_correlation"].values[..., 0]
+    own = sd[..., 0] ** 2 + 2 * rho * sd[..., 0] * sd[..., 1] * 1.5 + (sd[..., 1] * 1.5) ** 2
+    # Given the parameters, schools of one region are independent around it.
+    np.testing.assert_allclose((eta.var(axis=2, ddof=1) / own).mean(), 1.0, atol=0.02)
+    parent = fitted.coefficient_draws("region").sel(region="A").values @ [1.0, 1.5]
+    deviations = (eta.mean(axis=2) - parent) / np.sqrt(own / count)
+    assert deviations.std() == pytest.approx(1.0, abs=0.06)
+
+
+def test_new_crossed_units_and_the_noise_are_independent(crossed):
+    model, table = crossed
+    new = table.head(1).assign(year=99)
+    eta = model.predict(new, kind="eta", random_seed=1)
+    noise = (model.predict(new, kind="outcome", random_seed=1) - eta) / model.idata["posterior"][
+        "sigma"
+    ]
+    old = model.predict(table.head(1), kind="eta", random_seed=1)
+    own = (eta - old).values.ravel() / model.idata["posterior"]["year_sd"].values.ravel()
+    # Seeded alike, both would be the same normals; 2,000 draws know zero to 0.022.
+    assert abs(np.corrcoef(own, noise.values.ravel())[0, 1]) < 0.1
+
+
 def test_predictions_follow_the_rows_and_their_noise(fitted, pupils):
     mean = fitted.predict().mean(("chain", "draw")).values
     assert np.corrcoef(mean, pupils["y"])[0, 1] > 0.7
@@ -151,6 +235,59 @@ def test_variance_changes_along_a_varying_slope(fitted):
     assert "At x = 1.5." in table.notes[0]
     shares = fitted.variance_shares("x", [0.0, at])
     assert shares.loc[(at, "region"), "variance"] == pytest.approx(variance.mean())
+
+
+def test_shares_ask_for_a_slope_at_a_number(fitted):
+    for ask in (
+        lambda: fitted.variance_decomposition(at={"Intercept": 2.0}),
+        lambda: fitted.variance_shares("Intercept"),
+        lambda: fitted.plot("lines", column="Intercept"),
+    ):
+        with pytest.raises(mlm.SpecificationError, match="The intercept is no covariate"):
+            ask()
+    with pytest.raises(mlm.SpecificationError, match="'x' needs a finite number"):
+        fitted.variance_decomposition(at={"x": np.nan})
+
+
+def test_the_plot_of_effects_shows_all_of_each_unit(fitted):
+    axes = fitted.plot("effects", level="region", column="x").get_target("y", {})
+    assert axes.get_xlabel() == "x of each region, population included"
+    low, _ = axes.get_xlim()
+    assert low < fitted.coefficients("region")["mean"].xs("x", level="coef").min()
+    figure = axes.figure
+    figure.draw_without_rendering()
+    assert axes.xaxis.label.get_window_extent().y0 >= 0
+
+
+def test_shares_of_counts_do_not_depend_on_the_other_points(pupils):
+    model = mlm.NestedVaryingEffects("count ~ 1 + x", LEVELS, family="poisson")
+    model = unsampled(model, pupils, draws=200)
+    alone = model.variance_shares("x", [2.0])
+    pd.testing.assert_frame_equal(model.variance_shares("x", [0.0, 2.0]).loc[[2.0]], alone)
+    shares = model.variance_decomposition(at={"x": 2.0}).frame["share"]
+    np.testing.assert_allclose(alone["share"].loc[2.0], shares[alone.loc[2.0].index])
+
+
+def test_crossed_units_have_their_share_of_the_variance(crossed):
+    model, _ = crossed
+    posterior = model.idata["posterior"]
+    frame = model.variance_decomposition().frame
+    assert list(frame.index) == ["region", "school", "year", "residual"]
+    assert frame.loc["year", "variance"] == pytest.approx((posterior["year_sd"] ** 2).mean().item())
+    assert frame["share"].sum() == pytest.approx(1.0)
+    assert model.variance_shares("x", [0.0]).index.get_level_values("part").tolist() == [
+        *frame.index
+    ]
+
+
+def test_lines_stand_where_the_predictor_is(crossed):
+    model, table = crossed
+    posterior = model.idata["posterior"]
+    axes = model.plot("lines", level="region").get_target("y", {})
+    at_zero = [np.interp(0.0, line.get_xdata(), line.get_ydata()) for line in axes.lines[:3]]
+    own = model.coefficients("region")["mean"].xs("Intercept", level="coef")
+    slope = posterior["beta"].sel(covariate="z").mean().item()
+    np.testing.assert_allclose(at_zero, own + slope * table["z"].mean())
 
 
 @pytest.mark.parametrize("what", ["forest", "trace", "pairs", "effects", "lines", "variance"])
@@ -191,6 +328,23 @@ def test_unit_means_separate_within_from_between(pupils):
     np.testing.assert_allclose(
         again.population.X[:, 2], [expected[pupils.school == 0].iloc[0], 5.0]
     )
+
+
+def test_the_mean_of_what_is_constant_within_schools_is_that_of_regions(pupils):
+    model = mlm.NestedVaryingEffects("y ~ 1 + x + income", LEVELS, within_between=["income"])
+    design = model._design(pupils)
+    # The mean of a school's income is its income: a second column of the same numbers.
+    assert design.population.names == ("x", "income", "income (mean of region)")
+    again = model._design(pupils.head(9), known=design)
+    np.testing.assert_array_equal(again.population.X, design.population.X[:9])
+
+
+def test_unit_means_ask_for_ids(pupils):
+    model = mlm.NestedVaryingEffects("y ~ 1 + x", LEVELS, within_between=["x"])
+    design = model._design(pupils)
+    new = pupils.assign(school=pupils["school"].where(pupils.index != 5))
+    with pytest.raises(mlm.DataError, match=r"'school' is missing in row 5 .*mean of 'x'"):
+        model._design(new, known=design)
 
 
 def test_ids_that_count_within_parents_make_more_units(pupils):
@@ -278,7 +432,60 @@ BAD = {
         ),
         "successes of 5 trials",
     ),
+    "nothing varies": (
+        lambda t: refused()(t, varying="0"),
+        "Nothing varies between units of 'region'.*leave 'region' out of levels",
+    ),
+    "nothing varies at a level": (
+        lambda t: refused()(t, varying={"region": "1 + x", "school": "0"}),
+        "Nothing varies between units of 'school'",
+    ),
+    "varying as in lme4": (
+        lambda t: refused()(t, "y ~ 1 + x + (1 + x | school)"),
+        "Write what varies as a plain sum, varying='1 \\+ x'",
+    ),
+    "varying with an outcome": (
+        lambda t: refused()(t, varying="y ~ 1 + x"),
+        "'y ~ 1 \\+ x' holds '|' or '~'",
+    ),
+    "level named as a dimension": (
+        lambda t: refused(chain=lambda t: t["school"])(t, levels=["region", "chain"]),
+        "Column 'chain' would name a dimension",
+    ),
+    "level named as the coefficients": (
+        lambda t: refused(region_coef=lambda t: t["school"])(t, levels=["region", "region_coef"]),
+        "Column 'region_coef' would name a dimension",
+    ),
+    "crossed units that are a level": (
+        lambda t: refused()(t, terms=[mlm.hm("school")]),
+        "Column 'school' would name a dimension",
+    ),
+    "level twice": (
+        lambda t: refused()(t, levels=["school", "school"]),
+        "names a column twice",
+    ),
+    "outcome that does not vary": (
+        lambda t: refused(y=lambda t: 1.0)(t),
+        "The outcome 'y' has one value only",
+    ),
+    "missing outcome": (
+        lambda t: refused(y=lambda t: t["y"].where(t.index != 7))(t),
+        "'y' is missing in 1 of 72 rows, first in row 7",
+    ),
+    "within and between of what is constant within": (
+        lambda t: refused()(t, "y ~ 1 + wealth", varying="1", within_between=["wealth"]),
+        "'wealth', which has one value in every 'region': it has no effect within",
+    ),
     "no count": (lambda t: refused()(t, "y ~ x", family="poisson"), "must be a count"),
+    "levels that are no names": (
+        lambda t: refused()(t, levels=["region", 5]),
+        "levels is \\['region', 5\\]",
+    ),
+    "no list of terms": (lambda t: refused()(t, terms=mlm.hm("z")), "give a list, terms="),
+    "level covariates without levels": (
+        lambda t: refused()(t, level_covariates=["income"]),
+        "level_covariates is \\['income'\\]; give columns by level",
+    ),
     "wrong term": (lambda t: refused()(t, terms=["z"]), "'z' is not an hm\\(\\) term"),
 }
 
@@ -289,10 +496,36 @@ def test_bad_input_is_an_error_with_a_remedy(read, text, pupils):
         read(pupils)
 
 
+def test_the_residual_sd_of_a_collapsed_model_is_positive(pupils):
+    prior = mlm.Prior("Normal", mu=0.0, sigma=1.0)
+    with pytest.raises(mlm.SpecificationError, match="sigma"):
+        mlm.NestedVaryingEffects("y ~ 1 + x", LEVELS, priors={"sigma": prior}).build(pupils)
+
+
 def test_new_units_are_refused_where_they_are_not_allowed(fitted):
     new = pd.DataFrame({"region": ["Z"], "school": [99], "x": [0.0]})
     with pytest.raises(mlm.DataError, match="'region'='Z' was not among the 3 fitted units"):
         fitted.predict(new, allow_new=["school"])
+
+
+def test_an_unknown_level_in_allow_new_is_named(fitted):
+    with pytest.raises(mlm.SpecificationError, match="allow_new names the level 'scool'"):
+        fitted.predict(allow_new=["scool"])
+    with pytest.raises(mlm.DataError, match="'region'='Z' was not among"):
+        new = pd.DataFrame({"region": ["Z"], "school": [99], "x": [0.0]})
+        fitted.predict(new, allow_new="school")
+
+
+def test_a_new_unit_of_an_unknown_parent_is_refused(fitted):
+    new = pd.DataFrame({"region": ["A", None], "school": [99, 98], "x": [0.0, 0.0]})
+    with pytest.raises(mlm.DataError, match=r"'region' is missing in row 1 .*'school'=98 is no"):
+        fitted.predict(new)
+
+
+def test_ids_of_another_type_are_not_silently_new(fitted):
+    new = pd.DataFrame({"region": ["A"], "school": ["3"], "x": [0.0]})
+    with pytest.raises(mlm.DataError, match="'school'='3' is str, but the fitted unit 3 is int"):
+        fitted.predict(new)
 
 
 def test_a_fitted_unit_cannot_move_to_another_parent(fitted):

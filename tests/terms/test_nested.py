@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import pymc_mlm as mlm
-from pymc_mlm.data.centeredness import centeredness
+from pymc_mlm.data.unit_information import unit_information
 from pymc_mlm.distributions.partial_correlation import PartialCorrelation
 from pymc_mlm.ops.correlation import partials_to_cholesky
 
@@ -34,13 +34,23 @@ def table(rng):
 def write(term, table):
     """Return the model of a term, and a function from coordinates to all its values."""
     design = term.resolve(table)
+    said = information(design, np.sin(np.arange(60.0)), variance=0.8)
     with pm.Model() as model:
         alpha = pm.Normal("alpha", 0, 1)
-        eta = alpha + term.effect(design, 1.0, around={"Intercept": alpha})
+        eta = alpha + term.effect(design, 1.0, {"Intercept": alpha}, said)
         pm.Deterministic("eta", eta)
     values = model.compile_fn(model.unobserved_value_vars, mode=FAST)
     names = [v.name for v in model.unobserved_value_vars]
     return design, model, lambda point: dict(zip(names, values(point), strict=True))
+
+
+def information(design, y, variance):
+    """Return what normal rows with an intercept say about the units."""
+
+    def likelihood(eta, population):
+        return (y - eta) / variance, np.full(len(y), 1.0 / variance)
+
+    return unit_information(design, likelihood, np.ones((len(y), 1)), np.zeros(len(y)), 1.0)
 
 
 def some_point(model, rng):
@@ -144,9 +154,43 @@ def test_the_prior_of_the_correlations_is_lkj():
 def test_units_with_more_rows_are_more_centred():
     table = {"school": np.repeat([1, 2, 3], [2, 20, 200])}
     design = mlm.nested("school").resolve(table)
-    (share,) = centeredness(design, np.array([0.5]), residual=1.0)
+    (said,) = information(design, np.cos(np.arange(222.0)), variance=2.0)
+    ratio = np.array([2, 20, 200]) * said.sd**2 / 2.0
     # n tau^2 / (n tau^2 + v)
-    np.testing.assert_allclose(share[:, 0], [0.5 / 1.5, 5 / 6, 50 / 51], rtol=1e-12)
+    np.testing.assert_allclose(said.centeredness()[:, 0], ratio / (1 + ratio), rtol=1e-10)
+
+
+def test_rough_standard_deviations_are_those_of_the_units(rng):
+    school = np.repeat(np.arange(200), 20)
+    region = school % 20
+    effect = 0.8 * rng.normal(size=20)[region] + 0.4 * rng.normal(size=200)[school]
+    design = mlm.nested(["region", "school"]).resolve({"region": region, "school": school})
+    said = information(design, 3.0 + effect + rng.normal(size=4000), variance=1.0)
+    # The sampling error of an sd of 20 units is 16%.
+    assert said[0].sd[0] == pytest.approx(0.8, rel=0.4)
+    assert said[1].sd[0] == pytest.approx(0.4, rel=0.15)
+
+
+def test_informed_coordinates_are_standard_normals_given_normal_data(table, rng):
+    """The leaves' coordinates enter no other term: their density is that of N(0, I)."""
+    y, variance = rng.normal(size=60), 0.7
+    term = mlm.nested(["region", "school"], COLUMNS)
+    design = term.resolve(table)
+    with pm.Model() as model:
+        alpha = pm.Normal("alpha", 0, 1)
+        said = information(design, y, variance)
+        eta = alpha + term.effect(design, 1.0, {"Intercept": alpha}, said)
+        pm.Normal("y", eta, np.sqrt(variance), observed=y)
+    logp = model.compile_logp(mode=FAST)
+    here, there = some_point(model, rng), some_point(model, rng)
+    (name,) = (n for n in here if n.startswith("school_effect"))
+    moved = here | {name: there[name]}
+    expected = 0.5 * (np.sum(here[name] ** 2) - np.sum(there[name] ** 2))
+    assert logp(moved) - logp(here) == pytest.approx(expected, rel=1e-8)
+
+
+def test_without_information_auto_is_noncentered(table):
+    assert mlm.nested("school").coordinates(0) == "noncentered"
 
 
 BAD = {
@@ -175,3 +219,19 @@ def test_a_slope_cannot_vary_where_its_covariate_does_not(table):
     table["income"] = table["school"] * 1.5
     with pytest.raises(mlm.DataError, match="'income' has one value in every 'school'"):
         mlm.nested(["region", "school"], "1 + income").resolve(table)
+
+
+@pytest.mark.parametrize("eta", ["2", 0, -1.0, True, float("nan")])
+def test_eta_that_is_no_positive_number_is_refused(eta):
+    with pytest.raises(mlm.SpecificationError, match="eta of 'g' is .*must be positive"):
+        mlm.nested(["g"], "1 + x", eta=eta)
+
+
+def test_sd_prior_on_the_whole_line_is_refused():
+    table = pd.DataFrame({"g": [0, 0, 1, 1, 2, 2], "y": [0, 1, 1, 0, 1, 0]})
+    model = mlm.NestedVaryingEffects(
+        "y ~ 1", levels=["g"], family="bernoulli",
+        priors={"g_sd": mlm.Prior("Normal", mu=0.0, sigma=1.0)},
+    )  # fmt: skip
+    with pytest.raises(mlm.SpecificationError, match="allows negative values"):
+        model.build(table)

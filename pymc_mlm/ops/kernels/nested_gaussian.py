@@ -370,3 +370,141 @@ def nested_gaussian(
         start += sizes[level]
     dsigma = (fitted - n.item()) / sigma.item()
     return np.asarray(value), dbeta, dsd, dpartial, np.asarray(dsigma)
+
+
+@njit(error_model="numpy")
+def own_information(
+    g: int, num_inner: int, J: Array, xx: Array, varying: Array, tau: float, A: Array
+) -> None:
+    """Fill A with what the rows below unit g say of its total deviation."""
+    p = A.shape[0]
+    for i in range(p):
+        for j in range(p):
+            if g >= num_inner:
+                A[i, j] = xx[g - num_inner, varying[i], varying[j]] * tau
+            else:
+                A[i, j] = J[g, i, j]
+
+
+@njit(error_model="numpy")
+def scale_normals(z: Array, A: Array, T: Array, B: Array, Y: Array) -> None:
+    """Replace z by T M'^-1 z, where I + T'AT = M M' and T is lower triangular."""
+    p = z.shape[0]
+    for j in range(p):  # Y = A T
+        for i in range(p):
+            t = 0.0
+            for m in range(j, p):
+                t += A[i, m] * T[m, j]
+            Y[i, j] = t
+    for j in range(p):  # B = M, column by column
+        for i in range(j, p):
+            t = 0.0
+            for m in range(i, p):
+                t += T[m, i] * Y[m, j]
+            for m in range(j):
+                t -= B[i, m] * B[j, m]
+            B[i, j] = t
+        B[j, j] = sqrt(1.0 + B[j, j])
+        for i in range(j + 1, p):
+            B[i, j] /= B[j, j]
+    for i in range(p - 1, -1, -1):  # z = M'^-1 z
+        t = z[i]
+        for m in range(i + 1, p):
+            t -= B[m, i] * z[m]
+        z[i] = t / B[i, i]
+    for i in range(p - 1, -1, -1):  # z = T z
+        t = 0.0
+        for m in range(i + 1):
+            t += T[i, m] * z[m]
+        z[i] = t
+
+
+@njit(error_model="numpy", cache=True)
+def draw_deviations(
+    beta: Array,
+    sd: Array,
+    partial: Array,
+    sigma: Array,
+    xx: Array,
+    xy: Array,
+    center: Array,
+    varying: Array,
+    parent: Array,
+    sizes: Array,
+    normals: Array,
+) -> None:
+    """Turn standard normals, shape (draw, unit, p), into draws of all deviations, in place.
+
+    Numba's own cache sees a change of this file, so that this kernel has no version.
+    """
+    num_levels = sd.shape[1]
+    p = sd.shape[2]
+    q = beta.shape[1]
+    num_units = parent.shape[0]
+    num_inner = num_units - xx.shape[0]
+    C = np.zeros((num_levels, p, p))
+    R = np.empty((num_levels, p, p))
+    S = np.empty((num_levels, p, p))
+    J = np.empty((num_inner, p, p))
+    h = np.empty((num_units, p))
+    U = np.empty((num_units, p, p))
+    u = np.empty((num_units, p))
+    total = np.empty((num_units, p))
+    A = np.empty((p, p))
+    B = np.empty((p, p))
+    F = np.empty((p, p))
+    T = np.zeros((p, p))
+    Y = np.empty((p, p))
+    k = np.empty(p)
+    for draw in range(beta.shape[0]):
+        tau = 1.0 / (sigma[draw] * sigma[draw])
+        for level in range(num_levels):
+            level_covariance(sd[draw], partial[draw], level, C, R, S)
+        for g in range(num_inner):
+            for i in range(p):
+                h[g, i] = 0.0
+                for j in range(p):
+                    J[g, i, j] = 0.0
+        for g in range(xx.shape[0]):
+            for i in range(p):
+                t = xy[g, varying[i]]
+                for j in range(q):
+                    t -= xx[g, varying[i], j] * (beta[draw, j] - center[j])
+                h[num_inner + g, i] = t * tau
+        stop = num_units
+        for level in range(num_levels - 1, -1, -1):
+            start = stop - sizes[level]
+            for g in range(start, stop):
+                own_information(g, num_inner, J, xx, varying, tau, A)
+                send_message(g, A, h, S, level, U, u, F, B, Y, k)
+                if level > 0:
+                    above = parent[g]
+                    for i in range(p):
+                        h[above, i] += u[g, i]
+                        for j in range(p):
+                            J[above, i, j] += U[g, i, j]
+            stop = start
+        start = 0
+        for level in range(num_levels):
+            for i in range(p):
+                for j in range(i + 1):
+                    T[i, j] = sd[draw, level, i] * C[level, i, j]
+            for g in range(start, start + sizes[level]):
+                above = parent[g]
+                own_information(g, num_inner, J, xx, varying, tau, A)
+                scale_normals(normals[draw, g], A, T, B, Y)
+                for i in range(p):
+                    t = u[g, i]
+                    if level > 0:
+                        for j in range(p):
+                            t -= U[g, i, j] * total[above, j]
+                    k[i] = t
+                for i in range(p):
+                    t = 0.0
+                    for j in range(p):
+                        t += S[level, i, j] * k[j]
+                    normals[draw, g, i] += t
+                    total[g, i] = normals[draw, g, i]
+                    if level > 0:
+                        total[g, i] += total[above, i]
+            start += sizes[level]

@@ -1,0 +1,58 @@
+"""The informed map of independent effects: its plain definition, gradient and backends."""
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from pytensor.gradient import verify_grad
+
+from pymc_mlm.ops import register_jax
+from pymc_mlm.ops.informed_normal import informed_normal, reference_informed_normal
+
+SCORE = np.array([0.0, 2.0, -5.0, 1e3])
+PRECISION = np.array([0.0, 1.5, 40.0, 1e6])
+Z = np.array([0.3, -1.2, 2.0, 0.1])
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "NUMBA"])
+@pytest.mark.parametrize("sd", [1e-6, 0.4, 50.0])
+def test_equals_the_plain_graph(sd, mode):
+    ours = informed_normal(sd, SCORE, PRECISION, Z)
+    plain = reference_informed_normal(sd, SCORE, PRECISION, Z)
+    for one, other in zip(ours, plain, strict=True):
+        np.testing.assert_allclose(one.eval(mode=mode), other.eval(mode="FAST_COMPILE"), rtol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "NUMBA"])
+@pytest.mark.parametrize("output", [0, 1])
+def test_gradient_equals_finite_differences(rng, mode, output):
+    score, precision = SCORE[:3], PRECISION[:3]
+    verify_grad(
+        lambda sd, z: informed_normal(sd, score, precision, z)[output],
+        [np.asarray(0.8), Z[:3]],
+        rng=rng,
+        mode=mode,
+    )
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "NUMBA"])
+def test_product_of_many_factors_does_not_overflow(mode):
+    n = 5_000
+    precision = np.full(n, 1e30)
+    value = informed_normal(1.0, np.zeros(n), precision, np.zeros(n))[1].eval(mode=mode)
+    assert float(value) == pytest.approx(-0.5 * n * np.log(1e30), rel=1e-12)
+
+
+def test_jax_equals_numpy():
+    pytest.importorskip("jax")
+    register_jax()
+    sd, z = pt.dscalar(), pt.dvector()
+    u, log_determinant = informed_normal(sd, SCORE, PRECISION, z)
+    total = pt.sum(pt.sin(u)) + log_determinant
+    outputs = [total, *pt.grad(total, [sd, z])]
+    results = [
+        pytensor.function([sd, z], outputs, mode=mode)(np.asarray(0.4), Z)
+        for mode in ("JAX", "FAST_COMPILE")
+    ]
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4)
