@@ -53,14 +53,17 @@ def row_likelihood(
     with pm.Model(coords={"row": range(rows)}) as model:
         family.likelihood("outcome", eta, outcome, priors, "row")
     own, at = model.value_vars, model.initial_point()
-    log_density, mode = model.logp(), uncompiled()
-    slope = pytensor.function([eta, *own], pt.grad(log_density, eta), mode=mode)
-    density = pytensor.function([eta, *own], [log_density, *pt.grad(log_density, own)], mode=mode)
+    log_density = model.logp()
+    outputs = [log_density, *pt.grad(log_density, [eta, *own])]
+    function = pytensor.function([eta, *own], outputs, mode=uncompiled())
     mode_of_own = [np.asarray(at[v.name]) for v in own]
 
     def negative(point: np.ndarray, eta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, *gradient = density(eta, *point)
+        value, _, *gradient = function(eta, *point)
         return -float(value), -np.array(gradient)
+
+    def slope(eta: np.ndarray) -> np.ndarray:
+        return function(eta, *mode_of_own)[1]
 
     def likelihood(
         eta: np.ndarray, population: np.ndarray | None = None
@@ -69,7 +72,7 @@ def row_likelihood(
             without = eta if population is None else population
             mode_of_own[:] = minimize(negative, mode_of_own, args=(without,), jac=True).x
         step = STEP * spread
-        change = slope(eta + step, *mode_of_own) - slope(eta - step, *mode_of_own)
-        return slope(eta, *mode_of_own), np.maximum(-change / (2 * step), 0.0)
+        change = slope(eta + step) - slope(eta - step)
+        return slope(eta), np.maximum(-change / (2 * step), 0.0)
 
     return likelihood

@@ -18,11 +18,18 @@ from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
-from pymc_mlm.ops.base import as_float, jax_function, numba_kernel, register_backends, scalar
+from pymc_mlm.ops.base import (
+    as_float,
+    is_connected,
+    jax_function,
+    numba_kernel,
+    register_backends,
+    scalar,
+)
 
 
 class InformedNormal(Op):
-    """Effects, and the log determinant of their derivative by the coordinates."""
+    """Effects, the log determinant of their derivative by the coordinates, and its diagonal."""
 
     __props__ = ()
 
@@ -32,33 +39,37 @@ class InformedNormal(Op):
         inputs = [as_float(x) for x in (sd, score, precision, z)]
         if [x.ndim for x in inputs] != [0, 1, 1, 1]:
             raise TypeError("informed_normal needs a scalar sd, vectors score, precision and z")
-        return Apply(self, inputs, [inputs[3].type(), scalar()])
+        return Apply(self, inputs, [inputs[3].type(), scalar(), inputs[3].type()])
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
-        """One effect per coordinate."""
-        return [shapes[3], ()]
+        """One effect and one derivative per coordinate."""
+        return [shapes[3], (), shapes[3]]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Score and precision are data."""
-        return [[True, True], [False, False], [False, False], [True, True]]
+        return [[True] * 3, [False] * 3, [False] * 3, [True, True, False]]
 
     def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
-        """Define both outputs in NumPy."""
+        """Define the outputs in NumPy."""
         sd, score, precision, z = inputs
         scale = sd / np.sqrt(1.0 + precision * sd * sd)
         out[0][0] = scale * (z + scale * score)
         with np.errstate(divide="ignore"):
             out[1][0] = np.asarray(np.log(scale).sum())
+        out[2][0] = scale
 
     def pullback(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], cts: Sequence[Variable]
     ) -> list[Variable]:
         """With r = sqrt(v): dr/dsd = (r / sd)^3, du/dr = z + 2 r s, du/dz = r."""
+        if is_connected(cts[2]):
+            raise NotImplementedError("Take second derivatives of reference_informed_normal.")
+        sd, score, _, z = inputs
         ct_u, ct_log = (
-            ct if isinstance(ct.type, pt.TensorType) else pt.zeros_like(out)
-            for ct, out in zip(cts, outputs, strict=True)
+            ct if is_connected(ct) else pt.zeros_like(out)
+            for ct, out in zip(cts[:2], outputs[:2], strict=True)
         )
-        grad_sd, grad_z = _informed_normal_vjp(*inputs, ct_u, ct_log)
+        grad_sd, grad_z = _informed_normal_vjp(sd, score, z, outputs[2], ct_u, ct_log)
         return [grad_sd, disconnected_type(), disconnected_type(), grad_z]
 
 
@@ -67,24 +78,22 @@ class InformedNormalVJP(Op):
 
     __props__ = ()
 
-    def make_node(
-        self, sd: Any, score: Any, precision: Any, z: Any, ct_u: Any, ct_log: Any
-    ) -> Apply:
-        """Take the inputs of `InformedNormal` and both cotangents."""
+    def make_node(self, sd: Any, score: Any, z: Any, scale: Any, ct_u: Any, ct_log: Any) -> Apply:
+        """Take inputs and the last output of `InformedNormal`, and both cotangents."""
         register_backends()
-        inputs = [as_float(x) for x in (sd, score, precision, z, ct_u, ct_log)]
-        return Apply(self, inputs, [scalar(), inputs[3].type()])
+        inputs = [as_float(x) for x in (sd, score, z, scale, ct_u, ct_log)]
+        return Apply(self, inputs, [scalar(), inputs[2].type()])
 
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """Gradients have the shapes of sd and z."""
-        return [(), shapes[3]]
+        return [(), shapes[2]]
 
     def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the gradients in NumPy."""
-        sd, score, precision, z, ct_u, ct_log = inputs
-        scale = sd / np.sqrt(1.0 + precision * sd * sd)
-        by_scale = ct_u * (z + 2.0 * scale * score) + ct_log / scale
-        out[0][0] = np.asarray((by_scale * (scale / sd) ** 3).sum())
+        sd, score, z, scale, ct_u, ct_log = inputs
+        share = scale / sd
+        by_scale = ct_u * (z + 2.0 * scale * score) * share + ct_log / sd
+        out[0][0] = np.asarray((by_scale * share * share).sum())
         out[1][0] = ct_u * scale
 
 
@@ -96,43 +105,43 @@ def _kernel(sd: Any, score: Any, precision: Any, z: Any) -> Any:
     units = z.shape[0]
     a = sd.item()
     u = np.empty(units)
+    scale = np.empty(units)
+    for k in range(units):
+        scale[k] = a / sqrt(1.0 + precision[k] * a * a)
+        u[k] = scale[k] * (z[k] + scale[k] * score[k])
     product = 1.0
     total = 0.0
     for k in range(units):
-        factor = 1.0 + precision[k] * a * a
-        scale = a / sqrt(factor)
-        u[k] = scale * (z[k] + scale * score[k])
-        product *= factor
+        product *= 1.0 + precision[k] * a * a
         if not product < LARGE:
             total += log(product)
             product = 1.0
     log_a = log(a) if a > 0.0 else -np.inf
-    return u, np.asarray(units * log_a - 0.5 * (total + log(product)))
+    return u, np.asarray(units * log_a - 0.5 * (total + log(product))), scale
 
 
-def _vjp_kernel(sd: Any, score: Any, precision: Any, z: Any, ct_u: Any, ct_log: Any) -> Any:
+def _vjp_kernel(sd: Any, score: Any, z: Any, scale: Any, ct_u: Any, ct_log: Any) -> Any:
     units = z.shape[0]
-    a = sd.item()
-    of_log = ct_log.item()
+    inverse = 1.0 / sd.item()
+    of_log = ct_log.item() * inverse
     grad_sd = 0.0
     grad_z = np.empty(units)
     for k in range(units):
-        share = 1.0 / sqrt(1.0 + precision[k] * a * a)
-        scale = a * share
-        by_scale = ct_u[k] * (z[k] + 2.0 * scale * score[k]) + of_log / scale
-        grad_sd += by_scale * share * share * share
-        grad_z[k] = ct_u[k] * scale
+        share = scale[k] * inverse
+        by_scale = ct_u[k] * (z[k] + 2.0 * scale[k] * score[k]) * share + of_log
+        grad_sd += by_scale * share * share
+        grad_z[k] = ct_u[k] * scale[k]
     return np.asarray(grad_sd), grad_z
 
 
 @numba_kernel(InformedNormal)
 def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _kernel, 1
+    return _kernel, 2
 
 
 @numba_kernel(InformedNormalVJP)
 def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _vjp_kernel, 1
+    return _vjp_kernel, 2
 
 
 @jax_function(InformedNormal)
@@ -141,19 +150,17 @@ def _(op: Op, node: Apply) -> Callable[..., Any]:
 
     def informed_normal(sd: Any, score: Any, precision: Any, z: Any) -> Any:
         scale = sd / jnp.sqrt(1.0 + precision * sd * sd)
-        return scale * (z + scale * score), jnp.log(scale).sum()
+        return scale * (z + scale * score), jnp.log(scale).sum(), scale
 
     return informed_normal
 
 
 @jax_function(InformedNormalVJP)
 def _(op: Op, node: Apply) -> Callable[..., Any]:
-    import jax.numpy as jnp
-
-    def vjp(sd: Any, score: Any, precision: Any, z: Any, ct_u: Any, ct_log: Any) -> Any:
-        scale = sd / jnp.sqrt(1.0 + precision * sd * sd)
-        by_scale = ct_u * (z + 2.0 * scale * score) + ct_log / scale
-        return (by_scale * (scale / sd) ** 3).sum(), ct_u * scale
+    def vjp(sd: Any, score: Any, z: Any, scale: Any, ct_u: Any, ct_log: Any) -> Any:
+        share = scale / sd
+        by_scale = ct_u * (z + 2.0 * scale * score) * share + ct_log / sd
+        return (by_scale * share * share).sum(), ct_u * scale
 
     return vjp
 
@@ -190,7 +197,7 @@ def informed_normal(sd: Any, score: Any, precision: Any, z: Any) -> tuple[Variab
     >>> float(log_determinant.eval().round(4))
     0.6931
     """
-    effects, log_determinant = _informed_normal(sd, score, precision, z)
+    effects, log_determinant, _ = _informed_normal(sd, score, precision, z)
     return effects, log_determinant
 
 

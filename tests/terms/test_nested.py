@@ -223,7 +223,7 @@ def test_a_slope_cannot_vary_where_its_covariate_does_not(table):
 
 @pytest.mark.parametrize("eta", ["2", 0, -1.0, True, float("nan")])
 def test_eta_that_is_no_positive_number_is_refused(eta):
-    with pytest.raises(mlm.SpecificationError, match="eta of 'g' is .*must be positive"):
+    with pytest.raises(mlm.SpecificationError, match=r"eta of 'g' is .*must be positive"):
         mlm.nested(["g"], "1 + x", eta=eta)
 
 
