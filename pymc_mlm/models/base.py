@@ -6,7 +6,7 @@ import inspect
 import platform
 import warnings
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pymc as pm
@@ -30,7 +30,6 @@ class Estimator(ABC):
     """
 
     result_: Fit
-    _default_sampler: ClassVar[AbstractSampler] = Nutpie()
 
     @abstractmethod
     def _design(self, data: Any, known: Any = None) -> Any:
@@ -51,6 +50,10 @@ class Estimator(ABC):
     @abstractmethod
     def _notes(self, design: Any) -> tuple[str, ...]:
         """Return what a reader of the summary should know besides the numbers."""
+
+    def _default_sampler(self) -> AbstractSampler:
+        """Return nutpie with the settings that suit the model."""
+        return Nutpie()
 
     def _starts(self, design: Any) -> dict[str, Any]:
         """Return starting values of parameters whose prior has no useful centre, by name."""
@@ -97,7 +100,7 @@ class Estimator(ABC):
         ConvergenceWarning
             R-hat, effective sample size or divergences say that the draws may mislead.
         """
-        engine = self._default_sampler if sampler == "nutpie" else as_sampler(sampler)
+        engine = self._default_sampler() if sampler == "nutpie" else as_sampler(sampler)
         run = Run(draws, tune, chains, as_seed(random_seed), bool(progressbar))
         design = self._design(data)
         model = self._build(design)

@@ -1,8 +1,10 @@
 """Agreement with bml (JAGS) on the coalition data, case by case, under bml's own priors.
 
 The target is the tool's posterior where it is marked converged, and else an independent NUTS run
-of the same model. Tolerances: means within 4 combined Monte Carlo errors plus 2% of the
-reference's standard deviation; standard deviations within 10%.
+of the same model. Tolerances: means and medians within 4 combined Monte Carlo errors plus 2% of the
+reference's standard deviation; standard deviations within 10%, or 4 of our own Monte Carlo errors
+if those are more (they are for one coefficient of case e, whose tail is so heavy that its standard
+deviation is .6 to 1.0 from seed to seed).
 """
 
 import json
@@ -99,6 +101,8 @@ def comparison(case, table, shared):
     for theirs, name in names.items():
         target, draws = reference[theirs], ours(posterior, name)
         error = float(np.hypot(float(az.mcse(draws)), target["mcse_mean"]))
+        sd_error = float(az.mcse(draws, method="sd"))
+        median = float(draws.median())
         rows[theirs] = {
             "reference": target["mean"],
             "ours": float(draws.mean()),
@@ -106,7 +110,10 @@ def comparison(case, table, shared):
             / (4 * error + 0.02 * target["sd"]),
             "reference_sd": target["sd"],
             "our_sd": float(draws.std()),
-            "sd_off": abs(float(draws.std()) / target["sd"] - 1) / 0.10,
+            "sd_off": abs(float(draws.std()) - target["sd"])
+            / max(0.10 * target["sd"], 4 * sd_error),
+            # The error of a median is 1.25 times that of a mean, for normal draws.
+            "median_off": abs(median - target["q50"]) / (5 * error + 0.02 * target["sd"]),
         }
     return pd.DataFrame(rows).T
 
@@ -123,4 +130,5 @@ def test_posterior_agrees_with_the_reference(case, coalgov, shared):
     table = comparison(case, coalgov, shared)
     print(f"\ncase {case}\n{table.round(3).to_string()}")
     assert (table["mean_off"] <= 1).all(), table
+    assert (table["median_off"] <= 1).all(), table
     assert (table["sd_off"] <= 1).all(), table
