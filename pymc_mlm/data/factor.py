@@ -87,46 +87,50 @@ def encode(
     >>> encode("party", np.array(["b", "a", "b"], dtype=object)).codes
     array([1, 0, 1])
     """
+    distinct, codes = _distinct(values)
     if values.dtype.kind in "iu" and known is None:
-        # Millions of integer ids: sorting them is ten times as fast as hashing objects.
-        numbers, codes = np.unique(values, return_inverse=True)
-        return Factor(name, _object_array(numbers.tolist()), codes.astype(np.int64), len(numbers))
-    ids = _as_ids(values)
-    absent = np.fromiter((v is None for v in ids), dtype=bool, count=len(ids))
+        return Factor(name, _objects(distinct), codes, len(distinct))
+    absent = codes == UNKNOWN
     if missing == "error" and absent.any():
         row = int(np.flatnonzero(absent)[0])
         raise DataError(
-            f"Id column {name!r} is missing in {int(absent.sum())} of {len(ids)} rows, first in "
+            f"Id column {name!r} is missing in {int(absent.sum())} of {len(values)} rows, first in "
             f"row {row} (counted from 0). Drop those rows or fill in the id."
         )
-    present = sorted(set(ids[~absent]), key=_sort_key)
     labels: list[Any] = [] if known is None else list(known.labels)
     position = {label: i for i, label in enumerate(labels)}
-    new = [label for label in present if label not in position]
+    new = sorted((label for label in distinct if label not in position), key=_sort_key)
     if known is not None and new and unseen == "error":
         raise DataError(
             f"{name!r} has {len(new)} unseen id(s), first {new[0]!r}; the model was fitted to "
             f"{len(labels)} others, such as {labels[0]!r}. Predict only for fitted units here."
         )
     position |= {label: len(labels) + i for i, label in enumerate(new)}
-    codes = np.fromiter((position.get(v, UNKNOWN) for v in ids), dtype=np.int64, count=len(ids))
-    return Factor(name, _object_array(labels + new), codes, len(labels) if known else len(new))
+    # The last place is that of a missing id, whose code is -1.
+    place = np.array([*(position[label] for label in distinct), UNKNOWN], dtype=np.int64)
+    return Factor(name, _objects(labels + new), place[codes], len(labels) if known else len(new))
 
 
-def _as_ids(values: np.ndarray) -> np.ndarray:
-    """Return ids as hashable Python objects, with None for missing; 3.0 and 3 are one id."""
-    if values.dtype.kind == "f":
-        return _object_array([_float_id(v) for v in values.tolist()])
-    return _object_array([v.item() if isinstance(v, np.generic) else v for v in values.tolist()])
+def _distinct(values: np.ndarray) -> tuple[list[Any], np.ndarray]:
+    """Return the ids as hashable Python objects, and the place of each row's among them."""
+    if values.dtype.kind in "iufb":
+        # Millions of numbers: sorting them is ten times as fast as hashing objects.
+        numbers, codes = np.unique(values, return_inverse=True)
+        if len(numbers) and numbers[-1] != numbers[-1]:
+            codes[codes == len(numbers) - 1] = UNKNOWN
+            numbers = numbers[:-1]
+        ids = numbers.tolist()
+        if numbers.dtype.kind == "f":  # 3.0 and 3 are one id
+            ids = [int(v) if v.is_integer() else v for v in ids]
+        return ids, codes
+    import pandas as pd
+
+    objects = values if values.dtype == object else _objects(values.tolist())
+    codes, found = pd.factorize(objects)
+    return [v.item() if isinstance(v, np.generic) else v for v in found], codes
 
 
-def _float_id(value: float) -> Any:
-    if value != value:
-        return None
-    return int(value) if value.is_integer() else value
-
-
-def _object_array(values: list[Any]) -> np.ndarray:
+def _objects(values: list[Any]) -> np.ndarray:
     out = np.empty(len(values), dtype=object)
     out[:] = values
     return out

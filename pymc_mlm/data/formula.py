@@ -112,16 +112,31 @@ def parse_formula(text: str) -> Formula:
             f"{text!r} is not a formula with an outcome. Write it as 'outcome ~ 1 + covariate'."
         )
     terms, offsets = _take_offsets(right)
-    return Formula(text.strip(), _response(left.strip()), terms, tuple(offsets))
+    return Formula(text.strip(), _response(left.strip(), text), terms, tuple(offsets))
 
 
-def check_call(text: str) -> ast.Expression:
+def unreadable(formula: str, error: Exception) -> SpecificationError:
+    """Say what is wrong with a formula that cannot be read, and offer backquotes for spaces."""
+    reason = str(error).partition("\n")[0]
+    if isinstance(error, SyntaxError):
+        # Without Python's advice on Python, and the file and line that it adds.
+        reason = error.msg.partition(". ")[0]
+    words = re.search(r"\w+(?:\s+\w+)+", re.sub(r"`[^`]*`", "", formula))
+    hint = f" A column name with spaces is written in backquotes: `{words[0]}`." if words else ""
+    return SpecificationError(
+        f"The formula {formula!r} cannot be read: {reason.rstrip('.')}.{hint}"
+    )
+
+
+def check_call(text: str, formula: str | None = None) -> ast.Expression:
     """Parse an expression inside a formula and refuse all but listed calls on columns.
 
     Parameters
     ----------
     text : str
         Python-like expression, for example ``"log(x)"``; backquoted names are allowed.
+    formula : str, optional
+        The whole formula, for the message.
 
     Returns
     -------
@@ -131,7 +146,7 @@ def check_call(text: str) -> ast.Expression:
     try:
         tree = ast.parse(plain, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise SpecificationError(f"{text!r} in the formula cannot be read: {error}.") from None
+        raise unreadable(formula or text, error) from None
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
@@ -172,7 +187,7 @@ def _check_size(text: str) -> None:
         )
 
 
-def _response(text: str) -> Response:
+def _response(text: str, formula: str) -> Response:
     call = re.fullmatch(r"Surv\s*\((.*)\)", text, flags=re.DOTALL)
     if call:
         columns = [_column(part) for part in call.group(1).split(",")]
@@ -180,13 +195,13 @@ def _response(text: str) -> Response:
             raise SpecificationError(
                 f"{text!r} is not understood: write Surv(time, event) with two column names "
                 "(or Surv(time) if every event was seen); event is 1 for an event and 0 for a "
-                "right-censored time."
+                "right-censored time. A name with spaces is written in backquotes."
             )
         return Response("survival", tuple(c for c in columns if c is not None), text)
     name = _column(text)
     if name is not None:
         return Response("value", (name,), text)
-    tree = check_call(text)
+    tree = check_call(text, formula)
     names = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in FUNCTIONS]
     if len(set(names)) != 1 or "`" in text:
         raise SpecificationError(
@@ -235,7 +250,7 @@ def _fix_arguments(term: str, arguments: str) -> tuple[str, float]:
     if name is None or not abs(value) < float("inf"):
         raise SpecificationError(
             f"{term!r} is not understood: write fix(column, value) with a column name and a "
-            "number, for example fix(exposure, 1)."
+            "number, for example fix(exposure, 1). A name with spaces is written in backquotes."
         )
     return name, value
 

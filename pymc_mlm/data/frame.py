@@ -17,6 +17,9 @@ from pymc_mlm.errors import DataError
 
 Columns = Mapping[str, np.ndarray]
 
+# Text is read so many rows at a time; a shorter column at once, which is faster.
+CHUNK_ROWS = 1 << 18
+
 
 def column_names(data: Any) -> list[str]:
     """Return the names of a table's columns, in order.
@@ -67,7 +70,7 @@ def columns(data: Any, names: Iterable[str]) -> dict[str, np.ndarray]:
     Raises
     ------
     DataError
-        A column is missing, or the table has no rows.
+        A column is missing, two have one name, or the table has no rows.
 
     Examples
     --------
@@ -114,10 +117,20 @@ def _native(data: Any) -> Any:
             f"{type(data).__name__} is not a table. Give a pandas, Polars or PyArrow table, or a "
             "mapping of column names to arrays."
         ) from error
+    except nw.exceptions.DuplicateError as error:
+        # pyarrow's `columns` are arrays.
+        names = list(getattr(data, "column_names", data.columns))
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(
+            f"The table has {names.count(twice)} columns called {twice!r}, so that the name says "
+            "not which. Rename or drop all but one."
+        ) from error
 
 
 def _array(series: Any) -> np.ndarray:
     dtype = series.dtype
+    if len(series) > CHUNK_ROWS and isinstance(dtype, (nw.Categorical, nw.Enum, nw.String)):
+        return _labels(series)
     has_null = series.null_count() > 0
     if dtype == nw.Boolean and not has_null:
         return np.asarray(series.to_numpy(), dtype=bool)
@@ -127,13 +140,27 @@ def _array(series: Any) -> np.ndarray:
         if dtype.is_integer() and has_null:
             # Integers stay integers, also beyond 2**53, where float64 would merge ids.
             return _objects(series.to_list())
-        values = [np.nan if _is_missing(v) else float(v) for v in series.to_list()]
-        return np.asarray(values) if has_null or dtype.is_decimal() else _floats(series)
+        if has_null or dtype.is_decimal():
+            return np.array([np.nan if _is_missing(v) else float(v) for v in series.to_list()])
+        return np.asarray(series.to_numpy(), dtype=np.float64)
     return _objects(series.to_list())
 
 
-def _floats(series: Any) -> np.ndarray:
-    return np.asarray(series.to_numpy(), dtype=np.float64)
+def _labels(series: Any) -> np.ndarray:
+    """Read text through codes: one object per distinct text, where a list has one per row."""
+    distinct = series.drop_nulls().unique(maintain_order=True).to_list()
+    if not distinct or 2 * len(distinct) > len(series):
+        return _objects(series.to_list())
+    labels = _objects([*distinct, None])
+    out = np.empty(len(series), dtype=object)
+    # Each chunk pays for the look-up of all labels, so it is longer than they are many.
+    step = max(CHUNK_ROWS, 8 * len(distinct))
+    for first in range(0, len(series), step):
+        codes = series[first : first + step].replace_strict(
+            distinct, range(len(distinct)), default=len(distinct), return_dtype=nw.Int64
+        )
+        out[first : first + step] = labels[codes.to_numpy()]
+    return out
 
 
 def _objects(values: list[Any]) -> np.ndarray:

@@ -12,6 +12,8 @@ from pymc_mlm.fit import Fit
 from pymc_mlm.reporting.summary import MODEL_KINDS
 
 MOST_MEMBERS = 40
+# Of a label in the default font.
+INCHES_A_LETTER = 0.09
 
 
 def plot_forest(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> Any:
@@ -34,7 +36,9 @@ def plot_forest(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> 
 
     labelled = labelled_draws(fit, kinds, skip=("Intercept",))
     kwargs.setdefault("combined", True)
-    kwargs.setdefault("figure_kwargs", {"figsize": (8, 1.2 + 0.42 * len(labelled))})
+    wide = max(2.5, INCHES_A_LETTER * max((len(str(n)) for n in labelled), default=0))
+    size = {"figsize": (wide + 5, 1.2 + 0.42 * len(labelled)), "width_ratios": [wide, 5]}
+    kwargs.setdefault("figure_kwargs", size)
     collection = arviz_plots.plot_forest({"posterior": labelled}, **kwargs)
     _mark_zero(collection)
     return collection
@@ -51,10 +55,19 @@ def plot_trace(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> A
 
     labelled = labelled_draws(fit, kinds)
     tree = {"posterior": labelled}
-    kwargs.setdefault("figure_kwargs", {"figsize": (13, 2.1 * len(labelled))})
+    size = (13, 2.1 * len(labelled))
+    kwargs.setdefault("figure_kwargs", {"figsize": size, "layout": "constrained"})
+    kwargs["visuals"] = {"label": False, **kwargs.get("visuals", {})}
     if "sample_stats" in fit.idata:
         tree["sample_stats"] = fit.idata["sample_stats"].to_dataset()
-    return arviz_plots.plot_trace_dist(xr.DataTree.from_dict(tree), **kwargs)
+    collection = arviz_plots.plot_trace_dist(xr.DataTree.from_dict(tree), **kwargs)
+    if kwargs["visuals"]["label"] is False:
+        # One title from the left over both panels: as labels of axes, ArviZ's choice, names that
+        # are longer than a panel is high overlap.
+        for name in labelled:
+            axes = collection.get_target(name, {"column": "dist"})
+            axes.set_title(name, loc="left", fontsize=10)
+    return collection
 
 
 def plot_members(fit: Fit, name: str, most: int = MOST_MEMBERS, **kwargs: Any) -> Any:

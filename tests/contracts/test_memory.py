@@ -30,12 +30,13 @@ import numpy as np, pandas as pd, pymc_mlm as mlm
 from pymc.blocking import DictToArrayBijection
 rng = np.random.default_rng(0)
 rows, schools = 10_000_000, 2_000
-school, x = rng.integers(0, schools, rows), rng.normal(size=rows)
-y = rng.normal(size=rows)
-y += x
-table = pd.DataFrame({"region": school % 50, "school": school, "x": x, "y": y}, copy=False)
-del school, x, y
-model = mlm.NestedVaryingEffects("y ~ 1 + x", ["region", "school"]).build(table)
+school, y = rng.integers(0, schools, rows), rng.normal(size=rows)
+x = {name: rng.normal(size=rows) for name in ("a", "b", "c")}
+for each in x.values():
+    y += each
+table = pd.DataFrame({"region": school % 50, "school": school, **x, "y": y}, copy=False)
+del school, x, y, each
+model = mlm.NestedVaryingEffects("y ~ 1 + a + b + c", ["region", "school"]).build(table)
 f = model.logp_dlogp_function(ravel_inputs=True, mode="NUMBA")
 value, gradient = f(DictToArrayBijection.map(model.initial_point()))
 assert np.isfinite(value) and np.isfinite(gradient).all()
@@ -59,7 +60,7 @@ def test_five_million_memberships_evaluate_in_less_than_four_gigabytes():
 
 
 @pytest.mark.slow
-def test_ten_million_nested_rows_need_one_gigabyte_beside_the_table():
+def test_ten_million_nested_rows_with_three_slopes_need_one_gigabyte_beside_the_table():
     # Libraries and compiled code, some 0.25 GB, count too.
     peak, table = run(NESTED)
     print(f"peak memory {peak:.2f} GB, table {table:.2f} GB")

@@ -107,3 +107,27 @@ def test_hostile_or_broken_formula_is_refused(text):
 def test_unknown_function_lists_the_known_ones():
     with pytest.raises(SpecificationError, match=r"'foo' in the formula term 'foo.x.'.*log"):
         right_hand_columns(parse_formula("y ~ foo(x)"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["y ~ 1 + score of pupil", "score of pupil ~ 1 + x", "y ~ log(score of pupil)"],
+)
+def test_a_name_with_spaces_is_offered_backquotes(text):
+    with pytest.raises(SpecificationError) as caught:
+        right_hand_columns(parse_formula(text))
+    message = str(caught.value)
+    assert f"The formula {text!r} cannot be read" in message
+    assert message.endswith("written in backquotes: `score of pupil`.")
+    assert "<unknown>" not in message and "comma" not in message
+
+
+def test_backquotes_are_offered_for_the_name_that_lacks_them():
+    with pytest.raises(SpecificationError, match=r"backquotes: `c d`\.$"):
+        right_hand_columns(parse_formula("y ~ `a b` + c d"))
+
+
+def test_other_errors_offer_no_backquotes():
+    with pytest.raises(SpecificationError, match=r"incorrectly used.*Varying effects") as caught:
+        right_hand_columns(parse_formula("y ~ (1 | school)"))
+    assert "backquotes" not in str(caught.value)

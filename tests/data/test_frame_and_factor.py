@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pymc_mlm.data import frame
 from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.factor import encode
 from pymc_mlm.data.frame import columns
@@ -39,6 +40,76 @@ def test_nullable_numbers_of_pandas_are_missing_where_they_are_null(dtype):
     got = columns(pd.DataFrame({"x": values}), ["x"])["x"]
     with pytest.raises(DataError, match=r"'x' is missing in 1 of 3 rows.*row 1"):
         as_numbers("x", got)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "pyarrow"])
+def test_two_columns_of_one_name_are_refused_by_name(kind):
+    make = {
+        "pandas": lambda: pd.DataFrame([[1, 2, 3]], columns=["y", "x", "x"]),
+        "pyarrow": lambda: pytest.importorskip("pyarrow").table([[1], [2], [3]], ["y", "x", "x"]),
+    }
+    with pytest.raises(DataError, match=r"2 columns called 'x'.*Rename or drop"):
+        columns(make[kind](), ["y"])
+
+
+def test_a_column_of_floats_is_read_without_a_list(monkeypatch):
+    table = pd.DataFrame({"x": [1.5, 2.5]})
+    monkeypatch.setattr(frame.nw.Series, "to_list", lambda _: pytest.fail("read as a list"))
+    assert columns(table, ["x"])["x"].tolist() == [1.5, 2.5]
+
+
+TEXTS = [*"cabbac", None, *"abcabc"]
+TEXT_COLUMNS = {
+    "pandas": lambda: pd.DataFrame({"id": pd.Series(TEXTS, dtype="str")}),
+    "pandas-object": lambda: pd.DataFrame({"id": pd.Series(TEXTS, dtype=object)}),
+    "pandas-categorical": lambda: pd.DataFrame({"id": pd.Categorical(TEXTS, list("dcba"))}),
+    "polars": lambda: polars_column("String"),
+    "polars-categorical": lambda: polars_column("Categorical"),
+    "polars-enum": lambda: polars_column("Enum", list("dcba")),
+    "pyarrow-dictionary": lambda: arrow_chunks(),
+}
+
+
+def polars_column(dtype, *categories):
+    pl = pytest.importorskip("polars")
+    kind = getattr(pl, dtype)
+    return pl.DataFrame({"id": pl.Series(TEXTS, dtype=kind(*categories))})
+
+
+def arrow_chunks():
+    # Each chunk has a dictionary of its own.
+    pa = pytest.importorskip("pyarrow")
+    chunks = [pa.array(part).dictionary_encode() for part in (TEXTS[:5], TEXTS[5:])]
+    return pa.table({"id": pa.chunked_array(chunks)})
+
+
+@pytest.mark.parametrize("kind", TEXT_COLUMNS)
+def test_long_columns_of_text_are_read_through_codes_with_the_same_values(kind, monkeypatch):
+    listed = columns(TEXT_COLUMNS[kind](), ["id"])["id"]
+    monkeypatch.setattr(frame, "CHUNK_ROWS", 3)
+    got = columns(TEXT_COLUMNS[kind](), ["id"])["id"]
+    assert got.tolist() == listed.tolist() == TEXTS
+    assert len({id(value) for value in got}) == 4  # three texts and None, each of them once
+    factor = encode("id", got, missing="unknown")
+    assert factor.labels.tolist() == ["a", "b", "c"]
+    assert factor.codes.tolist() == [-1 if t is None else "abc".index(t) for t in TEXTS]
+
+
+@pytest.mark.parametrize("values", [[None] * 9, [*"abcdefgh", None]], ids=["empty", "distinct"])
+def test_long_columns_of_text_without_repetition_are_read_as_they_are(values, monkeypatch):
+    monkeypatch.setattr(frame, "CHUNK_ROWS", 3)
+    table = pd.DataFrame({"id": pd.Categorical(values)})
+    assert columns(table, ["id"])["id"].tolist() == values
+
+
+@pytest.mark.parametrize(
+    "values", [[3, 1, None, 3], [True, False, None], [(1, 2), None, (1, 2)]], ids=str
+)
+def test_categories_need_not_be_text(values, monkeypatch):
+    monkeypatch.setattr(frame, "CHUNK_ROWS", 1)
+    got = columns(pd.DataFrame({"id": pd.Categorical(values)}), ["id"])["id"]
+    assert got.tolist() == values
+    assert [type(v) for v in got] == [type(v) for v in values]
 
 
 def test_missing_column_suggests_the_nearest():
@@ -92,6 +163,20 @@ def test_integer_ids_beyond_float_precision_stay_distinct():
     ids = pd.array([2**60, 2**60 + 1, None], dtype="Int64")
     got = columns(pd.DataFrame({"id": ids}), ["id"])["id"]
     assert len(encode("id", got, missing="unknown")) == 2
+
+
+def test_equal_ids_of_two_types_are_one_and_order_is_by_number_then_text():
+    ids = np.array(["b", 2, 2.0, "a", np.int64(1), None, np.float64(1.0)], dtype=object)
+    factor = encode("id", ids, missing="unknown")
+    assert factor.labels.tolist() == [1, 2, "a", "b"]
+    assert type(factor.labels[0]) is int
+    assert factor.codes.tolist() == [3, 1, 1, 2, 0, -1, 0]
+
+
+def test_float_ids_are_integers_where_they_can_be_and_missing_where_nan():
+    factor = encode("id", np.array([2.5, 3.0, np.nan, 3.0, np.nan]), missing="unknown")
+    assert [repr(label) for label in factor.labels] == ["2.5", "3"]
+    assert factor.codes.tolist() == [0, 1, -1, 1, -1]
 
 
 def test_known_ids_keep_their_codes_and_new_ones_follow():
