@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from pymc_mlm.fit import Fit
+from pymc_mlm.reporting.variance import shares_of
 
 # Quantiles of so many numbers at once take some 400 MB.
 CHUNK_NUMBERS = 20_000_000
@@ -101,11 +102,11 @@ def share_table(
     pandas.DataFrame
         A row per value and part: variance, share (VPC) with its interval.
     """
-    total = np.sum(list(parts.values()), axis=0)
+    shares = shares_of(parts)
     percent = f"{100 * ci_prob:g}"
     frames = []
     for name, variance in parts.items():
-        mean, _, low, high = _moments(variance / total, ci_prob)
+        mean, _, low, high = _moments(shares[name], ci_prob)
         frames.append(
             pd.DataFrame(
                 {

@@ -78,8 +78,7 @@ def variance_decomposition(
     parts = dict(components)
     if residual is not None:
         parts["residual"] = np.broadcast_to(residual, next(iter(parts.values())).shape)
-    total = np.sum(list(parts.values()), axis=0)
-    shares = draws_table({name: v / total for name, v in parts.items()}, ci_prob)
+    shares = draws_table(shares_of(parts), ci_prob)
     frame = pd.DataFrame(
         {
             "sd": {name: float(np.sqrt(v).mean()) for name, v in parts.items()},
@@ -94,4 +93,17 @@ def variance_decomposition(
     )
     if residual is None:
         notes += ("The family has no residual variance: shares are of the random part only.",)
+    elif np.isinf(parts["residual"]).any():
+        count = int(np.isinf(parts["residual"]).sum())
+        notes += (
+            f"In {count} of {len(parts['residual'])} draws the residual variance is infinite (nu <= "
+            "2), and its share is 1.",
+        )
     return Table(title, frame, notes)
+
+
+def shares_of(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return each variance as a share of the total; an infinite one has all of it."""
+    total = np.sum(list(parts.values()), axis=0)
+    with np.errstate(invalid="ignore"):
+        return {name: np.where(np.isinf(v), 1.0, v / total) for name, v in parts.items()}
