@@ -96,8 +96,8 @@ def variance_decomposition(
     elif np.isinf(parts["residual"]).any():
         count = int(np.isinf(parts["residual"]).sum())
         notes += (
-            f"In {count} of {len(parts['residual'])} draws the residual variance is infinite (nu <= "
-            "2), and its share is 1.",
+            f"In {count} of {len(parts['residual'])} draws the residual variance is infinite "
+            "(nu <= 2), and its share is 1.",
         )
     return Table(title, frame, notes)
 

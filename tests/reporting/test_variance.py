@@ -20,7 +20,7 @@ def test_table_says_so_in_a_note():
     )
     assert np.isfinite(table.frame["share"]).all()
     assert "In 1 of 3 draws the residual variance is infinite" in table.notes[-1]
-    finite = variance_decomposition("t", {"school": PARTS["school"]}, np.ones(3), "the outcome")
+    finite = variance_decomposition("t", school, np.ones(3), "the outcome")
     assert "infinite" not in " ".join(finite.notes)
 
 
