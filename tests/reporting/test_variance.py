@@ -15,9 +15,8 @@ def test_infinite_variance_has_all_of_it():
 
 
 def test_table_says_so_in_a_note():
-    table = variance_decomposition(
-        "t", {"school": PARTS["school"]}, PARTS["residual"], "the outcome"
-    )
+    school = {"school": PARTS["school"]}
+    table = variance_decomposition("t", school, PARTS["residual"], "the outcome")
     assert np.isfinite(table.frame["share"]).all()
     assert "In 1 of 3 draws the residual variance is infinite" in table.notes[-1]
     finite = variance_decomposition("t", school, np.ones(3), "the outcome")
