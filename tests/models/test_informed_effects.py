@@ -1,0 +1,48 @@
+"""The sampler's coordinates of member and unit effects come from the data, for every family."""
+
+import numpy as np
+import pytest
+
+import pymc_mlm as mlm
+
+FORMULAS = {
+    "gaussian": "log_weeks ~ 1 + majority",
+    "student_t": "log_weeks ~ 1 + majority",
+    "bernoulli": "ended ~ 1 + majority",
+    "poisson": "months ~ 1 + majority",
+    "negative_binomial": "months ~ 1 + majority",
+    "binomial": "months ~ 1 + majority",
+    "weibull": "Surv(weeks, ended) ~ 1 + majority",
+}
+
+
+@pytest.fixture(scope="module")
+def table():
+    data = mlm.datasets.coalitions(governments=120, countries=6, seed=8)
+    months = np.minimum(data["weeks"] // 4, 200).astype(int)
+    return data.assign(log_weeks=np.log(data["weeks"]), months=months, most=200)
+
+
+def model_of(family, party=None, **kwargs):
+    chosen = mlm.Binomial("most") if family == "binomial" else family
+    terms = party or mlm.mm("party", "government", covariates="cohesion"), mlm.hm("country")
+    return mlm.MultipleMembershipModel(FORMULAS[family], *terms, family=chosen, **kwargs)
+
+
+@pytest.mark.parametrize("family", FORMULAS)
+def test_every_family_says_something_of_every_effect(table, family):
+    model = model_of(family)
+    known = model._information(model._design(table))
+    assert list(known) == ["party", "country"]
+    for said in known.values():
+        assert (said.precision >= 0).all()
+        assert said.precision.max() > 0
+        assert np.isfinite(said.score).all()
+    # A country has many governments, a party few and a share of each.
+    assert np.median(known["country"].precision) > np.median(known["party"].precision)
+
+
+def test_default_sampler_takes_small_steps_where_weights_are_estimated():
+    assert model_of("weibull")._default_sampler().target_accept == 0.8
+    estimated = mlm.mm("party", "government", weight="exp(b * seats)")
+    assert model_of("weibull", estimated)._default_sampler().target_accept == 0.9
