@@ -64,7 +64,7 @@ class PartialCorrelation(Continuous):
     def logp(value: Variable, alpha: Variable) -> Variable:  # noqa: N805
         """Log density, minus infinity outside (-1, 1)."""
         constant = 2 * pt.gammaln(alpha) - pt.gammaln(2 * alpha) + (2 * alpha - 1) * np.log(2.0)
-        density = (alpha - 1) * (pt.log1p(-value) + pt.log1p(value)) - constant
+        density = (alpha - 1) * pt.log1p(-value * value) - constant
         return pt.switch(pt.abs(value) < 1, density, -np.inf)
 
 

@@ -14,6 +14,7 @@ from pymc.logprob.transforms import Transform
 from pytensor.graph.basic import Variable
 from pytensor.tensor.random.op import RandomVariable
 
+from pymc_mlm.ops.correlated_normal import correlated_normal_logp
 from pymc_mlm.ops.correlation import cholesky_from_partials, partials_to_cholesky
 from pymc_mlm.ops.informed_effects import informed_coordinates, informed_effects
 
@@ -92,12 +93,7 @@ class UnitEffects(Continuous):
         precision: Variable,
     ) -> Variable:
         """Joint log density of all units."""
-        L = factor_rows(sd, partial, around.type.shape[-1])
-        z = _solve(L, _columns(value, len(L)))
-        squares = sum(pt.sum(column * column) for column in z)
-        log_scale = sum(pt.log(row[-1]) for row in L)
-        rows = pt.as_tensor_variable(value.shape[0])
-        return -0.5 * squares - rows * (log_scale + 0.5 * len(L) * np.log(2 * np.pi))
+        return correlated_normal_logp(_factor(sd, partial, around), value)
 
 
 class Coordinates(Transform):

@@ -20,7 +20,7 @@ from pymc_mlm.distributions.partial_correlation import PartialCorrelation
 from pymc_mlm.distributions.unit_effects import Coordinates, UnitEffects
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.ops.correlation import lkj_partial_alphas
-from pymc_mlm.ops.group_sum import group_sum
+from pymc_mlm.ops.unit_score import unit_predictor, unit_score, unit_totals
 from pymc_mlm.priors import Prior, check_priors, create
 from pymc_mlm.terms.base import AbstractTerm, add_coords, data, pick_priors
 
@@ -193,16 +193,11 @@ class Nested(AbstractTerm):
         TensorVariable, shape (row,)
             Contribution to the linear predictor, population coefficients not included.
         """
-        totals = self.coefficients(design, scale, around, information)
-        rows = np.arange(len(design.nesting.leaf))
+        total = self._totals(design, scale, around, information)[-1]
         label = design.prefixes[-1]
-        leaf, row = data(f"{label}_leaf", design.nesting.leaf), data(f"{label}_row", rows)
-        ends = data(f"{label}_ends", np.arange(len(rows) + 1))
-        eta: Any = 0.0
-        for j, column in enumerate(totals[-1]):
-            values = data(f"{label}_z{j}", np.ascontiguousarray(design.values[j]))
-            eta = eta + group_sum(values, column, leaf, row, ends)
-        return eta
+        return unit_predictor(
+            data(f"{label}_Z", design.Z), total, data(f"{label}_leaf", design.nesting.leaf)
+        )
 
     def coefficients(
         self,
@@ -224,46 +219,44 @@ class Nested(AbstractTerm):
             Per level, outermost first, one vector per column of ``design.columns``: the sum of
             the deviations of the unit and its ancestors. `unit_totals` names them.
         """
+        totals = self._totals(design, scale, around, information)
+        return [[total[:, j] for j in range(len(design.columns))] for total in totals]
+
+    def _totals(
+        self,
+        design: NestedDesign,
+        scale: float,
+        around: Mapping[str, Any] | None,
+        information: Sequence[UnitInformation] | None,
+    ) -> list[Any]:
+        """Add the units' effects and return a matrix (unit, column) of totals per level."""
         sds, partials = self.parameters(design, scale)
         population = dict(around or {})
-        base = [population.get(name, 0.0) for name in design.columns]
-        above: list[Any] = [0.0] * len(base)
+        # The outermost units have no parents.
+        above: Any = np.zeros((0, len(design.columns)))
+        parent: Any = np.zeros(0, dtype=np.int64)
         totals = []
         for level, prefix in enumerate(design.prefixes):
-            zeros = data(f"{prefix}_zeros", np.zeros(len(design.nesting.labels[level])))
-            parents = self._gather(design, level, above)
             at = np.flatnonzero(design.varies[level])
-            # Lengths are data, so that compiled code serves other tables.
-            known = data(f"{prefix}_known_zeros", np.zeros(design.num_known[level]))
+            if level:
+                parent = data(f"{prefix}_parent", design.nesting.parents[level])
             how, precision = self.coordinates(level, information), None
-            centre = [known for _ in at]
-            if how == CENTERED:
-                centre = [(parents[j] + base[j] + zeros)[: known.shape[0]] for j in at]
-            elif information is not None and how == INFORMED:
-                said, coefs = information[level], list(population.values())
-                given = [t if isinstance(t, float) else t[: known.shape[0]] for t in parents]
-                centre = _score(prefix, said, at, coefs, given)
+            if information is not None and how == INFORMED:
+                said = information[level]
+                centre = _score(prefix, said, at, list(population.values()), above, parent)
                 precision = data(f"{prefix}_precision", _lower_triangle(said.precision, at))
-            effects = pt.stack(centre, axis=1), precision, Coordinates(how)
+            else:
+                centre = _by_unit(f"{prefix}_zeros", np.zeros((design.num_known[level], len(at))))
+            if how == CENTERED:
+                base = [population.get(design.columns[j], 0.0) for j in at]
+                given = above[parent[: centre.shape[0]]][:, at] if level else 0.0
+                centre = centre + given + pt.stack(base)
+            effects = centre, precision, Coordinates(how)
             own = self._deviations(design, level, sds[level], partials[level], *effects)
-            above = list(parents)
-            for j, deviation in zip(at, own, strict=True):
-                above[j] = parents[j] + deviation
-            totals.append([zeros if isinstance(t, float) else t for t in above])
+            alone = level == 0 and len(at) == len(design.columns)
+            above = own if alone else unit_totals(above, own, parent, at)
+            totals.append(above)
         return totals
-
-    def _gather(self, design: NestedDesign, level: int, above: list[Any]) -> list[Any]:
-        """Look up the parent's totals of each unit, by the Op that sums memberships."""
-        if level == 0:
-            return above
-        prefix, count = design.prefixes[level], len(design.nesting.labels[level])
-        parent = data(f"{prefix}_parent", design.nesting.parents[level])
-        unit = data(f"{prefix}_unit", np.arange(count))
-        ends = data(f"{prefix}_unit_ends", np.arange(count + 1))
-        ones = data(f"{prefix}_ones", np.ones(count))
-        return [
-            t if isinstance(t, float) else group_sum(ones, t, parent, unit, ends) for t in above
-        ]
 
     def _deviations(
         self,
@@ -274,7 +267,7 @@ class Nested(AbstractTerm):
         around: Any,
         precision: Any,
         coordinates: Coordinates,
-    ) -> list[Any]:
+    ) -> Any:
         """Add a level's effects: one row per fitted unit, and one per new unit."""
         name, prefix = design.levels[level], design.prefixes[level]
         labels, known = design.nesting.labels[level], design.num_known[level]
@@ -285,15 +278,14 @@ class Nested(AbstractTerm):
             f"{prefix}_effect", sd, partial, around, precision, dims=(name, f"{prefix}_coef"),
             transform=coordinates,
         )  # fmt: skip
-        own = [effects[:, j] for j in range(p)]
         if known == len(labels):
-            return own
+            return effects
         add_coords({f"{name}_new": labels[known:]})
         new = UnitEffects(
             f"{prefix}_effect_new", sd, partial, pt.zeros((len(labels) - known, p)),
             dims=(f"{name}_new", f"{prefix}_coef"),
         )  # fmt: skip
-        return [pt.concatenate([column, new[:, j]]) for j, column in enumerate(own)]
+        return pt.concatenate([effects, new])
 
     def coordinates(self, level: int, information: Sequence[UnitInformation] | None = None) -> str:
         """Return the coordinates in which a level is sampled: a kind of `Coordinates`."""
@@ -373,18 +365,22 @@ class Nested(AbstractTerm):
 
 
 def _score(
-    prefix: str, said: UnitInformation, at: np.ndarray, population: list[Any], parents: list[Any]
-) -> list[Any]:
-    """Return the slope of the units' log likelihood at their parents' coefficients, by column."""
-    score = data(f"{prefix}_score", said.score[:, at])
-    cross = data(f"{prefix}_cross", said.cross[:, at])
-    precision = data(f"{prefix}_precision_rows", said.precision[:, at])
-    return [
-        score[:, i]
-        - sum(cross[:, i, k] * coef for k, coef in enumerate(population))
-        - sum(precision[:, i, j] * t for j, t in enumerate(parents) if not isinstance(t, float))
-        for i in range(len(at))
-    ]
+    prefix: str, said: UnitInformation, at: np.ndarray, coefs: list[Any], above: Any, parent: Any
+) -> Any:
+    """Return the slope of the units' log likelihood at their parents' coefficients."""
+    return unit_score(
+        _by_unit(f"{prefix}_score", said.score[:, at]),
+        data(f"{prefix}_cross", said.cross[:, at, : len(coefs)]),
+        data(f"{prefix}_precision_rows", said.precision[:, at]),
+        pt.stack(coefs) if coefs else pt.zeros(0),
+        above,
+        parent,
+    )
+
+
+def _by_unit(name: str, values: np.ndarray) -> Any:
+    """Add data with a row per unit, whose number of columns the graph knows."""
+    return pt.specify_shape(data(name, values), (None, values.shape[1]))
 
 
 def _lower_triangle(precision: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -101,13 +101,35 @@ def test_the_jacobian_of_the_coordinates_is_the_derivative_of_the_effects(way, t
     assert log_jacobian == pytest.approx(np.linalg.slogdet(columns)[1], abs=BY_DIFFERENCES)
 
 
-def test_the_leaf_total_enters_the_predictor_once(table, rng):
-    design, model, values = write(mlm.nested(["region", "school"], COLUMNS), table)
+OUTERMOST_LEAST = {"region": "1", "school": "1 + x + w"}
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, OUTERMOST_LEAST], ids=["most", "least"])
+@pytest.mark.parametrize("way", ["centered", "noncentered", "auto"])
+def test_the_leaf_total_enters_the_predictor_once(way, columns, table, rng):
+    term = mlm.nested(["region", "school"], columns, parameterization=way)
+    design, model, values = write(term, table)
     at = values(some_point(model, rng))
-    total = at["region_effect"][design.nesting.parents[1]]
+    total = np.zeros((7, 3))
+    parent = design.nesting.parents[1]
+    total[:, design.varies[0]] += at["region_effect"][parent]
     total[:, design.varies[1]] += at["school_effect"]
     expected = at["alpha"] + (design.Z * total[design.nesting.leaf]).sum(axis=1)
     np.testing.assert_allclose(at["eta"], expected, rtol=1e-12)
+
+
+def test_coefficients_are_totals_by_level_and_column(table):
+    term = mlm.nested(["region", "school"], OUTERMOST_LEAST)
+    design = term.resolve(table)
+    with pm.Model() as model:
+        region, school = term.coefficients(design)
+    assert [len(region), len(school)] == [3, 3]
+    effects = [model["region_effect"], model["school_effect"]]
+    *totals, of_region, of_school = pm.draw([*region, *school, *effects], random_seed=1)
+    np.testing.assert_allclose(totals[0], of_region[:, 0], rtol=1e-12)
+    assert not totals[1].any() and not totals[2].any()
+    expected = of_school + np.array(totals[:3]).T[design.nesting.parents[1]]
+    np.testing.assert_allclose(np.array(totals[3:]).T, expected, rtol=1e-12)
 
 
 def test_one_level_with_an_intercept_is_an_hm_term(table, rng):
