@@ -6,7 +6,8 @@ graph is the same model as a PyMC user would write it, sampled by nutpie through
 
 Usage: ``python benchmarks/time_to_answer.py [--models coalition nested trial] [--runs 1]``. The
 data are those of the reference tools where PYMC_MLM_SHARED (or ../shared) has them, and
-simulated ones else.
+simulated ones else. BayesForge is run for the nested model by the Python named in
+BAYESFORGE_PYTHON, or by this one if it is installed here.
 """
 
 from __future__ import annotations
@@ -30,8 +31,6 @@ RESULTS = HERE / "results.csv"
 MODELS = ("coalition", "nested", "trial")
 COLUMNS = ["model", "tool", "state", "whole", "import", "build", "compile", "sample", "report",
            "cpu", "min_ess", "max_rhat", "ess_per_second"]  # fmt: skip
-# (package to look for, what its row would need)
-OTHERS = {"BI": "BayesForge (pip install BayesForge)"}
 
 
 def main() -> None:
@@ -49,10 +48,11 @@ def main() -> None:
             for _ in range(chosen.runs):
                 rows.extend(cold_and_warm(tool, model))
     rows.extend(warmed_up(chosen.models))
-    report(sorted(rows, key=lambda row: (MODELS.index(row["model"]), row["tool"] == "plain")))
-    for package, what in OTHERS.items():
-        if find_spec(package) is None:
-            print(f"skipped: {what} is not installed here")
+    if "nested" in chosen.models:
+        rows.extend(bayesforge() for _ in range(chosen.runs))
+    tools = ("pymc_mlm", "plain", "BayesForge")
+    rows = [row for row in rows if row]
+    report(sorted(rows, key=lambda r: (MODELS.index(r["model"]), tools.index(r["tool"]))))
     print("skipped: bml and bmco run in R; their measured figures stand in docs/performance.md")
 
 
@@ -75,10 +75,28 @@ def warmed_up(models: tuple[str, ...]) -> list[dict]:
     return [r for r in rows if r]
 
 
+def bayesforge() -> dict:
+    """The nested model in BayesForge: it compiles anew in every process."""
+    python = os.environ.get("BAYESFORGE_PYTHON")
+    if python is None and find_spec("BayesForge") is None:
+        print("skipped: BayesForge is not installed, and BAYESFORGE_PYTHON names no Python with it")
+        return {}
+    if not (SHARED / "data" / "nested.csv").exists():
+        print("skipped: BayesForge, since the table of the nested model is not there")
+        return {}
+    script = HERE / "bayesforge_nested.py"
+    command = [python or sys.executable, str(script), str(SHARED / "data" / "nested.csv")]
+    return process(command, dict(os.environ), "BayesForge", "nested", "any")
+
+
 def child(tool: str, model: str, state: str, cache: str) -> dict:
     command = [sys.executable, __file__, "--child", tool, model]
+    return process(command, environment(cache), tool, model, state)
+
+
+def process(command: list[str], env: dict[str, str], tool: str, model: str, state: str) -> dict:
     start = time.perf_counter()
-    done = subprocess.run(command, env=environment(cache), capture_output=True, text=True)
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
     whole = time.perf_counter() - start
     if done.returncode:
         print(f"failed: {tool} {model} {state}\n{done.stderr[-2000:]}", file=sys.stderr)
