@@ -25,6 +25,8 @@ from pymc_mlm.priors import Prior, check_priors, create
 from pymc_mlm.terms.base import AbstractTerm, add_coords, data, pick_priors
 
 AUTO, CENTERED, NONCENTERED, INFORMED = "auto", "centered", "noncentered", "informed"
+# Share of every unit's prior variance that the data take away, from which on a prior is no matter.
+ALL_DATA = 0.9
 PARAMETERIZATIONS = (AUTO, CENTERED, NONCENTERED)
 
 
@@ -292,7 +294,12 @@ class Nested(AbstractTerm):
         chosen = self.parameterization_of(self.levels[level])
         if chosen != AUTO:
             return chosen
-        return NONCENTERED if information is None else INFORMED
+        if information is None:
+            return NONCENTERED
+        # Then centred coordinates are the same, at two thirds of the cost. With levels above or
+        # below they are not: theirs are total, informed ones are around the parents.
+        is_plain = len(self.levels) == 1 and information[level].centeredness().min() >= ALL_DATA
+        return CENTERED if is_plain else INFORMED
 
     def parameters(self, design: NestedDesign, scale: float = 1.0) -> tuple[list[Any], list[Any]]:
         """Add each level's standard deviations and correlations to the current model.

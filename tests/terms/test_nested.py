@@ -257,3 +257,21 @@ def test_sd_prior_on_the_whole_line_is_refused():
     )  # fmt: skip
     with pytest.raises(mlm.SpecificationError, match="allows negative values"):
         model.build(table)
+
+
+def test_units_with_much_data_are_centred_where_there_is_one_level(rng):
+    unit = np.repeat(np.arange(12), 60)
+    counts = rng.poisson(np.exp(rng.normal(0.0, 0.6, 12))[unit] * 2.0)
+    table = {"g": unit, "block": unit // 4, "y": counts}
+
+    def kinds(rows, levels):
+        part = {name: values[rows] for name, values in table.items()}
+        model = mlm.NestedVaryingEffects("y ~ 1", levels=levels, family="poisson")
+        design = model._design(part)
+        information = model._information(design)
+        return [model._term().coordinates(i, information) for i in range(len(levels))]
+
+    everything, two_each = np.arange(720), np.flatnonzero(np.arange(720) % 60 < 2)
+    assert kinds(everything, ["g"]) == ["centered"]
+    assert kinds(two_each, ["g"]) == ["informed"]
+    assert kinds(everything, ["block", "g"]) == ["informed", "informed"]
