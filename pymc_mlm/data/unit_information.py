@@ -77,7 +77,7 @@ def unit_information(
     X: np.ndarray,
     offset: np.ndarray,
     spread: float,
-) -> list[UnitInformation]:
+) -> list[UnitInformation] | None:
     """Approximate the likelihood of all units at its penalised maximum.
 
     Parameters
@@ -97,8 +97,8 @@ def unit_information(
 
     Returns
     -------
-    list of UnitInformation
-        One per level, outermost first.
+    list of UnitInformation or None
+        One per level, outermost first; None if the steps lead nowhere.
 
     Notes
     -----
@@ -115,6 +115,8 @@ def unit_information(
     eta = population = offset
     for _ in range(STEPS):
         slope, weight = likelihood(eta, population)
+        if not (np.isfinite(slope).all() and np.isfinite(weight).all()):
+            return None
         working = slope + weight * (eta - offset)
         said = np.column_stack([working, X * weight[:, None]])
         J = _sums(leaf, num_leaves, Z, Z * weight[:, None])
@@ -127,6 +129,8 @@ def unit_information(
         fitted = population + (Z * total[leaf]).sum(axis=1)
         # A step of scoring may overshoot by orders of magnitude on a log link.
         eta = eta + np.clip(fitted - eta, -spread, spread)
+    if not (np.isfinite(eta).all() and np.isfinite(variance).all()):
+        return None
     return [
         UnitInformation(J, said[:, :, 0], said[:, :, 1:], np.sqrt(variance[level]))
         for level, (J, said) in enumerate(levels)

@@ -102,7 +102,9 @@ def hoist_data(outputs: Sequence[Any]) -> list[Any]:
         else:
             frontier |= dict.fromkeys(x for x in of_data if x in fixed)
     # Integers are places and lengths, which are better left where they are.
-    frontier = {x: None for x in frontier if x.type.dtype != "int64"}
+    frontier = {
+        x: None for x in frontier if getattr(x.type, "dtype", "int64") not in ("int64", "object")
+    }
     if not frontier:
         return list(outputs)
     results = pytensor.function([], list(frontier), mode=uncompiled())()

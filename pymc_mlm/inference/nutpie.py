@@ -37,8 +37,8 @@ class Nutpie(AbstractSampler):
     -----
     nutpie's own default is "diag". For standard deviations of group effects, whose posterior is
     skewed, the variance of the draws is the better scale: on the coalition Weibull model the
-    smallest effective sample size of 4,000 draws is about 670 instead of 400, at twice the
-    time a draw (docs/performance.md).
+    smallest effective sample size of 4,000 draws is 590 to 870 instead of 430 to 500, in as many
+    steps (docs/performance.md).
 
     Examples
     --------

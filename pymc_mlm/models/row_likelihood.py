@@ -50,7 +50,8 @@ def row_likelihood(
 
     eta = pt.dvector("eta")
     rows = len(next(iter(outcome.values())))
-    with pm.Model(coords={"row": range(rows)}) as model:
+    # Of its own, also when a fit is called inside another model.
+    with pm.Model(coords={"row": range(rows)}, model=None) as model:
         family.likelihood("outcome", eta, outcome, priors, "row")
     own, at = model.value_vars, model.initial_point()
     log_density = model.logp()

@@ -3,6 +3,7 @@ mode.
 """
 
 import numpy as np
+import pymc as pm
 import pytest
 
 import pymc_mlm as mlm
@@ -46,3 +47,13 @@ def test_an_outlier_of_a_student_t_says_nothing_rather_than_less():
     _, weight = derivatives("student_t", np.zeros(41), priors, value=y)
     assert weight[-1] == 0.0
     assert weight[20] > 0.0
+
+
+def test_it_stays_out_of_a_model_that_is_open():
+    with pm.Model() as own:
+        pm.Normal("shape")
+        row_likelihood(
+            as_family("weibull"), {"time": np.ones(3), "event": np.ones(3)},
+            {"shape": mlm.Prior("LogNormal", mu=0.0, sigma=1.0)}, 1.0,
+        )  # fmt: skip
+    assert list(own.named_vars) == ["shape"]

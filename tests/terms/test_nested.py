@@ -215,6 +215,13 @@ def test_without_information_auto_is_noncentered(table):
     assert mlm.nested("school").coordinates(0) == "noncentered"
 
 
+def test_steps_that_lead_nowhere_leave_auto_noncentered(table):
+    design = mlm.nested(["school"]).resolve(table)
+    nowhere = lambda eta, _: (np.full(len(eta), np.nan), np.ones(len(eta)))  # noqa: E731
+    rows = len(design.nesting.leaf)
+    assert unit_information(design, nowhere, np.ones((rows, 1)), np.zeros(rows), 1.0) is None
+
+
 BAD = {
     "no levels": (lambda: mlm.nested([]), "levels is empty"),
     "strange level": (

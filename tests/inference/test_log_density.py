@@ -1,0 +1,44 @@
+"""What data alone decide is decided before compilation, and nothing else."""
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+import pytest
+
+from pymc_mlm.inference.compiled_nutpie import compile_model
+
+
+def model_with(scale):
+    """A normal whose prior scale is data, which PyMC checks to be positive."""
+    with pm.Model() as model:
+        sd = pytensor.shared(np.array(scale), shape=(None,))
+        pm.Normal("x", 0.0, sd, shape=len(scale))
+    return compile_model(model, ["x"])
+
+
+def test_check_that_data_pass_is_not_in_the_code():
+    compiled = model_with([1.0, 2.0])
+    assert "inf)" not in compiled.code.function.__source__
+    value, gradient = compiled.log_density(np.array([1.0, -2.0]))
+    assert value == pytest.approx(-1.0 - np.log(2.0) - np.log(2 * np.pi))
+    np.testing.assert_allclose(gradient, [-1.0, 0.5])
+
+
+def test_check_that_data_fail_stays():
+    compiled = model_with([1.0, -2.0])
+    assert "inf)" in compiled.code.function.__source__
+    with pytest.raises(FloatingPointError):
+        compiled.log_density(np.zeros(2))
+
+
+def test_functions_of_data_are_computed_once():
+    held = pytensor.shared(np.array([1.0, 2.0, 4.0]), shape=(None,))
+    with pm.Model() as model:
+        x = pm.Flat("x", shape=3)
+        pm.Potential("y", pt.sum(x * pt.exp(pt.log(held) + 1.0)))
+    compiled = compile_model(model, ["x"])
+    assert "exp(" not in compiled.code.function.__source__
+    value, gradient = compiled.log_density(np.ones(3))
+    assert value == pytest.approx(7.0 * np.e)
+    np.testing.assert_allclose(gradient, np.e * np.array([1.0, 2.0, 4.0]))
