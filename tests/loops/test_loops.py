@@ -121,10 +121,14 @@ def test_slices_and_entries(mode):
     check(outputs, [x, y, k], X, Y, np.int64(2), mode=mode)
 
 
-def test_slices_of_matrices():
+@pytest.mark.parametrize("mode", [PLAIN, REWRITTEN], ids=["plain", "rewritten"])
+def test_slices_of_matrices(mode):
     m, n = matrices()
-    outputs = [m[1], m[:, 2], m[1:, -2:] * n[:-1, 1:3], m[0, 1:], m[1, 2], m[-1, ::-1]]
-    check(outputs, [m, n], M, N)
+    outputs = [
+        m[1], m[:, 2], m[1:, -2:] * n[:-1, 1:3], m[0, 1:], m[1, 2], m[-1, ::-1],
+        m[1:][-1], m[1:, 1:][-2, -1], m.reshape((4, 3))[-1],
+    ]  # fmt: skip
+    check(outputs, [m, n], M, N, mode=mode)
 
 
 def test_gathers_and_their_gradients():
@@ -219,6 +223,14 @@ def test_result_read_twice_is_computed_once():
     function = pytensor.function([x, y], [pt.sum(e * y), e * 2.0], mode=REWRITTEN)
     source, _ = as_source(function)
     assert source.count("exp(") == 1
+
+
+def test_result_that_broadcasts_is_not_computed_again_and_again():
+    m, n = matrices()
+    function = pytensor.function([m, n], [pt.exp(m[:, 0])[:, None] * n], mode=REWRITTEN)
+    source, _ = as_source(function)
+    (line,) = [line for line in source.splitlines() if "exp(" in line]
+    assert len(line) - len(line.lstrip()) == 8  # one loop deep, not two
 
 
 def test_lengths_are_not_in_the_code():
