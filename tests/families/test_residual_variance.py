@@ -1,0 +1,54 @@
+"""The residual variance of each family is the variance of its noise on the link's scale."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import pymc_mlm as mlm
+
+SIGMA, NU, SHAPE, ALPHA = 1.7, 5.0, 1.7, 2.5
+# Nakagawa, Johnson & Schielzeth (2017): for a log link the log-normal variance log(1 + v / m^2) of
+# a count with mean m and variance v.
+MEAN = 3.0
+CASES = {
+    "gaussian": (mlm.Gaussian(), {"sigma": SIGMA}, stats.norm(0, SIGMA).var()),
+    "student_t": (
+        mlm.StudentT(), {"sigma": SIGMA, "nu": NU}, stats.t(NU, 0, SIGMA).var()
+    ),
+    "bernoulli": (mlm.Bernoulli(), {}, stats.logistic().var()),
+    "binomial": (mlm.Binomial("trials"), {}, stats.logistic().var()),
+    # The log of a Weibull time is a Gumbel minimum with scale 1 / shape (bml uses 1 / shape^2,
+    # STATISTICS 0.6).
+    "weibull": (mlm.Weibull(), {"shape": SHAPE}, stats.gumbel_l(0, 1 / SHAPE).var()),
+    "poisson": (mlm.Poisson(), {"eta": np.log(MEAN)}, np.log1p(MEAN / MEAN**2)),
+    "negative_binomial": (
+        mlm.NegativeBinomial(),
+        {"eta": np.log(MEAN), "alpha": ALPHA},
+        np.log1p((MEAN + MEAN**2 / ALPHA) / MEAN**2),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_residual_variance_is_that_of_the_noise(name):
+    family, parameters, expected = CASES[name]
+    given = {k: np.full(3, v) for k, v in parameters.items()}
+    np.testing.assert_allclose(
+        np.broadcast_to(family.residual_variance(given), 3), expected, rtol=1e-10
+    )
+
+
+def test_a_student_t_with_two_degrees_of_freedom_or_fewer_has_no_finite_variance():
+    given = {"sigma": np.ones(3), "nu": np.array([1.0, 2.0, 2.1])}
+    assert np.isinf(mlm.StudentT().residual_variance(given)).tolist() == [True, True, False]
+
+
+def test_every_exported_family_has_a_row_here():
+    exported = {
+        getattr(mlm, name).name
+        for name in mlm.__all__
+        if isinstance(getattr(mlm, name), type)
+        and issubclass(getattr(mlm, name), mlm.AbstractFamily)
+        and getattr(mlm, name) is not mlm.AbstractFamily
+    }
+    assert exported == set(CASES)
