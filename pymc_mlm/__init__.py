@@ -30,6 +30,11 @@ from pymc_mlm.distributions.censored_weibull import CensoredWeibull
 from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
 from pymc_mlm.distributions.noncentered import noncentered
 from pymc_mlm.errors import DataError, MlmError, NotFittedError, SpecificationError
+from pymc_mlm.estimators import (
+    MultipleMembershipModel,
+    MultivariateLogitTrial,
+    NestedVaryingEffects,
+)
 from pymc_mlm.families import (
     AbstractFamily,
     Bernoulli,
@@ -42,9 +47,6 @@ from pymc_mlm.families import (
 )
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import AbstractSampler, Nutpie, PymcNuts
-from pymc_mlm.models.multiple_membership import MultipleMembershipModel
-from pymc_mlm.models.nested import NestedVaryingEffects
-from pymc_mlm.models.trial import MultivariateLogitTrial
 from pymc_mlm.priors import Prior
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning
 from pymc_mlm.terms import AbstractTerm, hm, mm

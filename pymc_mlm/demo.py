@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from pymc_mlm.datasets import coalitions
-from pymc_mlm.models.multiple_membership import MultipleMembershipModel
+from pymc_mlm.estimators import MultipleMembershipModel
 from pymc_mlm.reporting.diagnostics import diagnose
 from pymc_mlm.terms import hm, mm
 from pymc_mlm.weights import softmax

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pymc as pm
 import xarray as xr
 
@@ -16,29 +18,42 @@ class Fit:
 
     Attributes
     ----------
-    model : pm.Model
-        The model that was sampled.
-    idata : xarray.DataTree
-        Draws and observed data, for any function of ArviZ.
+    spec : AbstractSpecification
+        The model apart from data.
     design : object
         The fitted table as NumPy arrays.
-    roles : mapping of str to Role
-        What each variable of the posterior means.
-    title : str
-        One line that names the model.
+    idata : xarray.DataTree
+        Draws and observed data, for any function of ArviZ.
+    path : str
+        How the draws were made, such as "sampled".
     notes : tuple of str
         Facts about the fit that a reader of the summary should see.
     versions : mapping of str to str
         Versions of the packages that made it.
     """
 
-    model: pm.Model
-    idata: xr.DataTree
+    spec: Any
     design: Any
-    roles: Mapping[str, Any]
-    title: str
+    idata: xr.DataTree
+    path: str = "sampled"
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def model(self) -> pm.Model:
+        """The model with all effects as variables, built when it is first asked for."""
+        return self.spec.build(self.design)
+
+    @cached_property
+    def roles(self) -> dict[str, Any]:
+        """What each variable of the posterior means."""
+        known = self.spec.roles(self.design)
+        return {n: role for n, role in known.items() if n in self.idata["posterior"]}
+
+    @property
+    def title(self) -> str:
+        """One line that names the model."""
+        return str(self.spec.title(self.design))
 
     @property
     def posterior(self) -> xr.Dataset:
@@ -47,4 +62,18 @@ class Fit:
 
     def names(self, *kinds: str) -> list[str]:
         """Return the variables whose role is one of `kinds`, in the order of the model."""
-        return [n for n, role in self.roles.items() if role.kind in kinds and n in self.posterior]
+        return [n for n, role in self.roles.items() if role.kind in kinds]
+
+    def arrays(self, *kinds: str) -> dict[str, np.ndarray]:
+        """Return draws of the variables of some kinds, shape (chain, draw, ...), by name."""
+        posterior = self.idata["posterior"]
+        return {n: posterior[n].transpose("chain", "draw", ...).values for n in self.names(*kinds)}
+
+    def sample(self, *kinds: str, most: int | None = None) -> dict[str, np.ndarray]:
+        """Return draws with chains stacked, shape (draw, ...), evenly thinned to `most`."""
+        found = {n: v.reshape(-1, *v.shape[2:]) for n, v in self.arrays(*kinds).items()}
+        count = len(next(iter(found.values()), ()))
+        if most is None or count <= most:
+            return found
+        keep = np.linspace(0, count - 1, most).astype(int)
+        return {n: v[keep] for n, v in found.items()}

@@ -11,10 +11,12 @@ from collections.abc import Callable
 import pymc as pm
 
 from pymc_mlm.datasets import coalitions, nested_schools, teaching_trial
+from pymc_mlm.estimators import (
+    MultipleMembershipModel,
+    MultivariateLogitTrial,
+    NestedVaryingEffects,
+)
 from pymc_mlm.inference.compiled_nutpie import compile_model
-from pymc_mlm.models.multiple_membership import MultipleMembershipModel
-from pymc_mlm.models.nested import NestedVaryingEffects
-from pymc_mlm.models.trial import MultivariateLogitTrial
 from pymc_mlm.terms import hm, mm
 from pymc_mlm.weights import softmax
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,27 +11,17 @@ import xarray as xr
 
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting import plots
-from pymc_mlm.reporting.summary import MODEL_KINDS
 
 MOST_UNITS = 60
-# Of a label in the default font.
-INCHES_A_LETTER = 0.09
 
 
-def plot_parameters(fit: Fit, what: str, **kwargs: Any) -> Any:
-    """Draw the parameters: "forest", "trace", or "pairs" of deviations and correlations.
+def plot_pairs(fit: Fit, **kwargs: Any) -> Any:
+    """Draw pairs of standard deviations, correlations and the family's parameters.
 
     Returns
     -------
-    arviz_plots.PlotCollection
+    arviz_plots.PlotMatrix
     """
-    if what == "forest":
-        labels = list(plots.labelled_draws(fit, MODEL_KINDS))
-        wide = INCHES_A_LETTER * max(len(str(label)) for label in labels)
-        size = {"figsize": (wide + 5, 1.2 + 0.42 * len(labels)), "width_ratios": [wide, 5]}
-        return plots.plot_forest(fit, **{"figure_kwargs": size, **kwargs})
-    if what == "trace":
-        return plots.plot_trace(fit, **kwargs)
     import arviz_base
     import arviz_plots
 
@@ -86,7 +77,7 @@ def plot_effects(
 def plot_lines(
     draws: xr.DataArray,
     column: str,
-    at: np.ndarray,
+    at: Sequence[float],
     ends: tuple[float, float],
     rest: float = 0.0,
     most: int = MOST_UNITS,
@@ -100,7 +91,7 @@ def plot_lines(
         The units' own intercepts and slopes.
     column : str
         Covariate on the horizontal axis.
-    at : ndarray, shape (coef,)
+    at : sequence of float, one per coef
         Values of the varying columns where the others are held.
     ends : tuple of float
         Range of the covariate.
@@ -118,7 +109,7 @@ def plot_lines(
     unit = str(draws.dims[-2])
     mean = draws.mean(("chain", "draw")).values
     slope = mean[:, list(draws["coef"].values).index(column)]
-    others = rest + mean @ np.where(draws["coef"].values == column, 0.0, at)
+    others = rest + mean @ np.where(draws["coef"].values == column, 0.0, np.asarray(at))
     chosen = np.unique(np.linspace(0, len(mean) - 1, min(most, len(mean))).astype(int))
     x = np.asarray(ends)
     collection, axes = _axes(kwargs, (7, 5))

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from pymc_mlm.fit import Fit
-from pymc_mlm.reporting.variance import shares_of
+from pymc_mlm.reporting.shares import shares_of
 
 # Quantiles of so many numbers at once take some 400 MB.
 CHUNK_NUMBERS = 20_000_000
@@ -45,40 +44,6 @@ def unit_table(draws: xr.DataArray, ci_prob: float = 0.89) -> pd.DataFrame:
 def _moments(flat: np.ndarray, ci_prob: float) -> np.ndarray:
     low, high = np.quantile(flat, [(1 - ci_prob) / 2, (1 + ci_prob) / 2], axis=0)
     return np.stack([flat.mean(axis=0), flat.std(axis=0, ddof=1), low, high])
-
-
-def level_variances(fit: Fit, points: np.ndarray) -> dict[str, np.ndarray]:
-    r"""Return the variance that each level gives to the predictor at points of the covariates.
-
-    .. math:: V_l(z) = z' D_l R_l D_l\, z
-
-    Parameters
-    ----------
-    fit : Fit
-        A fitted nested model.
-    points : ndarray, shape (point, column)
-        Values of the varying columns, ones for the intercept.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (draw, point)
-        By level, on the scale of the linear predictor, squared.
-    """
-    nested, posterior = fit.design.nested, fit.posterior
-    out = {}
-    for level, prefix in enumerate(nested.prefixes):
-        z = points[:, nested.varies[level]]
-        sd = _flat(posterior[f"{prefix}_sd"])
-        scaled = z * sd[:, None]  # (draw, point, coef)
-        variance = (scaled**2).sum(axis=-1)
-        if nested.pairs(level):
-            rho = _flat(posterior[f"{prefix}_correlation"])
-            rows, cols = np.tril_indices(z.shape[1], -1)
-            variance = variance + 2 * (rho[:, None] * scaled[..., rows] * scaled[..., cols]).sum(
-                axis=-1
-            )
-        out[nested.levels[level]] = variance
-    return out
 
 
 def share_table(
@@ -121,7 +86,3 @@ def share_table(
         )
     frame = pd.concat(frames).sort_index(kind="stable")  # by value, parts in their order
     return frame.set_index([column, "part"])
-
-
-def _flat(values: xr.DataArray) -> np.ndarray:
-    return values.values.reshape(-1, values.shape[-1])

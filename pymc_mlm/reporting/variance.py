@@ -2,54 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.fit import Fit
+from pymc_mlm.reporting.effects import nested_of, population_coefficients, varying_slope
+from pymc_mlm.reporting.nested_tables import share_table
+from pymc_mlm.reporting.shares import shares_of
 from pymc_mlm.reporting.summary import Table, draws_table
+from pymc_mlm.reporting.weights import REPORT_DRAWS
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def membership_variance(
-    sd: np.ndarray, weights: np.ndarray, group: np.ndarray, num_groups: int
-) -> np.ndarray:
-    r"""Return the variance that member effects give to their groups, averaged over groups.
-
-    .. math:: V^{(s)} = \frac{1}{J} \sum_j \bigl(\sigma^{(s)}\bigr)^2
-        \sum_{k \in j} \bigl(w_{jk}^{(s)}\bigr)^2
-
-    Per draw `s`, weights included: the mean of a squared weight is larger than the square of
-    its mean, and plugging in mean weights understates the variance.
-
-    Parameters
-    ----------
-    sd : ndarray, shape (draw,)
-        Standard deviation of the member effects.
-    weights : ndarray, shape (draw, row)
-        Weights of the membership rows.
-    group : ndarray of int, shape (row,)
-        Group of each row.
-    num_groups : int
-        Number of groups.
-
-    Returns
-    -------
-    ndarray, shape (draw,)
-        Variance on the scale of the linear predictor, squared.
-
-    Examples
-    --------
-    >>> membership_variance(np.array([2.0]), np.array([[0.5, 0.5, 1.0]]), np.array([0, 0, 1]), 2)
-    array([3.])
-    """
-    # Summing over all rows at once: the average over groups needs no sum per group.
-    return sd**2 * (weights**2).sum(axis=1) / num_groups
+SCALES = {"identity": "the outcome", "logit": "the log odds", "log": "the log mean"}
+CURVE_POINTS = 41
 
 
 def variance_decomposition(
+    fit: Fit, at: Mapping[str, float] | None = None, ci_prob: float = 0.89
+) -> Table:
+    """Split the random variation between the terms and the residual.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    at : mapping of str to float, optional
+        Values of columns whose slopes vary; their means by default. With varying slopes the
+        shares depend on it; `variance_shares` shows how.
+    ci_prob : float
+        Probability inside the intervals.
+
+    Returns
+    -------
+    Table
+        Per term, nested level and for the residual: standard deviation, variance, share of the
+        total with its interval.
+
+    Raises
+    ------
+    SpecificationError
+        The model has no random effects.
+
+    Notes
+    -----
+    The residual is on the scale of the link: ``sigma**2`` (Gaussian), ``pi**2 / (6 shape**2)``
+    (Weibull, log time; bml reports ``1 / shape**2``, which is too small by a factor 1.645),
+    ``pi**2 / 3`` (logit), ``log(1 + 1 / mean)`` (Poisson) at the mean of the covariates [1]_.
+
+    References
+    ----------
+    .. [1] Nakagawa, S., Johnson, P. C. D. & Schielzeth, H. (2017). The coefficient of
+       determination R2 and intra-class correlation coefficient from generalized linear
+       mixed-effects models revisited and expanded. J. R. Soc. Interface 14, 20170213.
+    """
+    parts = variances(fit, at)
+    residual = residual_variance(fit, parts)
+    title = f"Variance decomposition of {fit.spec.label}"
+    notes = [
+        f"Variances on the scale of {_scale(fit)}, computed per draw; what covariates explain is "
+        f"left out.{_place(fit, at)}"
+    ]
+    if any(hasattr(term, "weight_function") for term, _ in fit.design.terms):
+        notes[0] += (
+            " Member effects: sd squared times the sum of squared weights, averaged over groups."
+        )
+    return decomposition_table(title, parts, residual, notes, ci_prob)
+
+
+def variance_shares(
+    fit: Fit,
+    column: str | None = None,
+    values: Sequence[float] | None = None,
+    ci_prob: float = 0.89,
+) -> pd.DataFrame:
+    """Tabulate the variance partition coefficient of each part along a covariate.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model with nested levels.
+    column : str, optional
+        Varying column; the first slope by default.
+    values : sequence of float, optional
+        Its values; 41 from two standard deviations below its mean to two above by default.
+    ci_prob : float
+        Probability inside the intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per value and part: variance, and share of the total with its interval. The
+        other varying columns are at their means.
+    """
+    nested, column = nested_of(fit), varying_slope(fit, column)
+    if values is None:
+        j = nested.columns.index(column)
+        values = nested.means[j] + nested.spreads[j] * np.linspace(-2, 2, CURVE_POINTS)
+    points = []
+    for value in values:
+        parts = variances(fit, {column: float(value)})
+        residual = residual_variance(fit, parts)
+        points.append(parts if residual is None else parts | {"residual": residual})
+    along = {name: np.stack([p[name] for p in points], axis=1) for name in points[0]}
+    return share_table(along, column, list(values), ci_prob)
+
+
+def variances(fit: Fit, at: Mapping[str, float] | None = None) -> dict[str, np.ndarray]:
+    """Return the variance that each term gives to the linear predictor, (draw,), by its label."""
+    # Weights are evaluated draw by draw, which takes time.
+    most = REPORT_DRAWS if fit.names("weight") else None
+    draws = fit.sample("sd", "weight", most=most)
+    parts: dict[str, np.ndarray] = {}
+    if at and fit.design.nested is None:
+        raise SpecificationError(f"at={dict(at)!r}: the model has no varying slopes.")
+    for term, part in fit.design.terms:
+        parts |= term.variance(part, draws, at)
+    if not parts:
+        raise SpecificationError(
+            "The model has no random effects, so there is no variance to split."
+        )
+    return parts
+
+
+def residual_variance(fit: Fit, parts: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Return the residual variance on the scale of the link, (draw,), or None.
+
+    The population's part of the predictor is at the mean of the covariates.
+    """
+    count = len(next(iter(parts.values())))
+    family, population = fit.spec.family, fit.design.population
+    parameters = fit.sample("family", most=count)
+    names = ("Intercept", *population.names)
+    beta = population_coefficients(fit, names).reshape(-1, len(names))
+    beta = beta[np.linspace(0, len(beta) - 1, count).astype(int)]
+    at_mean = beta @ np.concatenate([[1.0], population.X.mean(axis=0)])
+    # Counts: the mean of exp(eta) over units is that of a log-normal.
+    eta = at_mean + population.offset.mean() + 0.5 * np.sum([*parts.values()], axis=0)
+    residual = family.residual_variance({"eta": eta, **parameters})
+    return None if residual is None else np.broadcast_to(residual, eta.shape)
+
+
+def decomposition_table(
     title: str,
     components: Mapping[str, np.ndarray],
     residual: np.ndarray | None,
-    scale: str,
+    notes: Sequence[str],
     ci_prob: float = 0.89,
 ) -> Table:
     """Tabulate variances and their shares of the random variation.
@@ -62,8 +164,8 @@ def variance_decomposition(
         Variance of each random part.
     residual : ndarray, shape (draw,), or None
         Residual variance on the same scale; None for a family that has none.
-    scale : str
-        The scale, for the note, for example "log time".
+    notes : sequence of str
+        Sentences below the table.
     ci_prob : float
         Probability inside the intervals.
 
@@ -87,23 +189,26 @@ def variance_decomposition(
             **{f"share_{c}": shares[c] for c in shares.columns if c.startswith("eti")},
         }
     )
-    notes: tuple[str, ...] = (
-        f"Variances on the scale of {scale}, computed per draw; what covariates explain is left "
-        "out. Member effects: sd squared times the sum of squared weights, averaged over groups.",
-    )
+    below = list(notes)
     if residual is None:
-        notes += ("The family has no residual variance: shares are of the random part only.",)
+        below.append("The family has no residual variance: shares are of the random part only.")
     elif np.isinf(parts["residual"]).any():
         count = int(np.isinf(parts["residual"]).sum())
-        notes += (
+        below.append(
             f"In {count} of {len(parts['residual'])} draws the residual variance is infinite "
-            "(nu <= 2), and its share is 1.",
+            "(nu <= 2), and its share is 1."
         )
-    return Table(title, frame, notes)
+    return Table(title, frame, tuple(below))
 
 
-def shares_of(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return each variance as a share of the total; an infinite one has all of it."""
-    total = np.sum(list(parts.values()), axis=0)
-    with np.errstate(invalid="ignore"):
-        return {name: np.where(np.isinf(v), 1.0, v / total) for name, v in parts.items()}
+def _scale(fit: Fit) -> str:
+    return {"weibull": "log time"}.get(fit.spec.family.name) or SCALES[fit.spec.family.link]
+
+
+def _place(fit: Fit, at: Mapping[str, float] | None) -> str:
+    """Return a sentence that names the point at which slopes are taken."""
+    nested = fit.design.nested
+    if nested is None or len(nested.columns) == 1:
+        return ""
+    means = dict(zip(nested.columns, nested.means.tolist(), strict=True)) | dict(at or {})
+    return f" At {', '.join(f'{n} = {v:.4g}' for n, v in means.items() if n != 'Intercept')}."

@@ -49,10 +49,27 @@ class AbstractTerm(ABC):
     current PyMC model.
     """
 
+    name: str | None
+
     @property
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
         """Columns of the table that the term reads."""
+
+    @property
+    def base_name(self) -> str:
+        """Prefix of the term's variables before it is made unique; its first column by default."""
+        return self.name or self.columns[0]
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What the names of the term's variables begin with."""
+        return (self.base_name,)
+
+    @property
+    def label(self) -> str:
+        """Name of the term in reports."""
+        return self.base_name
 
     @abstractmethod
     def resolve(self, data: Any, known: Any = None, group: Factor | None = None) -> Any:
@@ -101,6 +118,73 @@ class AbstractTerm(ABC):
         TensorVariable or float, scalar
         """
         return 0.0
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """Columns with the ids of the term's units; their names become dimensions."""
+        return ()
+
+    def dims(self, design: Any) -> tuple[str, ...]:
+        """Return the names that become dimensions of the model."""
+        return self.id_columns
+
+    def units(self, design: Any) -> tuple[tuple[str, Any, int], ...]:
+        """Return name, labels and number of fitted units of each id column."""
+        return ()
+
+    def size(self, design: Any) -> str:
+        """Return the number of units in words, for headings."""
+        return self.label
+
+    def notes(self, design: Any, scale: float = 1.0) -> tuple[str, ...]:
+        """Return what a reader of the summary should know about the term."""
+        return ()
+
+    def variance(
+        self, design: Any, draws: Mapping[str, np.ndarray], at: Mapping[str, float] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return the variance that the term gives to the linear predictor, by part.
+
+        Parameters
+        ----------
+        design : design
+            From `resolve`.
+        draws : mapping of str to ndarray, shape (draw, ...)
+            Draws of the term's parameters.
+        at : mapping of str to float, optional
+            Values of the columns whose coefficients vary; their means by default.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (draw,)
+            Squared scale of the link; empty for a term without random effects.
+        """
+        return {}
+
+    def derived(self, design: Any, posterior: Mapping[str, Any]) -> dict[str, Any]:
+        """Return variables that follow from draws and are kept with them, by name."""
+        return {}
+
+    def contribution(
+        self, design: Any, draws: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> np.ndarray | None:
+        """Return draws of the term's part of the linear predictor, where NumPy has a short way.
+
+        Parameters
+        ----------
+        design : design
+            From `resolve`, of fitted or of new data.
+        draws : mapping of str to ndarray, shape (chain, draw, ...)
+            Draws of the term's variables.
+        rng : numpy.random.Generator
+            Source of new units.
+
+        Returns
+        -------
+        ndarray, shape (chain, draw, row), or None
+            None: the term's own graph is evaluated.
+        """
+        return None
 
     @abstractmethod
     def priors_used(self, design: Any, scale: float = 1.0) -> dict[str, Any]:

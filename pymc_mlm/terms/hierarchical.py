@@ -222,6 +222,29 @@ class Hierarchical(AbstractTerm):
         short = {full: full.removeprefix(f"{name}_") for full in defaults}
         return pick_priors(f"hm({self.unit!r})", defaults, short, self.priors)
 
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The unit column."""
+        return (self.unit,)
+
+    def units(self, design: HierarchicalDesign) -> tuple[tuple[str, Any, int], ...]:
+        """Units."""
+        return ((self.unit, design.units.labels, design.units.num_known),)
+
+    def size(self, design: HierarchicalDesign) -> str:
+        """Units."""
+        return f"{len(design.units)} {design.units.name}"
+
+    def variance(
+        self,
+        design: HierarchicalDesign,
+        draws: Mapping[str, np.ndarray],
+        at: Mapping[str, float] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Square of the standard deviation; none for fixed effects."""
+        sd = draws.get(f"{design.name}_sd")
+        return {} if sd is None else {self.label: sd**2}
+
     def roles(self, design: HierarchicalDesign) -> dict[str, Role]:
         """Standard deviation, effects and coefficients of the units."""
         name = design.name

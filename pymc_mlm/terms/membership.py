@@ -382,6 +382,62 @@ class MultipleMembership(AbstractTerm):
         short = {full: full.removeprefix(f"{name}_").removeprefix("weight_") for full in defaults}
         return pick_priors(f"mm({self.member!r}, {self.group!r})", defaults, short, self.priors)
 
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The member column."""
+        return (self.member,)
+
+    def units(self, design: MembershipDesign) -> tuple[tuple[str, Any, int], ...]:
+        """Members."""
+        member = design.membership.member
+        return ((self.member, member.labels, member.num_known),)
+
+    def size(self, design: MembershipDesign) -> str:
+        """Memberships and members."""
+        member = design.membership.member
+        return f"{len(design.membership.group)} memberships of {len(member)} {member.name}"
+
+    def notes(self, design: MembershipDesign, scale: float = 1.0) -> tuple[str, ...]:
+        """Weight function and its priors; rows that are no memberships."""
+        scaled = "scaled to sum to one" if self.normalize else "not scaled"
+        text = f"weights [{self.label}]: {self.weight_function.label}, {scaled}"
+        used = self.priors_used(design, scale)
+        free = [
+            f"{b} ~ {used[f'{design.name}_weight_{b}']!r}" for b in self.weight_function.parameters
+        ]
+        text += f"; {', '.join(free)}" if free else "; no free parameters"
+        skipped = len(design.group.codes) - len(design.membership.group)
+        if not skipped:
+            return (text,)
+        return (text, f"[{self.label}]: {skipped} rows without a member id were skipped")
+
+    def weight_draws(self, design: MembershipDesign, draws: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the weights at draws of the free parameters, shape (draw, row)."""
+        names = self.weight_function.parameters
+        return self.weights(design, {b: draws[f"{design.name}_weight_{b}"] for b in names})
+
+    def variance(
+        self,
+        design: MembershipDesign,
+        draws: Mapping[str, np.ndarray],
+        at: Mapping[str, float] | None = None,
+    ) -> dict[str, np.ndarray]:
+        r"""Average over groups of the variance that members give to theirs.
+
+        .. math:: V^{(s)} = \frac{1}{J} \sum_j \bigl(\sigma^{(s)}\bigr)^2
+            \sum_{k \in j} \bigl(w_{jk}^{(s)}\bigr)^2
+
+        Weights are squared draw by draw: the mean of a squared weight is larger than the square of
+        its mean.
+        """
+        sd = draws.get(f"{design.name}_sd")
+        if sd is None:
+            return {}
+        w = self.weight_draws(design, draws)
+        # Summing over all rows at once: the average over groups needs no sum per group.
+        squares = np.broadcast_to((w**2).sum(axis=1), len(sd))
+        return {self.label: sd**2 * squares / design.membership.num_groups}
+
     def roles(self, design: MembershipDesign) -> dict[str, Role]:
         """Effects, their standard deviation, coefficients and weight parameters."""
         name = design.name

@@ -8,13 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
+import xarray as xr
 
+from pymc_mlm.data.checks import constant_within
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import parse_formula
 from pymc_mlm.data.frame import columns
-from pymc_mlm.data.nested_design import NestedDesign, nested_design
-from pymc_mlm.data.nesting import nest
-from pymc_mlm.data.population import INTERCEPT, population_design, right_hand_columns
+from pymc_mlm.data.nested_design import NestedDesign, nested_design, varies_within
+from pymc_mlm.data.nesting import Nesting, name_missing, nest
+from pymc_mlm.data.population import (
+    INTERCEPT,
+    PopulationDesign,
+    population_design,
+    right_hand_columns,
+)
 from pymc_mlm.data.unit_information import UnitInformation
 from pymc_mlm.distributions.partial_correlation import PartialCorrelation
 from pymc_mlm.distributions.unit_effects import Coordinates, UnitEffects
@@ -23,6 +30,12 @@ from pymc_mlm.ops.correlation import lkj_partial_alphas
 from pymc_mlm.ops.unit_score import unit_predictor, unit_score, unit_totals
 from pymc_mlm.priors import Prior, check_priors, create
 from pymc_mlm.terms.base import AbstractTerm, add_coords, data, pick_priors
+from pymc_mlm.terms.nested_draws import (
+    correlations,
+    level_variance,
+    total_deviations,
+    varying_point,
+)
 
 AUTO, CENTERED, NONCENTERED, INFORMED = "auto", "centered", "noncentered", "informed"
 # Share of every unit's prior variance that the data take away, from which on a prior is no matter.
@@ -60,7 +73,7 @@ class Nested(AbstractTerm):
     """Specification of nested varying coefficients; made by `nested`."""
 
     levels: tuple[str, ...]
-    varying: str | Mapping[str, str] = "1"
+    varying: str | Mapping[str, str] | None = "1"
     unique_ids: bool = False
     eta: float | Mapping[str, float] = 2.0
     priors: Mapping[str, Any] = field(default_factory=dict)
@@ -107,7 +120,9 @@ class Nested(AbstractTerm):
 
     def formula_of(self, level: str) -> str:
         """Return the formula of what varies at a level; an intercept where none is given."""
-        return self.varying if isinstance(self.varying, str) else self.varying.get(level, "1")
+        if self.varying is None or isinstance(self.varying, str):
+            return self.varying or "1"
+        return self.varying.get(level, "1")
 
     def eta_of(self, level: str) -> float:
         """Return the shape of a level's LKJ prior."""
@@ -126,12 +141,40 @@ class Nested(AbstractTerm):
         return tuple(dict.fromkeys([*self.levels, *names]))
 
     @property
+    def base_name(self) -> str:
+        """Prefix of the variables; none by default, since the levels have names of their own."""
+        return self.name or ""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What the names of each level's variables begin with."""
+        return tuple(f"{self.name}_{level}" if self.name else level for level in self.levels)
+
+    @property
     def label(self) -> str:
         """Name of the term in reports."""
         return " / ".join(self.levels)
 
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The levels."""
+        return self.levels
+
+    def units(self, design: NestedDesign) -> tuple[tuple[str, Any, int], ...]:
+        """Units of each level."""
+        return tuple(zip(self.levels, design.nesting.labels, design.num_known, strict=True))
+
+    def size(self, design: NestedDesign) -> str:
+        """Units of each level."""
+        pairs = zip(design.nesting.labels, self.levels, strict=True)
+        return ", ".join(f"{len(labels)} {level}" for labels, level in pairs)
+
     def resolve(
-        self, data: Any, known: NestedDesign | None = None, group: Factor | None = None
+        self,
+        data: Any,
+        known: NestedDesign | None = None,
+        group: Factor | None = None,
+        population: PopulationDesign | None = None,
     ) -> NestedDesign:
         """Read the units of each row and the columns whose coefficients vary.
 
@@ -142,7 +185,10 @@ class Nested(AbstractTerm):
         known : NestedDesign, optional
             Fitted design: its units keep their place, others are new.
         group : Factor, optional
-            Ignored: each row of the table is an observation.
+            Units of observation, each in one unit of every level; each row by default.
+        population : PopulationDesign, optional
+            Covariates of the formula; needed for ``varying=None``, which lets every one vary that
+            varies within the innermost units.
 
         Returns
         -------
@@ -155,7 +201,15 @@ class Nested(AbstractTerm):
             single unit, or a slope is to vary where its covariate does not.
         """
         table = columns(data, self.columns)
+        if group is not None:
+            remedy = f"Each {group.name!r} belongs to one unit of every level."
+            table = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
+        if known is not None:
+            ids = {level: table[level] for level in self.levels}
+            table = table | name_missing(ids, known.nesting, self.unique_ids)
         nesting = nest(table, self.levels, self.unique_ids, known.nesting if known else None)
+        if self.varying is None:
+            return self._by_default(nesting, population, known)
         coded, at_level = {}, {}
         for level in self.levels:
             text = self.formula_of(level)
@@ -166,6 +220,24 @@ class Nested(AbstractTerm):
                 coded[text] = population_design(formula, own, len(nesting.leaf), before)
             at_level[level] = varying_columns(coded[text])
         return nested_design(self.name or "", nesting, at_level, coded, known)
+
+    def _by_default(
+        self, nesting: Nesting, population: PopulationDesign | None, known: NestedDesign | None
+    ) -> NestedDesign:
+        """Let the intercept vary, and each covariate that varies within the innermost units."""
+        if population is None:
+            raise SpecificationError(
+                "nested(varying=None) lets the covariates of a formula vary, and there is none "
+                "here. Write what varies, such as varying='1 + x'."
+            )
+        own = dict(zip(population.names, population.X.T, strict=True))
+        leaf, leaves = nesting.leaf, len(nesting.labels[-1])
+        slopes = [name for name, x in own.items() if varies_within(x, leaf, leaves)]
+        names = known.columns if known else (INTERCEPT, *slopes)
+        ones = np.broadcast_to(1.0, len(leaf))
+        values = [own.get(n, ones) for n in names]
+        at_level = {level: (names, values) for level in self.levels}
+        return nested_design(self.name or "", nesting, at_level, {}, known)
 
     def effect(
         self,
@@ -301,6 +373,23 @@ class Nested(AbstractTerm):
         is_plain = len(self.levels) == 1 and information[level].centeredness().min() >= ALL_DATA
         return CENTERED if is_plain else INFORMED
 
+    def coordinate_notes(
+        self, design: NestedDesign, information: Sequence[UnitInformation] | None
+    ) -> tuple[str, ...]:
+        """Return one sentence per level: how its units are sampled."""
+        notes = []
+        for place, level in enumerate(self.levels):
+            how = self.coordinates(place, information)
+            if information is None or how != INFORMED:
+                notes.append(f"[{level}] {how}")
+                continue
+            c = information[place].centeredness()
+            notes.append(
+                f"[{level}] centred by the information of each unit: {c.min():.2f} to "
+                f"{c.max():.2f}, mean {c.mean():.2f} (0 non-centred, 1 centred)"
+            )
+        return tuple(notes)
+
     def parameters(self, design: NestedDesign, scale: float = 1.0) -> tuple[list[Any], list[Any]]:
         """Add each level's standard deviations and correlations to the current model.
 
@@ -358,6 +447,45 @@ class Nested(AbstractTerm):
             if design.pairs(level)
         }
 
+    def derived(
+        self, design: NestedDesign, posterior: Mapping[str, Any]
+    ) -> dict[str, xr.DataArray]:
+        """Return each level's correlations, computed from its partial correlations.
+
+        Returns
+        -------
+        dict of str to DataArray, dims (chain, draw, level_pair)
+            By variable name, ``<level>_correlation``.
+        """
+        return correlations(posterior, design)
+
+    def totals(self, design: NestedDesign, draws: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Return each fitted unit's total deviation, (chain, draw, unit, column) by level."""
+        return total_deviations(draws, design)
+
+    def contribution(
+        self, design: NestedDesign, draws: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return the leaves' deviations times the varying columns, (chain, draw, row)."""
+        leaves = total_deviations(draws, design, rng)[-1]
+        eta = np.zeros((*leaves.shape[:2], len(design.nesting.leaf)))
+        for j, values in enumerate(design.values):
+            eta += leaves[..., j][..., design.nesting.leaf] * values
+        return eta
+
+    def variance(
+        self,
+        design: NestedDesign,
+        draws: Mapping[str, np.ndarray],
+        at: Mapping[str, float] | None = None,
+    ) -> dict[str, np.ndarray]:
+        r"""Return each level's variance at a point of the covariates, :math:`z' D R D z`."""
+        z = varying_point(design, at or {})
+        return {
+            level: level_variance(draws, design, place, z)
+            for place, level in enumerate(self.levels)
+        }
+
     def roles(self, design: NestedDesign) -> dict[str, Any]:
         """Standard deviations, correlations and effects of each level."""
         roles: dict[str, Any] = {}
@@ -404,7 +532,7 @@ def varying_columns(coded: Any) -> tuple[tuple[str, ...], np.ndarray]:
 
 def nested(
     levels: Sequence[str] | str,
-    varying: str | Mapping[str, str] = "1",
+    varying: str | Mapping[str, str] | None = "1",
     unique_ids: bool = False,
     eta: float | Mapping[str, float] = 2.0,
     priors: Mapping[str, Any] | None = None,
@@ -422,9 +550,10 @@ def nested(
     ----------
     levels : sequence of str
         Id columns from the outermost to the innermost: ``["region", "school"]``.
-    varying : str or mapping of str to str
+    varying : str, mapping of str to str, or None
         Right-hand side of what varies, ``"1 + x"``, at every level or by level; a level that the
-        mapping leaves out has a varying intercept.
+        mapping leaves out has a varying intercept. None lets the intercept vary, and each
+        covariate of the formula that varies within the innermost units.
     unique_ids : bool
         Whether ids count only within their parent, so that school 1 of A and school 1 of B are
         two schools.

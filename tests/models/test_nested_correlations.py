@@ -6,8 +6,7 @@ import pytest
 import xarray as xr
 
 import pymc_mlm as mlm
-from pymc_mlm.models.nested_collapsed import correlations
-from pymc_mlm.models.nested_prediction import unit_totals
+from pymc_mlm.terms.nested_draws import correlations, total_deviations
 
 PARTIAL = np.array([0.8, -0.5, 0.6])
 SD = np.array([2.0, 0.5, 1.5])
@@ -52,7 +51,8 @@ def test_reported_correlations_belong_to_the_partial_ones(design):
 
 def test_new_units_have_the_covariance_of_the_level(design):
     draws = 40_000
-    total = unit_totals(posterior(draws), design[1], np.random.default_rng(1))[0][0, :, -1]
+    arrays = {n: v.values for n, v in posterior(draws).items()}
+    total = total_deviations(arrays, design[1], np.random.default_rng(1))[0][0, :, -1]
     covariance = by_recursion() * np.outer(SD, SD)
     # Standard errors of covariances of normals: sqrt((v_ii v_jj + v_ij^2) / n).
     error = np.sqrt((np.outer(SD**2, SD**2) + covariance**2) / draws)

@@ -12,9 +12,9 @@ from scipy import stats
 import pymc_mlm as mlm
 from pymc_mlm.data.trial_matrix import trial_matrix
 from pymc_mlm.decisions.standardization import CoefficientDraws
-from pymc_mlm.models.trial_draws import Target, TrialDraws, population_cells, trial_draws
 from pymc_mlm.reporting.trial_plots import _on_one_scale
 from pymc_mlm.terms.cluster_effects import Z, as_cluster_prior
+from pymc_mlm.trial.draws import Target, TrialDraws, population_cells, trial_draws
 
 COVARIATES = {"outcomes": ["y1", "y2"], "arm": "group", "control": "old", "covariates": ["age"]}
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
-import pymc as pm
 import xarray as xr
 
 from pymc_mlm.data.cells import Dependence
@@ -27,16 +25,13 @@ from pymc_mlm.decisions.populations import Table as PopulationTable
 from pymc_mlm.decisions.populations import Value, as_populations, population_rows
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.inference import Run, as_seed
-from pymc_mlm.models.base import Estimator
-from pymc_mlm.models.trial_design import (
-    TrialColumns,
-    TrialModelDesign,
-    covariate_formula,
-    read_trial,
-    reread_trial,
-)
-from pymc_mlm.models.trial_draws import (
+from pymc_mlm.estimators.base import Estimator, as_mapping, as_tuple
+from pymc_mlm.inference import as_seed
+from pymc_mlm.reporting import trial_plots
+from pymc_mlm.reporting.trial_summary import TrialSummary, trial_summary
+from pymc_mlm.terms.cluster_effects import AbstractClusterPrior, as_cluster_prior
+from pymc_mlm.trial import TrialSpecification
+from pymc_mlm.trial.draws import (
     Target,
     TrialDraws,
     described,
@@ -45,13 +40,6 @@ from pymc_mlm.models.trial_draws import (
     row_cells,
     trial_draws,
 )
-from pymc_mlm.models.trial_graph import TrialPriors, conjugate_fit, trial_model
-from pymc_mlm.priors import check_priors
-from pymc_mlm.reporting import trial_plots
-from pymc_mlm.reporting.summary import Table
-from pymc_mlm.reporting.trial_summary import TrialSummary, trial_summary
-from pymc_mlm.terms.base import Role
-from pymc_mlm.terms.cluster_effects import AbstractClusterPrior, as_cluster_prior
 
 MEASURES = {"difference": difference, "ratio": ratio, "odds_ratio": odds_ratio}
 CURVE_POINTS = 256
@@ -145,13 +133,28 @@ class MultivariateLogitTrial(Estimator):
         self.dependence = dependence
         self.cluster_prior = cluster_prior
         self.priors_given = priors
-        as_cluster_prior(cluster_prior)
-        covariate_formula(covariates)
-        check_priors(priors or {}, type(self).__name__)
+        self.specification  # noqa: B018  (refuses what does not go together)
+
+    @property
+    def specification(self) -> TrialSpecification:
+        """The trial apart from data."""
+        return TrialSpecification(
+            as_tuple(self.outcomes, "outcomes", "outcomes=['y1', 'y2']"),
+            self.arm,
+            self.control,
+            self.treatment,
+            self.covariates,
+            bool(self.interactions),
+            self.cluster,
+            self.random,
+            self.dependence,
+            as_cluster_prior(self.cluster_prior),
+            as_mapping(self.priors_given, type(self).__name__),
+        )
 
     @classmethod
     def from_bmco(cls, *args: Any, **kwargs: Any) -> tuple[Self, dict[str, Any]]:
-        """Translate a call of bmco; see `pymc_mlm.models.bmco.read_bmco`.
+        """Translate a call of bmco; see `pymc_mlm.trial.bmco.read_bmco`.
 
         Parameters
         ----------
@@ -173,84 +176,10 @@ class MultivariateLogitTrial(Estimator):
         >>> trial.arm, question["rule"].label
         ('method', 'All')
         """
-        from pymc_mlm.models.bmco import read_bmco
+        from pymc_mlm.trial.bmco import read_bmco
 
         arguments, question = read_bmco(*args, **kwargs)
         return cls(**arguments), question
-
-    def fit(
-        self,
-        data: Any,
-        draws: int | None = None,
-        tune: int = 1000,
-        chains: int = 4,
-        random_seed: Any = None,
-        progressbar: bool = True,
-        sampler: Any = "nutpie",
-    ) -> Self:
-        """Fit the model to a table.
-
-        Parameters
-        ----------
-        data : dataframe
-            pandas, Polars or PyArrow table, or a mapping of columns; one row per person.
-        draws : int, optional
-            Kept draws per chain: 1,000; or 100,000 in all where the posterior is drawn directly.
-        tune, chains, random_seed, progressbar, sampler
-            As for every model; not used where the posterior is drawn directly.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        DataError
-            The table does not fit the model.
-        """
-        if self._is_conjugate:
-            Run(100_000 if draws is None else draws, tune, chains)
-            design = self._design(data)
-            model = self._build(design)
-            self.result_ = conjugate_fit(
-                model,
-                design,
-                self._priors(),
-                100_000 if draws is None else draws,
-                as_seed(random_seed),
-                self._title(design),
-                self._notes(design),
-            )
-            return self
-        count = 1000 if draws is None else draws
-        Estimator.fit(self, data, count, tune, chains, random_seed, progressbar, sampler)
-        trial = self.result_.design.trial
-        observed = xr.DataArray(
-            trial.observed,
-            dims=("row", "outcome"),
-            coords={"row": trial.rows, "outcome": list(trial.outcomes)},
-        )
-        # The likelihood counts collapsed rows, so the sampler cannot know what was observed.
-        self.result_.idata["observed_data"] = xr.DataTree(observed.to_dataset(name="outcomes"))
-        return self
-
-    def priors(self, data: Any = None) -> Table:
-        """List the prior of every parameter.
-
-        Parameters
-        ----------
-        data : dataframe, optional
-            Table of the trial; the fitted one by default.
-
-        Returns
-        -------
-        Table
-            Columns: variable name (the key in ``priors=``), what it is, and its prior.
-        """
-        design = self._fitted().design if data is None else self._design(data)
-        rows = self._priors().described(design, self._is_conjugate)
-        frame = pd.DataFrame(rows, columns=["variable", "meaning", "prior"]).set_index("variable")
-        return Table(f"Priors of the trial of {', '.join(design.trial.outcomes)}", frame)
 
     # ------------------------------------------------------------------ questions
 
@@ -481,7 +410,7 @@ class MultivariateLogitTrial(Estimator):
         if kind not in ("probability", "cell", "outcome"):
             raise SpecificationError(f"kind is 'probability', 'cell' or 'outcome', not {kind!r}.")
         known = self._fitted().design
-        design = known if data is None else self._design(data, known)
+        design = known if data is None else self._fitted().spec.read(data, known)
         rng = np.random.default_rng(as_seed(random_seed))
         if self._is_conjugate:
             by_arm = self._fitted().posterior["cell_probability"]
@@ -541,7 +470,7 @@ class MultivariateLogitTrial(Estimator):
             self._fitted(),
             cells,
             clusters,
-            described(target, clustered=self.cluster is not None),
+            described(target, clustered=self._fitted().design.trial.cluster is not None),
             ci_prob,
             alpha,
             alternative,
@@ -591,78 +520,15 @@ class MultivariateLogitTrial(Estimator):
             "or 'trace'."
         )
 
-    # ------------------------------------------------------------------ from table to model
+    # ------------------------------------------------------------------ from draws to answers
 
     @property
     def _is_conjugate(self) -> bool:
-        bare = covariate_formula(self.covariates) is None and self.cluster is None
-        return bare and self.dependence == "saturated" and "beta" not in (self.priors_given or {})
+        return bool(self._fitted().spec.is_conjugate)
 
     @property
     def _draws_have_no_clusters(self) -> bool:
-        return self._is_conjugate or self.cluster is None
-
-    def _columns(self) -> TrialColumns:
-        outcomes = (self.outcomes,) if isinstance(self.outcomes, str) else tuple(self.outcomes)
-        return TrialColumns(
-            outcomes,
-            self.arm,
-            self.control,
-            self.treatment,
-            self.cluster,
-            covariate_formula(self.covariates),
-            bool(self.interactions),
-            self.random,
-            self.dependence,
-        )
-
-    def _priors(self) -> TrialPriors:
-        return TrialPriors(self.priors_given or {}, as_cluster_prior(self.cluster_prior))
-
-    def _design(self, data: Any, known: TrialModelDesign | None = None) -> TrialModelDesign:
-        if known is not None:
-            return reread_trial(data, self._columns(), known)
-        if self.cluster is None and str(self.random).strip() != "1":
-            raise SpecificationError(
-                f"random={self.random!r} lets coefficients vary by cluster, and cluster= is not "
-                "given. Name the column of the cluster, or leave random= out."
-            )
-        design = read_trial(data, self._columns())
-        self._priors().check(self._is_conjugate, self.cluster is not None)
-        return design
-
-    def _build(self, design: TrialModelDesign) -> pm.Model:
-        return trial_model(design, self._priors(), self._is_conjugate)
-
-    def _roles(self, design: TrialModelDesign) -> dict[str, Role]:
-        if self._is_conjugate:
-            return {"cell_probability": Role("coefficient", None)}
-        roles = {"beta": Role("coefficient", None)}
-        return roles | (
-            {} if self.cluster is None else as_cluster_prior(self.cluster_prior).roles()
-        )
-
-    def _title(self, design: TrialModelDesign) -> str:
-        trial = design.trial
-        size = np.bincount(trial.arm.codes, minlength=len(trial.arm))
-        arms = ", ".join(f"{n} {a}" for n, a in zip(size, trial.arm.labels, strict=True))
-        kind = "multilevel multinomial logit" if trial.cluster is not None else "multinomial logit"
-        if self._is_conjugate:
-            kind = "Dirichlet"
-        clusters = "" if trial.cluster is None else f", {len(trial.cluster.factor)} clusters"
-        return f"Trial of {', '.join(trial.outcomes)}: {kind} model ({arms}{clusters})"
-
-    def _notes(self, design: TrialModelDesign) -> tuple[str, ...]:
-        trial = design.trial
-        notes = [f"{n} rows left out: {reason}." for reason, n in trial.dropped.items()]
-        partial = int(trial.partial.sum())
-        if partial:
-            notes.append(
-                f"{partial} rows lack some outcomes; they are kept and count for those they have."
-            )
-        return (*notes, *trial.notes, *self._priors().notes(design, self._is_conjugate))
-
-    # ------------------------------------------------------------------ from draws to answers
+        return self._fitted().design.trial.cluster is None or self._is_conjugate
 
     @property
     def _outcomes(self) -> list[str]:
@@ -670,7 +536,7 @@ class MultivariateLogitTrial(Estimator):
 
     def _draws(self) -> TrialDraws:
         fit = self._fitted()
-        return trial_draws(fit.design, fit.posterior, as_cluster_prior(self.cluster_prior))
+        return trial_draws(fit.design, fit.posterior, fit.spec.cluster_prior)
 
     def _target(
         self, population: Any, estimand: str | None, weights: str | None, covariate_rows: str

@@ -25,9 +25,9 @@ from pymc_mlm.decisions.standardization import (
     new_clusters,
 )
 from pymc_mlm.errors import DataError, SpecificationError
-from pymc_mlm.models.trial_design import TrialModelDesign
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
 from pymc_mlm.terms.cluster_effects import Z as OFFSETS
+from pymc_mlm.trial.design import TrialModelDesign
 
 ESTIMANDS = ("typical_cluster", "observed_clusters", "new_cluster")
 # The answer to a question is the same each time it is asked.

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-import xarray as xr
 
 from pymc_mlm.distributions.coefficients import (
     linear_map,
@@ -17,18 +16,15 @@ from pymc_mlm.distributions.coefficients import (
     standardized_normal,
 )
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.fit import Fit
-from pymc_mlm.inference.conjugate import conjugate_posterior
-from pymc_mlm.models.trial_design import TrialModelDesign
 from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
 from pymc_mlm.priors import Prior
-from pymc_mlm.terms.base import Role
 from pymc_mlm.terms.cluster_effects import (
     DIMENSION,
     LKJ,
     SLOPE,
     AbstractClusterPrior,
 )
+from pymc_mlm.trial.design import TrialModelDesign
 
 # Log odds, of centred and scaled columns; rstanarm's scale for logistic regression.
 COEFFICIENT_SD = 2.5
@@ -144,57 +140,12 @@ def trial_model(design: TrialModelDesign, priors: TrialPriors, conjugate: bool) 
     return _cell_model(design, priors) if conjugate else _logit_model(design, priors)
 
 
-def conjugate_fit(
-    model: pm.Model,
-    design: TrialModelDesign,
-    priors: TrialPriors,
-    draws: int,
-    random_seed: int | None,
-    title: str,
-    notes: tuple[str, ...],
-) -> Fit:
-    """Draw the response patterns of each arm from their Dirichlet posterior.
-
-    Parameters
-    ----------
-    model : pymc.Model
-        The same model for PyMC.
-    design : TrialModelDesign
-        The table.
-    priors : TrialPriors
-        Its Dirichlet parameter.
-    draws : int
-        Number of draws.
-    random_seed : int or None
-        Seed.
-    title, notes
-        For reports.
-
-    Returns
-    -------
-    Fit
-    """
-    trial = design.trial
-    phi = conjugate_posterior(
-        trial.pattern_counts(),
-        priors.dirichlet(len(trial.outcomes)),
-        compatible=trial.compatible,
-        draws=draws,
-        random_seed=random_seed,
-        arms=trial.arm.labels.tolist(),
-        cells=trial.cells,
-    )
-    idata = xr.DataTree.from_dict({"posterior": phi.to_dataset(name="cell_probability")})
-    roles = {"cell_probability": Role("coefficient", None)}
-    return Fit(model, idata, design, roles, title, notes)
-
-
 def _cell_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
     trial = design.trial
     num_cells = 2 ** len(trial.outcomes)
     a = np.broadcast_to(priors.dirichlet(len(trial.outcomes)), (len(trial.arm), num_cells))
     coords = {"arm": tuple(trial.arm.labels), "cell": trial.cells}
-    with pm.Model(coords=coords) as model:
+    with pm.Model(coords=coords, model=None) as model:
         phi = pm.Dirichlet("cell_probability", a, shape=a.shape, dims=("arm", "cell"))
         seen = pt.dot(phi, trial.compatible.T.astype(float))
         counts = trial.pattern_counts()
@@ -217,7 +168,7 @@ def _logit_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
             trial.cluster.factor.name: tuple(trial.cluster.factor.labels),
         }
     X = design.X[rows.first]
-    with pm.Model(coords=coords) as model:
+    with pm.Model(coords=coords, model=None) as model:
         beta = _coefficients(design, priors, X, rows.count, (predictors, columns))
         effect: Any = np.zeros((1, 0))
         Z = np.zeros((len(X), 0))

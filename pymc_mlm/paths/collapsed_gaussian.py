@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pymc as pm
@@ -12,8 +13,90 @@ import xarray as xr
 from pymc_mlm.data.nested_design import NestedDesign
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign
 from pymc_mlm.data.sufficient import leaf_moments
-from pymc_mlm.ops.correlation import partials_to_cholesky
+from pymc_mlm.inference import AbstractSampler, Run
+from pymc_mlm.model import Design, Specification
 from pymc_mlm.ops.nested_gaussian import NestedStatistics, draw_effects, nested_gaussian_loglik
+from pymc_mlm.paths.base import AbstractPath
+from pymc_mlm.paths.sampled import completed, sampled
+from pymc_mlm.priors import create
+from pymc_mlm.terms.nested import Nested
+
+EFFECT_SEED = 1
+
+
+@dataclass(frozen=True)
+class CollapsedGaussian(AbstractPath):
+    """Nested effects of a Gaussian outcome integrated out, and drawn exactly after sampling."""
+
+    name: ClassVar[str] = "collapsed"
+
+    def obstacle(self, spec: Any, design: Any) -> str | None:
+        """Return why effects cannot be integrated out here."""
+        if spec.family.name != "gaussian":
+            return (
+                f"effects are integrated out for family='gaussian' only, not {spec.family.name!r}"
+            )
+        if len(spec.terms) != 1 or not isinstance(spec.terms[0], Nested):
+            return "effects are integrated out where nested levels are the only term"
+        return None
+
+    def draw(self, spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
+        """Sample the parameters, then draw the effects."""
+        idata = sampled(collapsed_model(spec, design), spec.starts(design), sampler, run)
+        seed = run.random_seed
+        rng = np.random.default_rng(None if seed is None else [seed, EFFECT_SEED])
+        posterior = idata["posterior"].to_dataset()
+        parts = (design.population, design.nested)
+        effects = exact_effects(posterior, *parts, nested_statistics(*parts, outcome(design)), rng)
+        idata = completed(idata, spec.derived(posterior, design) | effects)
+        observed = xr.DataArray(
+            outcome(design), dims=(design.rows.name,), coords={design.rows.name: design.rows.labels}
+        )
+        idata["observed_data"] = xr.DataTree(observed.to_dataset(name="outcome"))
+        return idata
+
+    def notes(self, spec: Any, design: Any) -> tuple[str, ...]:
+        """Return one sentence."""
+        return ("effects integrated out exactly, and drawn exactly after sampling",)
+
+
+def outcome(design: Design) -> np.ndarray:
+    """Return the outcome, shape (row,)."""
+    assert design.outcome is not None
+    return design.outcome["value"]
+
+
+def collapsed_model(spec: Specification, design: Design) -> pm.Model:
+    """Write the model of a design without its effects.
+
+    Parameters
+    ----------
+    spec : Specification
+        Gaussian outcome, nested levels as the only term.
+    design : Design
+        The table.
+
+    Returns
+    -------
+    pymc.Model
+    """
+    spread, nested = design.scale.spread, spec.nested
+    assert nested is not None
+    with pm.Model(model=None) as model:
+        population = spec.population(design.scale.location)
+        beta = population.priors_used(design.population, spread).get("beta")
+        own = population.priors if beta is None else {**population.priors, "beta": beta}
+        # The coefficients as every model has them, but at one row, the mean of all.
+        X = design.population.X.mean(axis=0, keepdims=True)
+        at_mean = replace(design.population, X=X, offset=np.zeros(1))
+        replace(population, priors=own).effect(at_mean, spread)
+        coefficients = {n: model[n] for n in (INTERCEPT, "beta") if n in model.named_vars}
+        sds, partials = nested.parameters(design.nested, spread)
+        sigma = create(spec.family_priors(design.scale)["sigma"], "sigma", positive=True)
+        parts = (design.population, design.nested)
+        statistics = nested_statistics(*parts, outcome(design))
+        add_collapsed_likelihood(coefficients, sds, partials, sigma, *parts, statistics)
+    return model
 
 
 def nested_statistics(
@@ -159,30 +242,6 @@ def exact_effects(
         )
         for level, prefix in enumerate(nested.prefixes)
     }
-
-
-def correlations(posterior: xr.Dataset, nested: NestedDesign) -> dict[str, xr.DataArray]:
-    """Return each level's correlations, computed from its partial correlations.
-
-    Returns
-    -------
-    dict of str to DataArray, dims (chain, draw, level_pair)
-        By variable name, ``<level>_correlation``.
-    """
-    out = {}
-    for level, prefix in enumerate(nested.prefixes):
-        if not nested.pairs(level):
-            continue
-        p = len(nested.coefs(level))
-        partial = posterior[f"{prefix}_partial"]
-        L = partials_to_cholesky(partial.values, p)
-        rows, cols = np.tril_indices(p, -1)
-        out[f"{prefix}_correlation"] = xr.DataArray(
-            (L @ L.mT)[..., rows, cols],
-            dims=("chain", "draw", f"{prefix}_pair"),
-            coords={f"{prefix}_pair": list(nested.pairs(level))},
-        )
-    return out
 
 
 def _all_columns(population: PopulationDesign, nested: NestedDesign) -> list[str]:

@@ -1,0 +1,258 @@
+"""The interface that every model class shares: fit a table, then ask."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from pymc_mlm.errors import NotFittedError, SpecificationError
+from pymc_mlm.fit import Fit
+from pymc_mlm.fitting import fit
+from pymc_mlm.inference import Run, as_sampler, as_seed
+from pymc_mlm.model import AbstractSpecification
+from pymc_mlm.prior_predictive import sample_prior_predictive
+from pymc_mlm.reporting import graph
+from pymc_mlm.reporting.diagnostics import ConvergenceWarning, diagnose
+from pymc_mlm.reporting.priors import priors_table
+from pymc_mlm.reporting.summary import Table
+
+if TYPE_CHECKING:
+    import pymc as pm
+    import xarray as xr
+
+# Methods of every model have these names, so the arguments are kept under others.
+ATTRIBUTES = {"priors": "priors_given"}
+
+
+class Estimator(ABC):
+    """A model specification that can be fitted.
+
+    A subclass stores its constructor's arguments verbatim and translates them in `specification`.
+    The only fitted attribute is `result_`, a frozen `Fit`; every report is a function of it.
+    """
+
+    result_: Fit
+
+    @property
+    @abstractmethod
+    def specification(self) -> AbstractSpecification:
+        """The model apart from data; arguments that do not go together are refused here."""
+
+    def fit(
+        self,
+        data: Any,
+        draws: int | None = None,
+        tune: int = 1000,
+        chains: int = 4,
+        random_seed: Any = None,
+        progressbar: bool = True,
+        sampler: Any = "nutpie",
+        path: str = "auto",
+    ) -> Self:
+        """Fit the model to a table.
+
+        Parameters
+        ----------
+        data : dataframe
+            pandas, Polars or PyArrow table, or a mapping of columns; one row per observation, or
+            per membership where the model has `mm` terms.
+        draws : int, optional
+            Kept draws per chain: 1,000; or 100,000 in all where a posterior is drawn directly.
+        tune, chains : int
+            Warm-up draws per chain, and chains.
+        random_seed : int, sequence of int, numpy.random.Generator or None
+            Seed. The same seed gives the same draws only on the same machine and versions.
+        progressbar : bool
+            Whether to show progress.
+        sampler : str or AbstractSampler
+            "nutpie" with the settings that suit the model, "pymc", "numpyro", "blackjax", or an
+            object such as ``Nutpie(target_accept=0.95)``.
+        path : str
+            How the draws are made: "auto" for the best exact way, "sampled" for plain sampling,
+            "collapsed" for nested effects of a Gaussian outcome integrated out, "dirichlet" for
+            a trial without covariates.
+
+        Returns
+        -------
+        self
+            With the attribute `result_`, a frozen `Fit`.
+
+        Raises
+        ------
+        DataError
+            The table does not fit the model.
+        SpecificationError
+            An argument is not understood, or the path cannot be taken.
+
+        Warns
+        -----
+        ConvergenceWarning
+            R-hat, effective sample size or divergences tell that the draws may mislead.
+        """
+        spec = self.specification
+        engine = spec.default_sampler() if sampler == "nutpie" else as_sampler(sampler)
+        direct = "dirichlet" in spec.paths and path in ("auto", "dirichlet")
+        count = (100_000 if direct else 1000) if draws is None else draws
+        run = Run(count, tune, chains, as_seed(random_seed), bool(progressbar))
+        self.result_ = fit(spec, data, engine, run, self._path(path))
+        problems = diagnose(self.result_).problems()
+        if problems:
+            warnings.warn("\n".join(problems), ConvergenceWarning, stacklevel=2)
+        return self
+
+    def build(self, data: Any) -> pm.Model:
+        """Return the `pm.Model` of a table without sampling it.
+
+        Parameters
+        ----------
+        data : dataframe
+            The table.
+
+        Returns
+        -------
+        pm.Model
+            To look at, to extend, or to sample in another way.
+        """
+        return self._build(self._design(data))
+
+    @property
+    def idata(self) -> xr.DataTree:
+        """Draws and observed data, for ArviZ."""
+        return self._fitted().idata
+
+    def priors(self, data: Any = None) -> Table:
+        """List the prior of every parameter.
+
+        Parameters
+        ----------
+        data : dataframe, optional
+            Table that the default priors are scaled to; the fitted one by default.
+
+        Returns
+        -------
+        Table
+            Columns: variable name (the key in ``priors=``), what it is, and its prior.
+        """
+        if data is None:
+            return priors_table(self._fitted().spec, self._fitted().design)
+        return priors_table(self.specification, self._design(data))
+
+    def sample_prior_predictive(
+        self, data: Any, draws: int = 500, random_seed: Any = None
+    ) -> xr.DataTree:
+        """Draw parameters, effects and outcomes from the priors alone.
+
+        Parameters
+        ----------
+        data : dataframe
+            Table with the outcome, whose scale the default priors take.
+        draws : int
+            Number of draws.
+        random_seed : int, optional
+            Seed.
+
+        Returns
+        -------
+        xarray.DataTree
+            Groups ``prior`` and ``prior_predictive``.
+        """
+        return sample_prior_predictive(self.build(data), draws, as_seed(random_seed))
+
+    def to_graphviz(self, **kwargs: Any) -> Any:
+        """Draw the fitted model's graph with Graphviz.
+
+        Needs Graphviz and its Python package: ``pip install "pymc-mlm[graphviz]"``.
+
+        Parameters
+        ----------
+        **kwargs
+            Passed to `pymc.model_to_graphviz`.
+
+        Returns
+        -------
+        graphviz.Digraph
+        """
+        return graph.to_graphviz(self._fitted(), **kwargs)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments by name, as scikit-learn does."""
+        return {name: getattr(self, ATTRIBUTES.get(name, name)) for name in self._arguments()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Replace constructor arguments and return self.
+
+        Raises
+        ------
+        SpecificationError
+            The model has no such argument.
+        """
+        known = self._arguments()
+        for name, value in params.items():
+            if name not in known:
+                raise SpecificationError(
+                    f"{type(self).__name__} has no argument {name!r}; it has: {', '.join(known)}."
+                )
+            setattr(self, ATTRIBUTES.get(name, name), value)
+        return self
+
+    def __repr__(self) -> str:
+        """Print the constructor's arguments."""
+        shown = (f"{k}={v!r}" for k, v in self.get_params().items() if v is not None and v != ())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __sklearn_clone__(self) -> Self:
+        """Return an unfitted copy with the same arguments."""
+        return type(self)(**self.get_params())
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell whether `fit` has run."""
+        return hasattr(self, "result_")
+
+    @classmethod
+    def _arguments(cls) -> list[str]:
+        """Return the names of the constructor's arguments."""
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        named = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+        return [name for name in named if name != "self"]
+
+    def _path(self, asked: str) -> str:
+        """Return the path that arguments of the model choose, where `fit` leaves it open."""
+        return asked
+
+    def _design(self, data: Any, known: Any = None) -> Any:
+        return self.specification.read(data, known)
+
+    def _build(self, design: Any) -> pm.Model:
+        return self.specification.build(design)
+
+    def _fitted(self) -> Fit:
+        if not hasattr(self, "result_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} is not fitted yet. Call fit(data) first."
+            )
+        return self.result_
+
+
+def as_mapping(value: Any, where: str) -> dict[str, Any]:
+    """Return priors as a dict, or refuse what is no mapping."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise SpecificationError(
+            f"{where}: priors is a mapping such as {{'beta': Prior('Normal', mu=0, sigma=1)}}."
+        )
+    return dict(value)
+
+
+def as_tuple(value: Any, where: str, example: str) -> tuple[Any, ...]:
+    """Return several values given as a sequence, or refuse what is none."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, Sequence):
+        raise SpecificationError(f"{where} is {value!r}; give a list, such as {example}.")
+    return tuple(value)

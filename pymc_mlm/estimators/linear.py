@@ -1,0 +1,212 @@
+"""What the models with one linear predictor can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pymc_mlm import prediction
+from pymc_mlm.estimators.base import Estimator
+from pymc_mlm.reporting import effects, pictures, summary, variance, weights
+from pymc_mlm.reporting.summary import MODEL_KINDS, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+class AbstractLinearEstimator(Estimator):
+    """A model with one linear predictor: reports are functions of its fit."""
+
+    def summary(self, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = 0.89) -> Table:
+        """Summarise the posterior by role; see `pymc_mlm.reporting.summary`.
+
+        Parameters
+        ----------
+        kinds : tuple of str
+            "coefficient", "weight", "sd", "family", "effect".
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        Table
+        """
+        return summary.summary(self._fitted(), kinds, ci_prob)
+
+    def predict(
+        self,
+        data: Any = None,
+        kind: str = "mean",
+        random_seed: Any = None,
+        allow_new: bool | Sequence[str] = True,
+        typical: bool | Sequence[str] = False,
+    ) -> xr.DataArray:
+        """Predict observations, also of units that were not fitted.
+
+        Parameters
+        ----------
+        data : dataframe, optional
+            Without the outcome; the fitted table by default. A unit that the fitted data lacked
+            is one new draw from its population, shared by all rows that carry its id; a new
+            nested unit of a known parent deviates from its parent. A missing id is an unknown
+            one of the fitted units.
+        kind : {"mean", "outcome", "eta"}
+            Expected outcome, new outcomes with their residual variation, or linear predictor.
+        random_seed : int, optional
+            Seed of the new draws.
+        allow_new : bool or sequence of str
+            Whether, or in which id columns, units may be new.
+        typical : bool or sequence of str
+            Whether, or for which terms by name, the effect is that of a typical unit: zero. The
+            id columns of those terms may be left out of `data`.
+
+        Returns
+        -------
+        xarray.DataArray, dims (chain, draw, row)
+            Posterior draws per observation, on the scale of the outcome ("mean", "outcome") or of
+            the link ("eta"). Complete durations for a censored outcome.
+
+        Raises
+        ------
+        DataError
+            The table does not fit the model, or holds a new unit where none is allowed.
+
+        Examples
+        --------
+        >>> model.predict(new).mean(("chain", "draw"))  # doctest: +SKIP
+        """
+        return prediction.predict(self._fitted(), data, kind, random_seed, allow_new, typical)
+
+    def effects(self, term: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
+        """Tabulate the effects of the units of a term, or of a nested level.
+
+        Parameters
+        ----------
+        term : str, optional
+            Name of the term or level; the first term by default, of nested levels the innermost.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per unit, sorted by posterior mean; or per unit and coefficient, in the order of
+            the units. Posterior mean, sd and interval, on the scale of the link.
+        """
+        return effects.effects(self._fitted(), term, ci_prob)
+
+    def weights(self, term: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
+        """Tabulate the weights of a multiple-membership term.
+
+        Parameters
+        ----------
+        term : str, optional
+            Name of the term; the first one with estimated weights by default.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per membership: group, member, equal weight, posterior mean, sd, interval.
+        """
+        return weights.weights(self._fitted(), term, ci_prob)
+
+    def coefficients(self, level: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
+        """Tabulate nested units' own intercepts and slopes: population and all deviations.
+
+        Parameters
+        ----------
+        level : str, optional
+            Level; the innermost by default.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per unit and varying coefficient.
+        """
+        return effects.unit_table(self.coefficient_draws(level), ci_prob)
+
+    def coefficient_draws(self, level: str | None = None) -> xr.DataArray:
+        """Return draws of nested units' own intercepts and slopes.
+
+        Parameters
+        ----------
+        level : str, optional
+            Level; the innermost by default.
+
+        Returns
+        -------
+        xarray.DataArray, dims (chain, draw, level, coef)
+        """
+        return effects.coefficient_draws(self._fitted(), level)
+
+    def variance_decomposition(
+        self, at: Mapping[str, float] | None = None, ci_prob: float = 0.89
+    ) -> Table:
+        """Split the random variation between terms, nested levels and residual.
+
+        Parameters
+        ----------
+        at : mapping of str to float, optional
+            Values of columns whose slopes vary; their means by default. With varying slopes the
+            shares depend on it; `variance_shares` shows how.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        Table
+            Per part: standard deviation, variance, share of the total. The scale of the residual
+            is in the notes of `pymc_mlm.reporting.variance.variance_decomposition`.
+        """
+        return variance.variance_decomposition(self._fitted(), at, ci_prob)
+
+    def variance_shares(
+        self,
+        column: str | None = None,
+        values: Sequence[float] | None = None,
+        ci_prob: float = 0.89,
+    ) -> pd.DataFrame:
+        """Tabulate the variance partition coefficient of each part along a covariate.
+
+        Parameters
+        ----------
+        column : str, optional
+            Varying column; the first slope by default.
+        values : sequence of float, optional
+            Its values; 41 from two standard deviations below its mean to two above by default.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per value and part: variance, and share of the total with its interval. The
+            other varying columns are at their means.
+        """
+        return variance.variance_shares(self._fitted(), column, values, ci_prob)
+
+    def plot(self, kind: str = "forest", **options: Any) -> Any:
+        """Draw a picture of the fit.
+
+        Parameters
+        ----------
+        kind : {"forest", "trace", "pairs", "effects", "weights", "lines", "variance"}
+            Intervals of the parameters; densities and chains; pairs of standard deviations and
+            correlations; effects of the units that stand out, or nested units' own coefficients;
+            estimated weights against the column that they depend on; nested units' regression
+            lines; variance partition along a covariate.
+        **options
+            ``term=`` for "effects", "weights" and "lines"; ``column=`` for "effects", "lines" and
+            "variance"; anything else is passed to arviz-plots.
+
+        Returns
+        -------
+        arviz_plots.PlotCollection or arviz_plots.PlotMatrix
+            A matrix for "pairs".
+        """
+        return pictures.plot(self._fitted(), kind, **options)

@@ -1,0 +1,162 @@
+"""Coefficients that vary between units within units: pupils in schools in regions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pymc_mlm.data.formula import parse_formula
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.estimators.base import as_mapping, as_tuple
+from pymc_mlm.estimators.linear import AbstractLinearEstimator
+from pymc_mlm.families import AbstractFamily, as_family
+from pymc_mlm.model import Specification
+from pymc_mlm.terms import AbstractTerm
+from pymc_mlm.terms.nested import nested
+
+
+class NestedVaryingEffects(AbstractLinearEstimator):
+    r"""Multilevel model whose intercept and slopes vary between units within units.
+
+    .. math::
+        \eta_i = x_i'\beta + z_i' t_{\mathrm{leaf}(i)}, \quad
+        t_g = t_{\mathrm{parent}(g)} + d_g, \quad d_g \sim N(0, D_l R_l D_l)
+
+    Each unit deviates from its parent, the outermost ones from the population; the deviations
+    of a level are correlated.
+
+    Parameters
+    ----------
+    formula : str
+        Outcome and covariates: ``"y ~ 1 + x"``.
+    levels : sequence of str
+        Id columns from the outermost to the innermost: ``["region", "school"]``.
+    varying : str or mapping of str to str, optional
+        What varies, ``"1 + x"``, at every level or by level. By default the intercept and every
+        covariate of the formula that varies within the innermost units, at every level.
+    family : str or AbstractFamily, default "gaussian"
+        "gaussian", "student_t", "bernoulli", "poisson", "negative_binomial", "weibull", or an
+        object such as ``Binomial("trials")``.
+    parameterization : str or mapping of str to str, default "auto"
+        "centered", "noncentered", or "auto": each unit by what its data say. The collapsed path
+        has no units to sample.
+    collapse : bool, optional
+        Whether the effects are integrated out exactly before sampling and drawn exactly
+        afterwards. By default where it can be done: Gaussian outcome, no crossed terms.
+    unique_ids : bool
+        Whether ids count only within their parent.
+    terms : sequence of terms
+        Further terms: crossed units `hm`, members `mm`, or terms of your own.
+    eta : float or mapping of str to float, default 2
+        Shape of the LKJ prior of each level's correlations; 1 is uniform.
+    priors : mapping of str to prior, optional
+        Priors by variable name (``Intercept``, ``beta``, ``sigma``, ``<level>_sd``, ...) that
+        replace the defaults; `model.priors(data)` lists the names.
+    within_between : sequence of str
+        Covariates whose unit means enter too: the coefficient of the covariate is then its
+        effect within units, that of a mean how much more units differ (Mundlak 1978).
+    level_covariates : mapping of str to sequence of str, optional
+        Formula columns that are properties of a level's units, checked to be constant there.
+
+    Attributes
+    ----------
+    result_ : Fit
+        After `fit`: the model, its draws and its design.
+
+    Notes
+    -----
+    The varying intercept is a unit's deviation at zero of the covariates: centre a covariate
+    whose zero lies far outside the data, ``"y ~ 1 + center(year)"``.
+
+    References
+    ----------
+    .. [1] Gelman, A. & Hill, J. (2007). Data Analysis Using Regression and
+       Multilevel/Hierarchical Models. Cambridge University Press, chapter 13.
+    .. [2] Mundlak, Y. (1978). On the pooling of time series and cross section data.
+       Econometrica 46, 69-85.
+
+    Examples
+    --------
+    >>> import pymc_mlm as mlm
+    >>> model = mlm.NestedVaryingEffects("y ~ 1 + x", levels=["region", "school"])
+    >>> model.fit(pupils)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        formula: str,
+        levels: Sequence[str],
+        varying: str | Mapping[str, str] | None = None,
+        *,
+        family: str | AbstractFamily = "gaussian",
+        parameterization: str | Mapping[str, str] = "auto",
+        collapse: bool | None = None,
+        unique_ids: bool = False,
+        terms: Sequence[AbstractTerm] = (),
+        eta: float | Mapping[str, float] = 2.0,
+        priors: Mapping[str, Any] | None = None,
+        within_between: Sequence[str] = (),
+        level_covariates: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.formula = formula
+        self.levels = levels
+        self.varying = varying
+        self.family = family
+        self.parameterization = parameterization
+        self.collapse = collapse
+        self.unique_ids = unique_ids
+        self.terms = terms
+        self.eta = eta
+        self.priors_given = priors
+        self.within_between = within_between
+        self.level_covariates = level_covariates
+        self.specification  # noqa: B018  (refuses what does not go together)
+
+    @property
+    def specification(self) -> Specification:
+        """The model apart from data."""
+        levels = as_tuple(self.levels, "levels", "levels=['region', 'school']")
+        if not all(isinstance(name, str) for name in levels):
+            raise SpecificationError(
+                f"levels is {self.levels!r}; list names of id columns, such as "
+                "levels=['region', 'school']."
+            )
+        self._refuse_bars()
+        own = nested(levels, self.varying, self.unique_ids, self.eta, {}, self.parameterization)
+        return Specification(
+            self.formula,
+            (own, *as_tuple(self.terms, "terms", "terms=[hm('year')]")),
+            as_family(self.family),
+            as_mapping(self.priors_given, type(self).__name__),
+            as_tuple(self.within_between, "within_between", "within_between=['x']"),
+            self._level_covariates(),
+        )
+
+    def _path(self, asked: str) -> str:
+        if self.collapse not in (None, True, False):
+            raise SpecificationError(f"collapse is None, True or False, not {self.collapse!r}.")
+        if asked != "auto" or self.collapse is None:
+            return asked
+        return "collapsed" if self.collapse else "sampled"
+
+    def _level_covariates(self) -> dict[str, tuple[str, ...]]:
+        given = {} if self.level_covariates is None else self.level_covariates
+        if not isinstance(given, Mapping):
+            raise SpecificationError(
+                f"level_covariates is {given!r}; give columns by level, such as "
+                "level_covariates={'school': ['income']}."
+            )
+        return {k: as_tuple(v, "level_covariates", "['income']") for k, v in given.items()}
+
+    def _refuse_bars(self) -> None:
+        varying = () if self.varying is None else self.varying
+        texts = (varying,) if isinstance(varying, str) else tuple(dict(varying).values())
+        for text in (parse_formula(self.formula).terms, *texts):
+            plain = re.sub("`[^`]*`", "", text)
+            if "|" in plain or "~" in plain:
+                raise SpecificationError(
+                    f"{text.strip()!r} holds '|' or '~'. Write what varies as a plain sum, "
+                    "varying='1 + x', and between which units in levels=['region', 'school']; "
+                    "the formula has the population's part alone."
+                )

@@ -1,0 +1,61 @@
+"""From a specification and a table to a `Fit`: the one way, whatever the model."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from pymc_mlm.fit import Fit
+from pymc_mlm.inference import AbstractSampler, Run
+from pymc_mlm.model import AbstractSpecification
+from pymc_mlm.paths import CollapsedGaussian, DirichletPath, Sampled, choose_path
+
+PATHS = {path.name: path for path in (CollapsedGaussian(), DirichletPath(), Sampled())}
+PACKAGES = ("pymc", "pytensor", "nutpie", "numba", "arviz")
+
+
+def fit(
+    spec: AbstractSpecification,
+    data: Any,
+    sampler: AbstractSampler,
+    run: Run,
+    path: str = "auto",
+) -> Fit:
+    """Read a table, choose a path, draw.
+
+    Parameters
+    ----------
+    spec : AbstractSpecification
+        The model.
+    data : dataframe
+        The table.
+    sampler : AbstractSampler
+        For the paths that sample.
+    run : Run
+        Draws, chains and seed.
+    path : str
+        Name of a path, or "auto" for the first that can be taken.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    DataError
+        The table does not fit the model.
+    SpecificationError
+        The path cannot be taken; the reason is named.
+    """
+    design = spec.read(data)
+    road = choose_path([PATHS[name] for name in spec.paths], spec, design, path)
+    idata = road.draw(spec, design, sampler, run)
+    notes = (*spec.notes(design), *road.notes(spec, design))
+    return Fit(spec, design, idata, road.name, notes, versions())
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that draws depend on."""
+    from importlib.metadata import version
+
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}

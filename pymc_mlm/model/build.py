@@ -1,0 +1,68 @@
+"""From a design to a `pm.Model`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor
+
+from pymc_mlm.data.population import INTERCEPT
+from pymc_mlm.model.information import effect_information, nested_information
+from pymc_mlm.terms.nested import Nested
+
+if TYPE_CHECKING:
+    from pymc_mlm.model.design import Design
+    from pymc_mlm.model.specification import Specification
+
+
+def build(spec: Specification, design: Design) -> pm.Model:
+    """Write the model of a fitted table, every effect a variable.
+
+    Parameters
+    ----------
+    spec : Specification
+        The model.
+    design : Design
+        A table with its outcome.
+
+    Returns
+    -------
+    pymc.Model
+    """
+    rows, spread = design.rows.name, design.scale.spread
+    known = effect_information(spec, design)
+    # Of its own, also when it is built inside another model.
+    with pm.Model(coords={rows: tuple(design.rows.labels.tolist())}, model=None) as model:
+        eta: Any = 0.0
+        at_mean: Any = 0.0
+        for term, part in design.terms:
+            if isinstance(term, Nested):
+                continue
+            given = (known[part.name],) if part.name in known else ()
+            eta = eta + term.effect(part, spread, *given)
+            at_mean = at_mean + term.at_mean(part)
+        population = spec.population(design.scale.location)
+        eta = eta + population.effect(design.population, spread, at_mean)
+        if spec.nested is not None:
+            around = _coefficients(model, design)
+            units = nested_information(spec, design)
+            eta = eta + spec.nested.effect(design.nested, spread, around, units)
+        outcome = {k: pm.Data(f"outcome_{k}", v) for k, v in (design.outcome or {}).items()}
+        spec.family.likelihood("outcome", eta, outcome, spec.family_priors(design.scale), rows)
+    return model
+
+
+def _coefficients(model: pm.Model, design: Design) -> dict[str, Any]:
+    """Return the population's variables by column, the intercept less its typical value.
+
+    Centred coordinates then start at the typical value.
+    """
+    found: dict[str, Any] = {}
+    if design.population.intercept:
+        location = pytensor.shared(np.float64(design.scale.location))
+        found[INTERCEPT] = model[INTERCEPT] - location
+    if design.population.names:
+        found |= {n: model["beta"][i] for i, n in enumerate(design.population.names)}
+    return found

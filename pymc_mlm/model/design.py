@@ -1,0 +1,187 @@
+"""From a table to the arrays of a model: every column is read and checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pymc_mlm.data.checks import as_numbers, constant_within
+from pymc_mlm.data.factor import Factor, encode
+from pymc_mlm.data.frame import column_names, columns, require
+from pymc_mlm.data.population import PopulationDesign, population_design, response_values
+from pymc_mlm.errors import DataError
+from pymc_mlm.families import OutcomeScale
+from pymc_mlm.model.levels import check_level_covariates, with_unit_means
+from pymc_mlm.terms import AbstractTerm
+from pymc_mlm.terms.nested import Nested
+
+if TYPE_CHECKING:
+    from pymc_mlm.model.specification import Specification
+
+OBSERVATION = "obs"
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A table as the model needs it.
+
+    Attributes
+    ----------
+    num_rows : int
+        Rows of the table.
+    rows : Factor
+        Units of observation: the groups of `mm` terms, or the rows of the table.
+    population : PopulationDesign
+        Covariates of the formula, and means of nested units where asked for.
+    terms : tuple
+        Pairs of a term, under its final name, and its design.
+    outcome : dict of str to ndarray, shape (row,), or None
+        Outcome by role; None for new data.
+    scale : OutcomeScale
+        Scale of the linear predictor in the fitted data.
+    side : mapping of str to ndarray, shape (row,)
+        What the family reads beside the outcome, such as the number of trials.
+    unit_means : mapping of str to ndarray, shape (unit,)
+        Means of covariates by nested unit, for within and between effects.
+    """
+
+    num_rows: int
+    rows: Factor
+    population: PopulationDesign
+    terms: tuple[tuple[Any, Any], ...]
+    outcome: dict[str, np.ndarray] | None
+    scale: OutcomeScale
+    side: Mapping[str, np.ndarray]
+    unit_means: Mapping[str, np.ndarray]
+
+    @property
+    def nested(self) -> Any:
+        """Design of the nested term, or None."""
+        return next((part for term, part in self.terms if isinstance(term, Nested)), None)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table and its units of observation; None where each row is one."""
+
+    data: Any
+    group: Factor | None
+
+    def observed(self, names: Any, remedy: str) -> dict[str, np.ndarray]:
+        """Return columns with one value per unit of observation."""
+        table = columns(self.data, names)
+        if self.group is None:
+            return table
+        return {k: constant_within(k, v, self.group, remedy) for k, v in table.items()}
+
+
+def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
+    """Read a table.
+
+    Parameters
+    ----------
+    spec : Specification
+        The model.
+    data : dataframe or mapping of str to array_like
+        One row per membership, or per observation where the model has no `mm` term.
+    known : Design, optional
+        Fitted design: units that it has keep their place, covariates are coded as there.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    DataError
+        A column is missing or does not fit its place; the message names it.
+    """
+    require(spec.columns if known is None else spec.predictors, column_names(data))
+    rows, count = _observations(spec, data)
+    table = _Table(data, rows if spec.observation else None)
+    # Before the rest: while a column is read, it takes the memory of five.
+    side = _side(spec, table)
+    outcome = None if known else _outcome(spec, table, side)
+    scale = known.scale if known else spec.family.scale(outcome)  # type: ignore[arg-type]
+    remedy = (
+        f"Formula covariates must be constant within {rows.name!r}; put member-level columns in "
+        "mm(covariates=...)."
+    )
+    covariates = table.observed(spec.population().columns, remedy)
+    before = known.population if known else None
+    population = population_design(spec.parsed, covariates, len(rows), before)
+    parts = tuple(
+        _resolve(term, table, population, known.terms[i][1] if known else None)
+        for i, term in enumerate(spec.named)
+    )
+    terms = tuple(zip(spec.named, parts, strict=True))
+    population, means = with_unit_means(spec, covariates, population, terms, known)
+    check_level_covariates(spec, table.observed, terms)
+    if known is None and spec.nested is not None:
+        _refuse_flat(population)
+    return Design(count, rows, population, terms, outcome, scale, side, means)
+
+
+def _observations(spec: Specification, data: Any) -> tuple[Factor, int]:
+    """Return the units of observation, and the number of rows."""
+    if spec.observation:
+        rows = encode(spec.observation, columns(data, [spec.observation])[spec.observation])
+        return rows, len(rows.codes)
+    first = spec.columns[0] if spec.columns[0] in column_names(data) else column_names(data)[0]
+    count = len(columns(data, [first])[first])
+    numbers = np.arange(count)
+    return Factor(OBSERVATION, numbers, numbers, count), count
+
+
+def _resolve(term: AbstractTerm, table: _Table, population: PopulationDesign, known: Any) -> Any:
+    if isinstance(term, Nested):
+        return term.resolve(table.data, known, group=table.group, population=population)
+    return term.resolve(table.data, known, group=table.group)
+
+
+def _side(spec: Specification, table: _Table) -> dict[str, np.ndarray]:
+    names = spec.family.side_columns
+    where = table.group.name if table.group else "row"
+    found = table.observed(
+        names.values(), f"Family {spec.family.name!r} reads one value per {where!r}."
+    )
+    return {role: as_numbers(name, found[name]) for role, name in names.items()}
+
+
+def _outcome(
+    spec: Specification, table: _Table, side: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    response = spec.parsed.response
+    where = table.group.name if table.group else "row"
+    remedy = (
+        f"The outcome belongs to {where!r}: repeat one value in all of its rows. If {where!r} is "
+        "the member, then member and group are swapped in mm(member, group)."
+    )
+    found = table.observed(response.columns, remedy)
+    if response.expression is not None:
+        values = [response_values(response.expression, found)]
+        finite = np.isfinite(values[0])
+        if not finite.all():
+            at = int(np.flatnonzero(~finite)[0])
+            label = table.group.labels[at] if table.group else f"row {at} (counted from 0)"
+            raise DataError(
+                f"The outcome {response.label!r} is not finite in {int((~finite).sum())} of "
+                f"{len(finite)} observations, first in {label} (for example the logarithm of "
+                "zero). Transform or drop those."
+            )
+    else:
+        values = [as_numbers(name, found[name]) for name in response.columns]
+    roles = dict(zip(spec.family.roles, values, strict=False))
+    return spec.family.outcome(response.label, roles | dict(side))
+
+
+def _refuse_flat(population: PopulationDesign) -> None:
+    for name, x in zip(population.names, population.X.T, strict=True):
+        if np.ptp(x) == 0:
+            raise DataError(
+                f"{name!r} has one value in all rows ({x[0]:g}): its coefficient cannot be "
+                "told from the intercept. Drop it from the formula."
+            )

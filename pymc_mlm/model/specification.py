@@ -1,0 +1,235 @@
+"""A model with one linear predictor: a formula, terms, a family and priors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import pymc as pm
+
+from pymc_mlm.data.formula import Formula, parse_formula
+from pymc_mlm.data.population import INTERCEPT
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.families import AbstractFamily, OutcomeScale
+from pymc_mlm.inference import AbstractSampler, Nutpie
+from pymc_mlm.model.base import AbstractSpecification
+from pymc_mlm.model.build import build
+from pymc_mlm.model.design import Design, read
+from pymc_mlm.model.information import nested_information
+from pymc_mlm.model.names import refuse_taken_names, uniquely_named
+from pymc_mlm.priors import check_priors, support_point
+from pymc_mlm.terms import AbstractTerm, MultipleMembership, Population, Role
+from pymc_mlm.terms.nested import Nested
+
+
+@dataclass(frozen=True)
+class Specification(AbstractSpecification):
+    """A formula, the terms beside it, an outcome family and priors.
+
+    Parameters
+    ----------
+    formula : str
+        Outcome and covariates.
+    terms : tuple of AbstractTerm
+        Terms beside the formula.
+    family : AbstractFamily
+        Outcome family.
+    priors : mapping of str to prior
+        Priors by variable name, in place of the defaults.
+    within_between : tuple of str
+        Covariates whose means in each nested unit enter, too (Mundlak 1978).
+    level_covariates : mapping of str to tuple of str
+        Columns of the formula that are constant within the units of a nested level.
+
+    Raises
+    ------
+    SpecificationError
+        Formula, terms, family or priors do not go together.
+    """
+
+    formula: str
+    terms: tuple[AbstractTerm, ...]
+    family: AbstractFamily
+    priors: Mapping[str, Any] = field(default_factory=dict)
+    within_between: tuple[str, ...] = ()
+    level_covariates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what can be refused before there are data."""
+        check_priors(self.priors, "priors")
+        for term in self.terms:
+            if not isinstance(term, AbstractTerm):
+                raise SpecificationError(
+                    f"{term!r} is not a term. Terms are mm(...), hm(...), nested(...), or of a "
+                    "class of your own that derives from AbstractTerm."
+                )
+        response = self.parsed.response
+        if response.kind == "survival" and "time" not in self.family.roles:
+            raise SpecificationError(
+                f"{response.label} is a duration, and family {self.family.name!r} is not for "
+                "durations. Use family='weibull', or a plain outcome column."
+            )
+        groups = sorted({t.group for t in self.terms if isinstance(t, MultipleMembership)})
+        if len(groups) > 1:
+            raise SpecificationError(
+                f"All mm() terms of a model share one group column; found {groups}. The "
+                "group is the unit of the outcome; other units go into hm()."
+            )
+        self.columns  # noqa: B018  (checks the calls of the formula)
+
+    @cached_property
+    def parsed(self) -> Formula:
+        """The formula's parts."""
+        return parse_formula(self.formula)
+
+    @cached_property
+    def named(self) -> tuple[AbstractTerm, ...]:
+        """The terms under unique names, with the model's priors for their variables."""
+        return uniquely_named(self.terms, self.priors)
+
+    @property
+    def label(self) -> str:
+        """The formula."""
+        return self.formula
+
+    @property
+    def observation(self) -> str | None:
+        """Column of the unit of observation: the group of `mm` terms; None for the row."""
+        return next((t.group for t in self.terms if isinstance(t, MultipleMembership)), None)
+
+    @property
+    def nested(self) -> Nested | None:
+        """The nested term, if there is one."""
+        return next((t for t in self.named if isinstance(t, Nested)), None)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Outcome, covariates, and what terms and family read."""
+        names = [
+            *self.parsed.response.columns,
+            *self.predictors,
+        ]
+        return tuple(dict.fromkeys(names))
+
+    @cached_property
+    def predictors(self) -> tuple[str, ...]:
+        """All columns but those of the outcome: what a table to predict needs."""
+        names = [c for term in self.named for c in term.columns]
+        names += self.population().columns
+        names += [*self.within_between, *self.family.side_columns.values()]
+        return tuple(dict.fromkeys(names))
+
+    def population(self, location: float = 0.0) -> Population:
+        """Return the population part, its default intercept prior at `location`."""
+        own = {k: v for k, v in self.priors.items() if k in (INTERCEPT, "beta")}
+        return Population(self.parsed, own, location)
+
+    def family_priors(self, scale: OutcomeScale) -> dict[str, Any]:
+        """Return the priors of the family's own parameters."""
+        defaults = self.family.default_priors(scale)
+        given = {k: v for k, v in self.priors.items() if k in defaults}
+        return {**defaults, **given, **self.family.priors}
+
+    def read(self, data: Any, known: Design | None = None) -> Design:
+        """Read a table; see `pymc_mlm.model.design.read`."""
+        design = read(self, data, known)
+        if known is None:
+            self._refuse_unknown_priors(design)
+            refuse_taken_names(self, design)
+        return design
+
+    def build(self, design: Design) -> pm.Model:
+        """Write the model; see `pymc_mlm.model.build.build`."""
+        return build(self, design)
+
+    def priors_used(self, design: Design) -> dict[str, Any]:
+        """Return the priors of population, terms and family, in this order."""
+        spread = design.scale.spread
+        used = self.population(design.scale.location).priors_used(design.population, spread)
+        for term, part in design.terms:
+            used |= term.priors_used(part, spread)
+        return used | self.family_priors(design.scale)
+
+    def prior_rows(self, design: Design) -> list[tuple[str, str, str]]:
+        """Return variable, meaning and prior of every parameter."""
+        roles = self.roles(design)
+        used = self.priors_used(design)
+        rows = [(n, str(roles[n].text("each column")), repr(p)) for n, p in used.items()]
+        if self.nested is not None:
+            shapes = self.nested.correlation_priors(design.nested)
+            rows += [(n, "correlations", f"LKJ(eta={eta:g})") for n, eta in shapes.items()]
+        return rows
+
+    def prior_notes(self, design: Design) -> tuple[str, ...]:
+        """Return where the default prior of the intercept is stated."""
+        if not design.population.intercept or INTERCEPT in self.priors:
+            return ()
+        return ("The prior of Intercept is stated at the mean of all covariates.",)
+
+    def roles(self, design: Design) -> dict[str, Any]:
+        """Return the roles of the variables of population, terms and family."""
+        roles: dict[str, Any] = dict(self.population().roles(design.population))
+        for term, part in design.terms:
+            roles |= term.roles(part)
+        return roles | {n: Role("family", n) for n in self.family.default_priors(design.scale)}
+
+    def title(self, design: Design) -> str:
+        """Return family, formula and the numbers of units."""
+        observations = "rows" if self.observation is None else design.rows.name
+        parts = [f"{len(design.rows)} {observations}"]
+        parts += [term.size(part) for term, part in design.terms]
+        return f"{self.family.name}: {self.formula}  ({', '.join(parts)})"
+
+    def notes(self, design: Design) -> tuple[str, ...]:
+        """Return what the terms report of themselves."""
+        spread = design.scale.spread
+        return tuple(n for term, part in design.terms for n in term.notes(part, spread))
+
+    def derived(self, posterior: Any, design: Design) -> dict[str, Any]:
+        """Return variables that follow from draws and are kept with them, by name."""
+        return {n: v for t, d in design.terms for n, v in t.derived(d, posterior).items()}
+
+    def coordinates(self, design: Design) -> tuple[str, ...]:
+        """Return in which coordinates nested effects are sampled, in words."""
+        if self.nested is None:
+            return ()
+        return self.nested.coordinate_notes(design.nested, nested_information(self, design))
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Names of the paths to its draws, the best first."""
+        return ("collapsed", "sampled")
+
+    def default_sampler(self) -> AbstractSampler:
+        """Return nutpie: with smaller steps where weights are estimated.
+
+        Effects in informed coordinates need no small steps; the ridge between estimated weights
+        and the coefficients of what they weigh does (docs/performance.md has the figures).
+        """
+        members = [t for t in self.terms if isinstance(t, MultipleMembership)]
+        known = bool(members) and not any(t.weight_function.parameters for t in members)
+        units_only = not members and self.nested is None
+        return Nutpie(target_accept=0.8 if known or units_only else 0.9)
+
+    def starts(self, design: Design) -> dict[str, Any]:
+        """Start parameters with a replaced prior where their default prior would start.
+
+        The centre of a very wide prior may lie where the likelihood overflows.
+        """
+        family: Any = self.family
+        terms = tuple(replace(t, priors={}) for t in self.named)  # type: ignore[type-var]
+        plain = replace(self, terms=terms, family=replace(family, priors={}), priors={})
+        pairs = zip(terms, (part for _, part in design.terms), strict=True)
+        bare = replace(design, terms=tuple(pairs))
+        used, defaults = self.priors_used(design), plain.priors_used(bare)
+        return {n: support_point(defaults[n]) for n in used if used[n] != defaults[n]}
+
+    def _refuse_unknown_priors(self, design: Design) -> None:
+        used = self.priors_used(design)
+        for name in [*self.priors, *self.family.priors]:
+            if name not in used:
+                raise SpecificationError(
+                    f"priors: the model has no parameter {name!r}; it has {', '.join(used)}."
+                )

@@ -1,0 +1,8 @@
+"""Roads from a design to the same draws: an exact shortcut changes the road, never the answer."""
+
+from pymc_mlm.paths.base import AbstractPath, choose_path
+from pymc_mlm.paths.collapsed_gaussian import CollapsedGaussian
+from pymc_mlm.paths.dirichlet import DirichletPath
+from pymc_mlm.paths.sampled import Sampled
+
+__all__ = ["AbstractPath", "CollapsedGaussian", "DirichletPath", "Sampled", "choose_path"]

@@ -1,0 +1,251 @@
+"""Predictions: fitted units keep their draws, new ones get theirs, typical ones have none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from pymc_mlm.data.nesting import UnknownUnit
+from pymc_mlm.data.population import INTERCEPT
+from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.fit import Fit
+from pymc_mlm.inference import as_seed
+from pymc_mlm.ops.base import uncompiled
+
+KINDS = ("mean", "outcome", "eta")
+
+
+def predict(
+    fit: Fit,
+    data: Any = None,
+    kind: str = "mean",
+    random_seed: Any = None,
+    allow_new: bool | Sequence[str] = True,
+    typical: bool | Sequence[str] = False,
+) -> xr.DataArray:
+    """Predict observations, also of units that were not fitted.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model with one linear predictor.
+    data : dataframe, optional
+        Without the outcome; the fitted table by default. A unit that the fitted data lacked is
+        one new draw from its population, shared by all rows that carry its id; a missing id is
+        an unknown one of the fitted units.
+    kind : {"mean", "outcome", "eta"}
+        Expected outcome, new outcomes with their residual variation, or linear predictor.
+    random_seed : int, optional
+        Seed of new units and outcomes.
+    allow_new : bool or sequence of str
+        Whether, or in which id columns, units may be new.
+    typical : bool or sequence of str
+        Whether, or for which terms by name, the effect is that of a typical unit: zero. The id
+        columns of those terms may be missing from `data`.
+
+    Returns
+    -------
+    xarray.DataArray, dims (chain, draw, row)
+        Draws per observation, on the scale of the outcome ("mean", "outcome") or of the link
+        ("eta"). Complete durations for a censored outcome.
+
+    Raises
+    ------
+    SpecificationError
+        No such kind, or no such term.
+    DataError
+        The table does not fit the model, or holds a new unit where none is allowed.
+    """
+    if kind not in KINDS:
+        raise SpecificationError(f"kind is 'mean', 'outcome' or 'eta', not {kind!r}.")
+    spec, (seed, noise_seed) = fit.spec, _two_seeds(random_seed)
+    chosen = _typical_terms(spec, typical)
+    design = fit.design
+    if data is not None:
+        design = spec.read(_with_ids(data, spec, chosen), known=fit.design)
+        refuse_new_units(design, allow_new)
+    eta = linear_predictor_draws(fit, design, seed, chosen)
+    if kind == "eta":
+        return eta
+    parameters = {n: fit.posterior[n] for n in spec.family.default_priors(design.scale)}
+    if kind == "outcome":
+        priors = spec.family_priors(fit.design.scale)
+        return outcome_draws(eta, spec.family, parameters, design.side, priors, noise_seed)
+    along = {n: p.values[..., None] for n, p in parameters.items()}
+    mean = spec.family.mean(eta.values, along | dict(design.side))
+    return eta.copy(data=mean).rename("mean")
+
+
+def linear_predictor_draws(
+    fit: Fit, design: Any, random_seed: int | None = None, typical: Sequence[str] = ()
+) -> xr.DataArray:
+    """Return draws of the linear predictor, dims (chain, draw, row).
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    design : Design
+        Fitted or new observations.
+    random_seed : int, optional
+        Seed of new units.
+    typical : sequence of str
+        Names of terms whose effects are zero.
+    """
+    posterior, rng = _without_effects(fit, typical), np.random.default_rng(random_seed)
+    arrays = {str(n): v.transpose("chain", "draw", ...).values for n, v in posterior.items()}
+    eta = population_draws(posterior, design.population)
+    by_graph = []
+    for term, part in design.terms:
+        own = term.contribution(part, arrays, rng)
+        if own is None:
+            by_graph.append((term, part))
+        else:
+            eta = eta + own
+    if by_graph:
+        eta = eta + graph_draws(by_graph, posterior, design, random_seed)
+    name = design.rows.name
+    coords = {"chain": posterior["chain"], "draw": posterior["draw"], name: design.rows.labels}
+    return xr.DataArray(eta, dims=("chain", "draw", name), coords=coords, name="eta")
+
+
+def population_draws(posterior: xr.Dataset, design: Any) -> np.ndarray:
+    """Return what intercept, covariates and fixed coefficients contribute, (chain, draw, row)."""
+    shape = (posterior.sizes["chain"], posterior.sizes["draw"], len(design.offset))
+    eta = np.zeros(shape) + design.offset
+    if design.intercept:
+        eta += posterior[INTERCEPT].values[..., None]
+    if design.names:
+        eta += posterior["beta"].values @ design.X.T
+    return eta
+
+
+def graph_draws(
+    terms: Sequence[tuple[Any, Any]],
+    posterior: xr.Dataset,
+    design: Any,
+    random_seed: int | None,
+) -> np.ndarray:
+    """Evaluate the very graph of terms at posterior draws, (chain, draw, row)."""
+    rows, spread = design.rows, design.scale.spread
+    with pm.Model(coords={rows.name: tuple(rows.labels.tolist())}, model=None) as model:
+        eta = sum(term.effect(part, spread) for term, part in terms)
+        pm.Deterministic("contribution", eta, dims=rows.name)
+        names = [rv.name for rv in model.free_RVs if rv.name in posterior]
+        drawn = _forward(posterior[names], "contribution", random_seed)
+    return np.asarray(drawn.values)
+
+
+def outcome_draws(
+    eta: xr.DataArray,
+    family: Any,
+    parameters: Mapping[str, xr.DataArray],
+    side: Mapping[str, np.ndarray],
+    priors: Mapping[str, Any],
+    random_seed: int | None,
+) -> xr.DataArray:
+    """Return new outcomes given draws of the linear predictor, dims (chain, draw, row)."""
+    dim = str(eta.dims[-1])
+    count = eta.sizes[dim]
+    # The likelihood needs the shape of an outcome; its values do not matter.
+    values = {role: np.ones(count) for role in family.roles} | dict(side)
+    with pm.Model(coords={dim: eta[dim].values}, model=None):
+        flat = pm.Flat("eta", shape=count, dims=dim)
+        family.likelihood("outcome", flat, values, priors, dim)
+        return _forward(xr.Dataset({"eta": eta, **parameters}), "outcome", random_seed)
+
+
+def refuse_new_units(design: Any, allowed: bool | Sequence[str]) -> None:
+    """Refuse units that were not fitted, in the id columns where they are not allowed.
+
+    Raises
+    ------
+    DataError
+        New data hold such a unit.
+    """
+    units = [u for term, part in design.terms for u in term.units(part)]
+    names = [name for name, _, _ in units]
+    named = (allowed,) if isinstance(allowed, str) else allowed
+    strange = [] if isinstance(named, bool) else [n for n in named if n not in names]
+    if strange:
+        raise SpecificationError(
+            f"allow_new names {strange[0]!r}, which is none of the id columns: {', '.join(names)}."
+        )
+    for name, labels, known in units:
+        ok = named if isinstance(named, bool) else name in named
+        new = [label for label in labels[known:] if not isinstance(label, UnknownUnit)]
+        if new and not ok:
+            raise DataError(
+                f"{name!r}={new[0]!r} was not among the {known} fitted units, and new units of "
+                f"{name!r} are not allowed here. Pass allow_new=True to draw its effects from "
+                "their distribution, or drop its rows."
+            )
+
+
+def _typical_terms(spec: Any, typical: bool | Sequence[str]) -> tuple[str, ...]:
+    names = [term.base_name or term.label for term in spec.named]
+    if isinstance(typical, bool):
+        return tuple(names) if typical else ()
+    chosen = (typical,) if isinstance(typical, str) else tuple(typical)
+    strange = [n for n in chosen if n not in names]
+    if strange:
+        raise SpecificationError(
+            f"typical names {strange[0]!r}, which is none of the terms: {', '.join(names)}."
+        )
+    return chosen
+
+
+def _without_effects(fit: Fit, typical: Sequence[str]) -> xr.Dataset:
+    """Return the posterior with the effects of the named terms, and their spreads, at zero."""
+    posterior = fit.posterior
+    chosen = [t for t in fit.spec.named if (t.base_name or t.label) in typical]
+    for term, part in fit.design.terms:
+        if term in chosen:
+            own = [n for n, role in term.roles(part).items() if role.kind in ("effect", "sd")]
+            zeros = {n: xr.zeros_like(posterior[n]) for n in own if n in posterior}
+            posterior = posterior.assign(zeros)
+    return posterior
+
+
+def _with_ids(data: Any, spec: Any, typical: Sequence[str]) -> Any:
+    """Return the table with missing ids where those of typical units are left out."""
+    from pymc_mlm.data.frame import column_names, columns
+
+    have = column_names(data)
+    ids = [
+        d for t in spec.named if (t.base_name or t.label) in typical for d in t.id_columns
+        if d not in have
+    ]  # fmt: skip
+    if not ids:
+        return data
+    wanted = [c for c in spec.predictors if c not in ids]
+    table: dict[str, Any] = dict(columns(data, wanted or have[:1]))
+    count = len(next(iter(table.values())))
+    return table | {name: np.full(count, None, dtype=object) for name in ids}
+
+
+def _forward(given: xr.Dataset, name: str, random_seed: int | None) -> xr.DataArray:
+    tree = pm.sample_posterior_predictive(
+        xr.DataTree.from_dict({"posterior": given}),
+        var_names=[name],
+        # Fitted parameters stay as drawn, although the new table's data differ.
+        freeze_vars=[str(n) for n in given.data_vars],
+        predictions=True,
+        random_seed=random_seed,
+        progressbar=False,
+        compile_kwargs={"mode": uncompiled()},
+    )
+    return tree["predictions"][name]
+
+
+def _two_seeds(random_seed: Any) -> tuple[int | None, int | None]:
+    """Return seeds for new units and for noise: with one, both would be the same normals."""
+    seed = as_seed(random_seed)
+    if seed is None:
+        return None, None
+    first, second = np.random.SeedSequence(seed).generate_state(2)
+    return int(first), int(second)

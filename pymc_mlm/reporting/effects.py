@@ -1,0 +1,157 @@
+"""Effects of units, and the units' own coefficients, as tables and draws."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.fit import Fit
+from pymc_mlm.reporting.nested_tables import unit_table
+from pymc_mlm.reporting.summary import draws_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def effects(fit: Fit, term: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
+    """Tabulate the effects of the units of a term, or of a nested level.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    term : str, optional
+        Name of the term or level; the first term by default, of nested levels the innermost.
+    ci_prob : float
+        Probability inside the equal-tailed intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per unit, sorted by posterior mean; or per unit and coefficient, in the order of
+        the units. Posterior mean, sd and interval, on the scale of the link.
+    """
+    import pandas as pd
+
+    draws = fit.posterior[effect_name(fit, term)]
+    dims = [str(d) for d in draws.dims if d not in ("chain", "draw")]
+    if len(dims) > 1:
+        return unit_table(draws, ci_prob)
+    flat = draws.transpose(dims[0], "chain", "draw").values.reshape(draws.sizes[dims[0]], -1)
+    table = draws_table({str(i): own for i, own in enumerate(flat)}, ci_prob)
+    table.index = pd.Index(draws[dims[0]].values, name=dims[0])
+    return table.sort_values("mean", ascending=False)
+
+
+def effect_name(fit: Fit, term: str | None = None) -> str:
+    """Return the variable that holds the effects of a term or level.
+
+    Raises
+    ------
+    SpecificationError
+        No such term, or it has no effects.
+    """
+    names = fit.names("effect")
+    wanted = [n for n in names if n == f"{term}_effect"]
+    if term is None and names:
+        first = next(t for t, d in fit.design.terms if any(n in names for n in t.roles(d)))
+        own = [f"{p}_effect" for p in first.prefixes]
+        wanted = [n for n in reversed(own) if n in names]
+    if not wanted:
+        have = ", ".join(n.removesuffix("_effect") for n in names) or "none"
+        raise SpecificationError(f"No term {term!r} with effects; the model has: {have}.")
+    return wanted[0]
+
+
+def coefficient_draws(fit: Fit, level: str | None = None) -> xr.DataArray:
+    """Return draws of the units' own intercepts and slopes: population and all deviations.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model with nested levels.
+    level : str, optional
+        Level; the innermost by default.
+
+    Returns
+    -------
+    xarray.DataArray, dims (chain, draw, level, coef)
+    """
+    nested, place = nested_of(fit), level_place(fit, level)
+    total = fit.spec.nested.totals(nested, fit.arrays("effect"))[place]
+    total = total + population_coefficients(fit, nested.columns)[:, :, None]
+    name = nested.levels[place]
+    coords = {name: list(nested.nesting.labels[place]), "coef": list(nested.columns)}
+    return xr.DataArray(total, dims=("chain", "draw", name, "coef"), coords=coords)
+
+
+def population_coefficients(fit: Fit, names: tuple[str, ...]) -> np.ndarray:
+    """Return the population coefficients of the named columns, (chain, draw, column).
+
+    A column without a population coefficient has zeros.
+    """
+    posterior = fit.posterior
+    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
+    own = {"Intercept": posterior["Intercept"].values} if "Intercept" in posterior else {}
+    if "beta" in posterior:
+        values = np.moveaxis(posterior["beta"].values, -1, 0)
+        own |= dict(zip(fit.design.population.names, values, strict=True))
+    return np.stack([own.get(n, np.zeros(shape)) for n in names], axis=-1)
+
+
+def nested_of(fit: Fit) -> Any:
+    """Return the design of the nested levels.
+
+    Raises
+    ------
+    SpecificationError
+        The model has none.
+    """
+    if fit.design.nested is None:
+        raise SpecificationError("The model has no nested levels.")
+    return fit.design.nested
+
+
+def level_place(fit: Fit, level: str | None) -> int:
+    """Return the place of a level, 0 the outermost; the innermost by default."""
+    levels = nested_of(fit).levels
+    if level is None:
+        return len(levels) - 1
+    if level not in levels:
+        raise SpecificationError(f"No level {level!r}; the levels are: {', '.join(levels)}.")
+    return int(levels.index(level))
+
+
+def varying_slope(fit: Fit, column: str | None) -> str:
+    """Return a column whose slope varies; the first one by default.
+
+    Raises
+    ------
+    SpecificationError
+        No slope varies, or that of `column` does not.
+    """
+    columns = nested_of(fit).columns
+    slopes = [n for n in columns if n != "Intercept"]
+    if column is None and not slopes:
+        raise SpecificationError(
+            f"No slope varies in this model, so nothing changes along a covariate. Use "
+            f"varying='1 + x', with a covariate of {fit.spec.label!r}."
+        )
+    if column == "Intercept":
+        raise SpecificationError(
+            f"The intercept is no covariate; those whose slopes vary: {', '.join(slopes)}."
+        )
+    return slopes[0] if column is None else varying_column(fit, column)
+
+
+def varying_column(fit: Fit, name: str) -> str:
+    """Return a column whose coefficient varies, or refuse its name."""
+    columns = nested_of(fit).columns
+    if name not in columns:
+        raise SpecificationError(
+            f"No coefficient of {name!r} varies; those that do: {', '.join(columns)}."
+        )
+    return name

@@ -1,0 +1,171 @@
+"""A trial with several binary outcomes, apart from its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from pymc_mlm.data.cells import Dependence
+from pymc_mlm.data.formula import Formula
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.model import AbstractSpecification
+from pymc_mlm.priors import check_priors
+from pymc_mlm.terms.base import Role
+from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
+from pymc_mlm.trial.design import (
+    TrialColumns,
+    TrialModelDesign,
+    covariate_formula,
+    read_trial,
+    reread_trial,
+)
+from pymc_mlm.trial.graph import TrialPriors, trial_model
+
+
+@dataclass(frozen=True)
+class TrialSpecification(AbstractSpecification):
+    """Outcomes, arms, covariates, clusters and priors of a trial.
+
+    Parameters
+    ----------
+    outcomes : tuple of str
+    arm : str
+    control, treatment : label
+        Arms as the user named them.
+    covariates : str, sequence of str or None
+    interactions : bool
+    cluster : str or None
+    random : str
+        What varies by cluster.
+    dependence : {"saturated", "pairwise", "independent"}
+    cluster_prior : AbstractClusterPrior
+    priors : mapping of str to prior
+
+    Raises
+    ------
+    SpecificationError
+        The parts do not go together.
+    """
+
+    outcomes: tuple[str, ...]
+    arm: str
+    control: Any
+    treatment: Any
+    covariates: Any
+    interactions: bool
+    cluster: str | None
+    random: str
+    dependence: Dependence
+    cluster_prior: AbstractClusterPrior
+    priors: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what can be refused before there are data."""
+        check_priors(self.priors, "priors")
+        self.formula  # noqa: B018  (checks the calls of the formula)
+        if self.cluster is None and str(self.random).strip() != "1":
+            raise SpecificationError(
+                f"random={self.random!r} lets coefficients vary by cluster, and cluster= is not "
+                "given. Name the column of the cluster, or leave random= out."
+            )
+        self.trial_priors.check(self.is_conjugate, self.cluster is not None)
+
+    @cached_property
+    def formula(self) -> Formula | None:
+        """Covariates as a formula."""
+        return covariate_formula(self.covariates)
+
+    @property
+    def trial_priors(self) -> TrialPriors:
+        """The user's priors, and the default ones for the rest."""
+        return TrialPriors(self.priors, self.cluster_prior)
+
+    @property
+    def is_conjugate(self) -> bool:
+        """Whether the posterior of the response patterns is Dirichlet."""
+        bare = self.formula is None and self.cluster is None
+        return bare and self.dependence == "saturated" and "beta" not in self.priors
+
+    @property
+    def parts(self) -> TrialColumns:
+        """Which columns play which part."""
+        return TrialColumns(
+            self.outcomes, self.arm, self.control, self.treatment, self.cluster, self.formula,
+            self.interactions, self.random, self.dependence,
+        )  # fmt: skip
+
+    @property
+    def label(self) -> str:
+        """The outcomes."""
+        return f"the trial of {', '.join(self.outcomes)}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Outcomes, arm, covariates and cluster."""
+        cluster = () if self.cluster is None else (self.cluster,)
+        return tuple(dict.fromkeys([*self.outcomes, self.arm, *self.parts.covariates, *cluster]))
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Direct draws where the posterior is Dirichlet, else sampling."""
+        return ("dirichlet", "sampled") if self.is_conjugate else ("sampled",)
+
+    def read(self, data: Any, known: TrialModelDesign | None = None) -> TrialModelDesign:
+        """Read a table."""
+        return (
+            read_trial(data, self.parts) if known is None else reread_trial(data, self.parts, known)
+        )
+
+    def build(self, design: TrialModelDesign) -> pm.Model:
+        """Write the model."""
+        return trial_model(design, self.trial_priors, self.is_conjugate)
+
+    def priors_used(self, design: TrialModelDesign) -> dict[str, Any]:
+        """Return the priors in words, by variable name."""
+        found = self.trial_priors.described(design, self.is_conjugate)
+        return {name: prior for name, _, prior in found}
+
+    def prior_rows(self, design: TrialModelDesign) -> list[tuple[str, str, str]]:
+        """Return variable, meaning and prior of every parameter."""
+        return self.trial_priors.described(design, self.is_conjugate)
+
+    def roles(self, design: TrialModelDesign) -> dict[str, Role]:
+        """Coefficients, or response patterns, and what belongs to clusters."""
+        if self.is_conjugate:
+            return {"cell_probability": Role("coefficient", None)}
+        clusters = {} if self.cluster is None else self.cluster_prior.roles()
+        return {"beta": Role("coefficient", None)} | clusters
+
+    def title(self, design: TrialModelDesign) -> str:
+        """Return outcomes, kind of model and sizes."""
+        trial = design.trial
+        size = np.bincount(trial.arm.codes, minlength=len(trial.arm))
+        arms = ", ".join(f"{n} {a}" for n, a in zip(size, trial.arm.labels, strict=True))
+        kind = "multilevel multinomial logit" if self.cluster else "multinomial logit"
+        kind = "Dirichlet" if self.is_conjugate else kind
+        clusters = "" if trial.cluster is None else f", {len(trial.cluster.factor)} clusters"
+        return f"Trial of {', '.join(trial.outcomes)}: {kind} model ({arms}{clusters})"
+
+    def notes(self, design: TrialModelDesign) -> tuple[str, ...]:
+        """Return rows left out or kept in part, and the priors in sentences."""
+        trial = design.trial
+        notes = [f"{n} rows left out: {reason}." for reason, n in trial.dropped.items()]
+        partial = int(trial.partial.sum())
+        if partial:
+            notes.append(
+                f"{partial} rows lack some outcomes; they are kept and count for those they have."
+            )
+        return (*notes, *trial.notes, *self.trial_priors.notes(design, self.is_conjugate))
+
+    def observed(self, design: TrialModelDesign) -> xr.Dataset:
+        """Return the outcomes as observed, dims (row, outcome)."""
+        trial = design.trial
+        coords = {"row": trial.rows, "outcome": list(trial.outcomes)}
+        values = xr.DataArray(trial.observed, dims=("row", "outcome"), coords=coords)
+        return values.to_dataset(name="outcomes")
