@@ -8,7 +8,13 @@ from typing import Any
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import AbstractSampler, Run
 from pymc_mlm.model import AbstractSpecification
-from pymc_mlm.paths import CollapsedGaussian, DirichletPath, Sampled, choose_path
+from pymc_mlm.paths import (
+    AbstractPath,
+    CollapsedGaussian,
+    DirichletPath,
+    Sampled,
+    choose_path,
+)
 
 PATHS = {path.name: path for path in (CollapsedGaussian(), DirichletPath(), Sampled())}
 PACKAGES = ("pymc", "pytensor", "nutpie", "numba", "arviz")
@@ -48,10 +54,15 @@ def fit(
         The path cannot be taken; the reason is named.
     """
     design = spec.read(data)
-    road = choose_path([PATHS[name] for name in spec.paths], spec, design, path)
+    road = path_of(spec, design, path)
     idata = road.draw(spec, design, sampler, run)
     notes = (*spec.notes(design), *road.notes(spec, design))
     return Fit(spec, design, idata, road.name, notes, versions())
+
+
+def path_of(spec: AbstractSpecification, design: Any, asked: str = "auto") -> AbstractPath:
+    """Return the path of a model by name, or the first that can be taken."""
+    return choose_path([PATHS[name] for name in spec.paths], spec, design, asked)
 
 
 def versions() -> dict[str, str]:

@@ -67,7 +67,7 @@ def predict(
     design = fit.design
     if data is not None:
         design = spec.read(_with_ids(data, spec, chosen), known=fit.design)
-        refuse_new_units(design, allow_new)
+    refuse_new_units(design, allow_new)
     eta = linear_predictor_draws(fit, design, seed, chosen)
     if kind == "eta":
         return eta

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pymc_mlm.errors import NotFittedError, SpecificationError
 from pymc_mlm.fit import Fit
-from pymc_mlm.fitting import fit
+from pymc_mlm.fitting import fit, path_of
 from pymc_mlm.inference import Run, as_sampler, as_seed
 from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.prior_predictive import sample_prior_predictive
@@ -98,25 +98,31 @@ class Estimator(ABC):
         count = (100_000 if direct else 1000) if draws is None else draws
         run = Run(count, tune, chains, as_seed(random_seed), bool(progressbar))
         self.result_ = fit(spec, data, engine, run, self._path(path))
-        problems = diagnose(self.result_).problems()
+        for text in spec.cautions(self.result_.design):
+            warnings.warn(text, stacklevel=2)
+        # Draws without a sampler are draws from the posterior.
+        sampled = "sample_stats" in self.result_.idata
+        problems = diagnose(self.result_).problems() if sampled else []
         if problems:
             warnings.warn("\n".join(problems), ConvergenceWarning, stacklevel=2)
         return self
 
-    def build(self, data: Any) -> pm.Model:
+    def build(self, data: Any, path: str = "auto") -> pm.Model:
         """Return the `pm.Model` of a table without sampling it.
 
         Parameters
         ----------
         data : dataframe
             The table.
+        path : str
+            As in `fit`: "sampled" for the model with all effects.
 
         Returns
         -------
         pm.Model
             To look at, to extend, or to sample in another way.
         """
-        return self._build(self._design(data))
+        return self._build(self._design(data), path)
 
     @property
     def idata(self) -> xr.DataTree:
@@ -159,7 +165,7 @@ class Estimator(ABC):
         xarray.DataTree
             Groups ``prior`` and ``prior_predictive``.
         """
-        return sample_prior_predictive(self.build(data), draws, as_seed(random_seed))
+        return sample_prior_predictive(self.build(data, "sampled"), draws, as_seed(random_seed))
 
     def to_graphviz(self, **kwargs: Any) -> Any:
         """Draw the fitted model's graph with Graphviz.
@@ -223,10 +229,16 @@ class Estimator(ABC):
         return asked
 
     def _design(self, data: Any, known: Any = None) -> Any:
-        return self.specification.read(data, known)
+        spec = self.specification
+        design = spec.read(data, known)
+        for text in () if known is not None else spec.cautions(design):
+            # Of the table, to whoever gave it.
+            warnings.warn(text, stacklevel=3)
+        return design
 
-    def _build(self, design: Any) -> pm.Model:
-        return self.specification.build(design)
+    def _build(self, design: Any, path: str = "auto") -> pm.Model:
+        spec = self.specification
+        return path_of(spec, design, self._path(path)).model(spec, design)
 
     def _fitted(self) -> Fit:
         if not hasattr(self, "result_"):

@@ -12,6 +12,7 @@ from pymc_mlm.estimators.base import as_mapping, as_tuple
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.model import Specification
+from pymc_mlm.paths import CollapsedGaussian
 from pymc_mlm.terms import AbstractTerm
 from pymc_mlm.terms.nested import nested
 
@@ -111,7 +112,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         self.priors_given = priors
         self.within_between = within_between
         self.level_covariates = level_covariates
-        self.specification  # noqa: B018  (refuses what does not go together)
+        self._refuse_collapse(self.specification)
 
     @property
     def specification(self) -> Specification:
@@ -132,6 +133,16 @@ class NestedVaryingEffects(AbstractLinearEstimator):
             as_tuple(self.within_between, "within_between", "within_between=['x']"),
             self._level_covariates(),
         )
+
+    def _refuse_collapse(self, spec: Specification) -> None:
+        """Refuse collapse=True where effects cannot be integrated out."""
+        asked = self._path("auto")
+        reason = CollapsedGaussian().obstacle(spec, None)
+        if asked == "collapsed" and reason is not None:
+            raise SpecificationError(
+                f"collapse=True integrates the effects out exactly, which cannot be done here: "
+                f"{reason}. Use collapse=None or False."
+            )
 
     def _path(self, asked: str) -> str:
         if self.collapse not in (None, True, False):

@@ -42,6 +42,10 @@ class AbstractSpecification(ABC):
     def priors_used(self, design: Any) -> dict[str, Any]:
         """Return the prior of every parameter by variable name."""
 
+    def cautions(self, design: Any) -> tuple[str, ...]:
+        """Return what may mislead in the fitted table, a sentence each, to warn of."""
+        return ()
+
     @abstractmethod
     def prior_rows(self, design: Any) -> list[tuple[str, str, str]]:
         """Return variable, meaning and prior of every parameter, in words."""

@@ -66,9 +66,12 @@ def refuse_taken_names(spec: Specification, design: Design) -> None:
     SpecificationError
         The column is named.
     """
+    prefixes = spec.nested.prefixes if spec.nested else ()
     dims = [design.rows.name] if spec.observation else []
     of_terms = [d for term, part in design.terms for d in term.dims(part)]
-    own = {COVARIATE, *DRAWS, *(() if spec.observation else (design.rows.name,))}
+    own = {COVARIATE, *DRAWS, *(("coef",) if spec.nested else ())}
+    own |= set() if spec.observation else {design.rows.name}
+    own |= {f"{p}_{what}" for p in prefixes for what in ("coef", "pair")}
     variables = {"outcome", "eta", "covariates", "offset", *spec.roles(design)}
     variables |= {*spec.priors_used(design)}
     levels = spec.nested.levels if spec.nested else ()

@@ -152,6 +152,10 @@ class Specification(AbstractSpecification):
             used |= term.priors_used(part, spread)
         return used | self.family_priors(design.scale)
 
+    def cautions(self, design: Design) -> tuple[str, ...]:
+        """Return what the terms warn of."""
+        return tuple(text for term, part in design.terms for text in term.cautions(part))
+
     def prior_rows(self, design: Design) -> list[tuple[str, str, str]]:
         """Return variable, meaning and prior of every parameter."""
         roles = self.roles(design)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import pymc as pm
 import xarray as xr
 
 from pymc_mlm.errors import SpecificationError
@@ -26,6 +27,10 @@ class AbstractPath(ABC):
     @abstractmethod
     def obstacle(self, spec: Any, design: Any) -> str | None:
         """Return why the path cannot be taken, in words; None where it can."""
+
+    @abstractmethod
+    def model(self, spec: Any, design: Any) -> pm.Model:
+        """Return the model that is sampled, or that direct draws belong to."""
 
     @abstractmethod
     def draw(self, spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:

@@ -40,9 +40,13 @@ class CollapsedGaussian(AbstractPath):
             return "effects are integrated out where nested levels are the only term"
         return None
 
+    def model(self, spec: Any, design: Any) -> pm.Model:
+        """Return the model of the parameters alone."""
+        return collapsed_model(spec, design)
+
     def draw(self, spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
         """Sample the parameters, then draw the effects."""
-        idata = sampled(collapsed_model(spec, design), spec.starts(design), sampler, run)
+        idata = sampled(self.model(spec, design), spec.starts(design), sampler, run)
         seed = run.random_seed
         rng = np.random.default_rng(None if seed is None else [seed, EFFECT_SEED])
         posterior = idata["posterior"].to_dataset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import pymc as pm
 import xarray as xr
 
 from pymc_mlm.inference import AbstractSampler, Run
@@ -26,6 +27,10 @@ class DirichletPath(AbstractPath):
                 "dependence='saturated' and no prior of beta"
             )
         return None
+
+    def model(self, spec: Any, design: Any) -> pm.Model:
+        """Return the model as it is written."""
+        return spec.build(design)
 
     def draw(self, spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
         """Draw; one chain of ``run.draws`` independent draws where all rows are complete."""

@@ -23,9 +23,13 @@ class Sampled(AbstractPath):
         """Return None: any model can be sampled."""
         return None
 
+    def model(self, spec: Any, design: Any) -> pm.Model:
+        """Return the model as it is written."""
+        return spec.build(design)
+
     def draw(self, spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
         """Sample all free variables, and add what follows from them."""
-        idata = sampled(spec.build(design), spec.starts(design), sampler, run)
+        idata = sampled(self.model(spec, design), spec.starts(design), sampler, run)
         observed = spec.observed(design)
         if observed is not None:
             idata["observed_data"] = xr.DataTree(observed)

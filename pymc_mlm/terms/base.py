@@ -140,6 +140,10 @@ class AbstractTerm(ABC):
         """Return what a reader of the summary should know about the term."""
         return ()
 
+    def cautions(self, design: Any) -> tuple[str, ...]:
+        """Return what may mislead in the fitted table, a sentence each, to warn of."""
+        return ()
+
     def variance(
         self, design: Any, draws: Mapping[str, np.ndarray], at: Mapping[str, float] | None = None
     ) -> dict[str, np.ndarray]:

@@ -422,21 +422,12 @@ class MultipleMembership(AbstractTerm):
         draws: Mapping[str, np.ndarray],
         at: Mapping[str, float] | None = None,
     ) -> dict[str, np.ndarray]:
-        r"""Average over groups of the variance that members give to theirs.
-
-        .. math:: V^{(s)} = \frac{1}{J} \sum_j \bigl(\sigma^{(s)}\bigr)^2
-            \sum_{k \in j} \bigl(w_{jk}^{(s)}\bigr)^2
-
-        Weights are squared draw by draw: the mean of a squared weight is larger than the square of
-        its mean.
-        """
+        """Average over groups of the variance that members give to theirs."""
         sd = draws.get(f"{design.name}_sd")
         if sd is None:
             return {}
         w = self.weight_draws(design, draws)
-        # Summing over all rows at once: the average over groups needs no sum per group.
-        squares = np.broadcast_to((w**2).sum(axis=1), len(sd))
-        return {self.label: sd**2 * squares / design.membership.num_groups}
+        return {self.label: membership_variance(sd, w, design.membership.num_groups)}
 
     def roles(self, design: MembershipDesign) -> dict[str, Role]:
         """Effects, their standard deviation, coefficients and weight parameters."""
@@ -450,6 +441,38 @@ class MultipleMembership(AbstractTerm):
         for b in self.weight_function.parameters:
             roles[f"{name}_weight_{b}"] = Role("weight", f"weight {b}", self.label)
         return roles
+
+
+def membership_variance(sd: np.ndarray, weights: np.ndarray, num_groups: int) -> np.ndarray:
+    r"""Return the variance that member effects give to their groups, averaged over groups.
+
+    .. math:: V^{(s)} = \frac{1}{J} \sum_j \bigl(\sigma^{(s)}\bigr)^2
+        \sum_{k \in j} \bigl(w_{jk}^{(s)}\bigr)^2
+
+    Per draw `s`, weights included: the mean of a squared weight is larger than the square of
+    its mean, and plugging in mean weights understates the variance.
+
+    Parameters
+    ----------
+    sd : ndarray, shape (draw,)
+        Standard deviation of the member effects.
+    weights : ndarray, shape (draw, row) or (1, row)
+        Weights of the membership rows.
+    num_groups : int
+        Number of groups.
+
+    Returns
+    -------
+    ndarray, shape (draw,)
+        Variance on the scale of the linear predictor, squared.
+
+    Examples
+    --------
+    >>> membership_variance(np.array([2.0]), np.array([[0.5, 0.5, 1.0]]), 2)
+    array([3.])
+    """
+    # Summing over all rows at once: the average over groups needs no sum per group.
+    return np.asarray(sd**2 * (weights**2).sum(axis=1) / num_groups)
 
 
 def _evaluate(

@@ -14,8 +14,13 @@ from pymc_mlm.data.checks import constant_within
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import parse_formula
 from pymc_mlm.data.frame import columns
-from pymc_mlm.data.nested_design import NestedDesign, nested_design, varies_within
-from pymc_mlm.data.nesting import Nesting, name_missing, nest
+from pymc_mlm.data.nested_design import (
+    NestedDesign,
+    columns_far_from_zero,
+    nested_design,
+    varies_within,
+)
+from pymc_mlm.data.nesting import Nesting, design_warnings, name_missing, nest
 from pymc_mlm.data.population import (
     INTERCEPT,
     PopulationDesign,
@@ -446,6 +451,10 @@ class Nested(AbstractTerm):
             for level, prefix in enumerate(design.prefixes)
             if design.pairs(level)
         }
+
+    def cautions(self, design: NestedDesign) -> tuple[str, ...]:
+        """Return confounded levels, and slopes whose intercept is an extrapolation."""
+        return (*design_warnings(design.nesting), *columns_far_from_zero(design))
 
     def derived(
         self, design: NestedDesign, posterior: Mapping[str, Any]

@@ -98,6 +98,11 @@ def varying_point(design: NestedDesign, at: Mapping[str, float]) -> np.ndarray:
     """
     slopes = [n for n in design.columns if n != INTERCEPT]
     for name, value in at.items():
+        if name == INTERCEPT:
+            raise SpecificationError(
+                "The intercept is no covariate; those whose slopes vary: "
+                f"{', '.join(slopes) or '(none)'}."
+            )
         if name not in slopes:
             raise SpecificationError(
                 f"at={dict(at)!r}: no coefficient of {name!r} varies; those that do: "

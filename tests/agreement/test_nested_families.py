@@ -172,7 +172,7 @@ def test_log_density_equals_a_plain_model_in_all_coordinates(family, table, rng)
 def test_the_posterior_is_that_of_a_plain_model(family, table):
     outcome, named, likelihood = FAMILIES[family]
     model = model_of(outcome, named)
-    plain = plain_model(table, likelihood, model._priors_used(model._design(table)))
+    plain = plain_model(table, likelihood, model.specification.priors_used(model._design(table)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         run = {"draws": 2000, "chains": 2, "random_seed": 3, "progressbar": False}

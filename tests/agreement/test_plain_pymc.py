@@ -9,6 +9,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 import pymc_mlm as mlm
+from pymc_mlm.model.information import effect_information
 
 
 def test_log_density_equals_a_plain_model_with_weights_and_effects():
@@ -21,8 +22,8 @@ def test_log_density_equals_a_plain_model_with_weights_and_effects():
         priors={"Intercept": mlm.Prior("Normal", mu=5.0, sigma=3.0)},
     )
     ours, design = model.build(table), model._design(table)
-    used = {k: v.parameters for k, v in model._priors_used(design).items()}
-    plain, known = plain_model(table, used), model._information(design)
+    used = {k: v.parameters for k, v in model.specification.priors_used(design).items()}
+    plain, known = plain_model(table, used), effect_information(model.specification, design)
     rng = np.random.default_rng(0)
     start = plain.initial_point()
     differences = []

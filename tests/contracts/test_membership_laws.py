@@ -220,5 +220,5 @@ def test_replaced_prior_starts_where_its_default_would(table):
     model = mlm.MultipleMembershipModel(
         FAMILIES["weibull"], mlm.mm("party", "government"), family="weibull", priors=priors
     )
-    starts = model._starts(model._design(table))
+    starts = model.specification.starts(model._design(table))
     assert starts == {"shape": pytest.approx(np.exp(0.5))}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import pymc_mlm as mlm
+from pymc_mlm.model.information import effect_information
 
 FORMULAS = {
     "gaussian": "log_weeks ~ 1 + majority",
@@ -32,7 +33,7 @@ def model_of(family, party=None, **kwargs):
 @pytest.mark.parametrize("family", FORMULAS)
 def test_every_family_says_something_of_every_effect(table, family):
     model = model_of(family)
-    known = model._information(model._design(table))
+    known = effect_information(model.specification, model._design(table))
     assert list(known) == ["party", "country"]
     for said in known.values():
         assert (said.precision >= 0).all()

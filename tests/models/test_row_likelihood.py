@@ -7,8 +7,8 @@ import pymc as pm
 import pytest
 
 import pymc_mlm as mlm
-from pymc_mlm.model.row_likelihood import row_likelihood
 from pymc_mlm.families import as_family
+from pymc_mlm.model.row_likelihood import row_likelihood
 
 # Second derivatives by differences have some five digits.
 BY_DIFFERENCES = 1e-4

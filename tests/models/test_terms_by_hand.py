@@ -91,7 +91,7 @@ def test_rows_without_a_member_are_no_memberships_of_a_term_that_skips_them(tabl
 def test_skipped_rows_are_counted_in_the_notes(table):
     rows = table.assign(party=[None if i in (0, 3) else f"p{k}" for i, k in enumerate(table.party)])
     model = mlm.MultipleMembershipModel("y ~ 1", mlm.mm("party", "cabinet", missing="skip"))
-    notes = " ".join(model._notes(model._design(rows)))
+    notes = " ".join(model.specification.notes(model._design(rows)))
     assert "2 rows without a member id were skipped" in notes
     with pytest.raises(mlm.DataError, match="'party' is missing"):
         mlm.MultipleMembershipModel("y ~ 1", mlm.mm("party", "cabinet")).build(rows)

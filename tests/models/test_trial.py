@@ -539,7 +539,7 @@ def test_missing_covariates_and_outcomes_are_counted():
     table.loc[[0, 1], "age"] = np.nan
     table.loc[2, "y1"] = np.nan
     trial = mlm.MultivariateLogitTrial(**COVARIATES)
-    notes = " ".join(trial._notes(trial._design(table)))
+    notes = " ".join(trial.specification.notes(trial._design(table)))
     assert "2 rows left out: missing covariates" in notes
     assert "1 rows lack some outcomes" in notes
 
@@ -548,7 +548,7 @@ def test_single_rows_and_one_arm_clusters_are_reported():
     table = trial_table()
     table.loc[0, "id"] = "alone"
     trial = mlm.MultivariateLogitTrial(**COVARIATES, cluster="id")
-    notes = " ".join(trial._notes(trial._design(table)))
+    notes = " ".join(trial.specification.notes(trial._design(table)))
     assert "1 of 13 clusters ('id') have one row" in notes
     assert "lie in one arm only" in notes
     # With both arms on the same rows the observed clusters do carry their sampling.

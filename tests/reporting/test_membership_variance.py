@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pymc_mlm.reporting.variance import membership_variance
+from pymc_mlm.terms.membership import membership_variance
 
 GROUP = np.array([0, 0, 1, 1, 1])
 
@@ -16,7 +16,7 @@ def test_the_mean_squared_weight_is_not_the_squared_mean_weight(rng):
         np.mean([s**2 * np.sum(w[GROUP == g] ** 2) for g in (0, 1)])
         for s, w in zip(sd, weights, strict=True)
     ]
-    found = membership_variance(sd, weights, GROUP, 2)
+    found = membership_variance(sd, weights, 2)
     np.testing.assert_allclose(found, by_hand, rtol=1e-12)
     plugged_in = (sd**2).mean() * np.sum(weights.mean(axis=0) ** 2) / 2
     assert found.mean() > 1.15 * plugged_in
@@ -27,4 +27,4 @@ def test_it_is_the_variance_of_simulated_contributions(rng):
     u = rng.normal(0, 1.5, size=(200_000, 5))
     sums = np.stack([(w[0, GROUP == g] * u[:, GROUP == g]).sum(axis=1) for g in (0, 1)], axis=1)
     expected = sums.var(axis=0).mean()
-    assert membership_variance(np.array([1.5]), w, GROUP, 2)[0] == pytest.approx(expected, rel=0.02)
+    assert membership_variance(np.array([1.5]), w, 2)[0] == pytest.approx(expected, rel=0.02)

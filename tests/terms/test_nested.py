@@ -9,6 +9,7 @@ from scipy import stats
 import pymc_mlm as mlm
 from pymc_mlm.data.unit_information import unit_information
 from pymc_mlm.distributions.partial_correlation import PartialCorrelation
+from pymc_mlm.model.information import nested_information
 from pymc_mlm.ops.correlation import partials_to_cholesky
 
 COLUMNS = {"region": "1 + x + w", "school": "1 + w"}
@@ -275,8 +276,8 @@ def test_units_with_much_data_are_centred_where_there_is_one_level(rng):
         part = {name: values[rows] for name, values in table.items()}
         model = mlm.NestedVaryingEffects("y ~ 1", levels=levels, family="poisson")
         design = model._design(part)
-        information = model._information(design)
-        return [model._term().coordinates(i, information) for i in range(len(levels))]
+        information = nested_information(model.specification, design)
+        return [model.specification.nested.coordinates(i, information) for i in range(len(levels))]
 
     everything, two_each = np.arange(720), np.flatnonzero(np.arange(720) % 60 < 2)
     assert kinds(everything, ["g"]) == ["centered"]
