@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pymc_mlm.priors import Prior
+from pymc_mlm.priors import Prior, check_priors
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class AbstractFamily(ABC):
     roles: ClassVar[tuple[str, ...]]
 
     priors: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Check the priors."""
+        check_priors(self.priors, type(self).__name__)
 
     @property
     def side_columns(self) -> dict[str, str]:

@@ -58,7 +58,7 @@ class NegativeBinomial(AbstractFamily):
         dims: str,
     ) -> Any:
         """Add ``alpha`` and the outcome."""
-        alpha = create(priors["alpha"], "alpha")
+        alpha = create(priors["alpha"], "alpha", positive=True)
         y = outcome["value"]
         return pm.NegativeBinomial(name, mu=pt.exp(eta), alpha=alpha, observed=y, dims=dims)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from pymc_mlm.ops.correlation import (
     partials_to_cholesky,
 )
 from pymc_mlm.ops.linear_predictors import linear_predictors
-from pymc_mlm.priors import Prior
+from pymc_mlm.priors import Prior, check_priors, create
 from pymc_mlm.terms.base import Role
 
 Z = "cluster_z"
@@ -69,10 +70,16 @@ class LKJ(AbstractClusterPrior):
     eta: float = 1.0
     sd: Any = field(default_factory=lambda: Prior("HalfNormal", sigma=2.0))
 
+    def __post_init__(self) -> None:
+        """Refuse a shape or a prior that no correlation matrix or standard deviation has."""
+        _check_positive("LKJ(eta=", self.eta, "1 is uniform over correlation matrices")
+        check_priors({"cluster_sd": self.sd}, "LKJ()")
+
     def effects(self, cluster: str, num_clusters: int, slopes: int, predictors: int) -> Any:
         """Add standard deviations, partial correlations and offsets."""
         size = slopes * predictors
-        sd = _matrix(self.sd, "cluster_sd", slopes, predictors)
+        shape, dims = (slopes, predictors), (SLOPE, "predictor")
+        sd = create(self.sd, "cluster_sd", dims, positive=True, shape=shape)
         z = _offsets(cluster, num_clusters, size)
         scale = sd.reshape((size, 1))
         if size == 1:
@@ -117,6 +124,12 @@ class InverseWishart(AbstractClusterPrior):
 
     df: float | None = None
     scale: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse degrees of freedom and scales that no covariance has."""
+        _check_positive("InverseWishart(scale=", self.scale, "bmco's default is 0.1")
+        if self.df is not None:
+            _check_positive("InverseWishart(df=", self.df, "bmco's default is the number of slopes")
 
     # The covariance as a chain of regressions of each slope on those before it: residual
     # variances are inverse gamma and coefficients normal (Bartlett's decomposition).
@@ -196,12 +209,10 @@ def as_cluster_prior(prior: Any) -> AbstractClusterPrior:
     )
 
 
+def _check_positive(what: str, value: Any, example: str) -> None:
+    if not isinstance(value, Real) or not 0.0 < float(value) < np.inf:
+        raise SpecificationError(f"{what}{value!r}) must be a positive, finite number; {example}.")
+
+
 def _offsets(cluster: str, num_clusters: int, size: int) -> Any:
     return pm.Normal(Z, 0.0, 1.0, shape=(num_clusters, size), dims=(cluster, DIMENSION))
-
-
-def _matrix(prior: Any, name: str, slopes: int, predictors: int) -> Any:
-    if isinstance(prior, Prior):
-        kwargs = {"shape": (slopes, predictors)}
-        return prior.create_variable(name, dims=(SLOPE, "predictor"), **kwargs)
-    return prior.create_variable(name)
