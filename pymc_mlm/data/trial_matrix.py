@@ -97,6 +97,31 @@ class TrialMatrix:
                 T[a, own : own + num_covariates] = -self.center / self.scale
         return T
 
+    def random_to_original(self) -> Array:
+        """Map effects of the standardised varying columns to those of the columns as they are.
+
+        Returns
+        -------
+        ndarray, shape (slope, slope)
+
+        Raises
+        ------
+        SpecificationError
+            Without the column that a covariate is centred by, such as the intercept, the effects
+            of the covariate as it is are none of the standardised columns.
+        """
+        T, varying = self.to_original, list(self.random)
+        fixed = [i for i in range(len(self.names)) if i not in varying]
+        needed = np.flatnonzero((T[np.ix_(fixed, varying)] != 0).any(axis=1))
+        if len(needed):
+            missing = self.names[fixed[needed[0]]]
+            raise SpecificationError(
+                f"A prior on effects of covariates as they are needs {missing!r} among the varying "
+                f"coefficients ({', '.join(self.random_names)}). Let it vary too, or state the "
+                "prior for standardised covariates."
+            )
+        return T[np.ix_(varying, varying)]
+
     def preconditioner(self, X: Array, weight: Array, prior_sd: Array) -> Array:
         r"""Return a matrix R such that the posterior of :math:`R^{-1} \beta` is about round.
 

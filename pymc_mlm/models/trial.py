@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,9 @@ from pymc_mlm.reporting.summary import Table
 from pymc_mlm.reporting.trial_summary import TrialSummary, trial_summary
 from pymc_mlm.terms.base import Role
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior, as_cluster_prior
+
+if TYPE_CHECKING:
+    from pymc_mlm.models.bmco import BmcoCall
 
 MEASURES = {"difference": difference, "ratio": ratio, "odds_ratio": odds_ratio}
 CURVE_POINTS = 256
@@ -150,20 +153,24 @@ class MultivariateLogitTrial(Estimator):
         check_priors(priors or {}, type(self).__name__)
 
     @classmethod
-    def from_bmco(cls, *args: Any, **kwargs: Any) -> tuple[Self, dict[str, Any]]:
+    def from_bmco(cls, *args: Any, **kwargs: Any) -> BmcoCall:
         """Translate a call of bmco; see `pymc_mlm.models.bmco.read_bmco`.
 
         Parameters
         ----------
         *args, **kwargs
-            Arguments of ``bmvb``, ``bglm`` or ``bglmm`` under their names in R, without `data`.
+            Arguments of ``bmvb``, ``bglm`` or ``bglmm`` under their names in R. Those without a
+            counterpart are explained in the `notes` of what is returned.
 
         Returns
         -------
-        trial : MultivariateLogitTrial
-            The model with bmco's priors.
-        question : dict
-            What bmco decides with it: ``trial.fit(data).probability(**question)``.
+        BmcoCall
+            Unpacks as the model with bmco's priors, and the question that bmco asks of it.
+
+        Raises
+        ------
+        SpecificationError
+            An argument that bmco does not have there, or that has no translation.
 
         Examples
         --------
@@ -175,8 +182,7 @@ class MultivariateLogitTrial(Estimator):
         """
         from pymc_mlm.models.bmco import read_bmco
 
-        arguments, question = read_bmco(*args, **kwargs)
-        return cls(**arguments), question
+        return read_bmco(cls, *args, **kwargs)
 
     def fit(
         self,
@@ -670,7 +676,8 @@ class MultivariateLogitTrial(Estimator):
 
     def _draws(self) -> TrialDraws:
         fit = self._fitted()
-        return trial_draws(fit.design, fit.posterior, as_cluster_prior(self.cluster_prior))
+        prior = self._priors().clusters(fit.design.matrix)
+        return trial_draws(fit.design, fit.posterior, prior)
 
     def _target(
         self, population: Any, estimand: str | None, weights: str | None, covariate_rows: str

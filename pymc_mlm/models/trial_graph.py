@@ -11,6 +11,7 @@ import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
 
+from pymc_mlm.data.trial_matrix import TrialMatrix
 from pymc_mlm.distributions.coefficients import (
     linear_map,
     preconditioned,
@@ -28,6 +29,7 @@ from pymc_mlm.terms.cluster_effects import (
     LKJ,
     SLOPE,
     AbstractClusterPrior,
+    InverseWishart,
 )
 
 # Log odds, of centred and scaled columns; rstanarm's scale for logistic regression.
@@ -66,10 +68,18 @@ class TrialPriors:
         """Return the default prior's standard deviations, shape (column,)."""
         return np.full(columns, COEFFICIENT_SD)
 
-    def clusters(self) -> AbstractClusterPrior:
-        """Return the cluster prior with the user's prior of its standard deviations."""
+    def clusters(self, matrix: TrialMatrix) -> AbstractClusterPrior:
+        """Return the cluster prior with the user's prior of its standard deviations.
+
+        Parameters
+        ----------
+        matrix : TrialMatrix
+            Columns that it is the prior for; those that vary are centred and scaled.
+        """
         if "cluster_sd" in self.given and isinstance(self.cluster, LKJ):
             return LKJ(self.cluster.eta, self.given["cluster_sd"])
+        if isinstance(self.cluster, InverseWishart) and not self.cluster.standardised:
+            return self.cluster.on_standardised(matrix.random_to_original())
         return self.cluster
 
     def dirichlet(self, num_outcomes: int) -> Any:
@@ -106,7 +116,7 @@ class TrialPriors:
         rows = [("beta", meaning, text)]
         if design.trial.cluster is None:
             return rows
-        cluster = self.clusters()
+        cluster = self.clusters(design.matrix)
         if isinstance(cluster, LKJ):
             spread = ("cluster_sd", "sd of cluster effects, log odds", repr(cluster.sd))
             size = len(design.matrix.random) * design.trial.basis.shape[1]
@@ -223,7 +233,7 @@ def _logit_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
         Z = np.zeros((len(X), 0))
         if trial.cluster is not None:
             Z = design.matrix.random_rows(X)
-            effect = priors.clusters().effects(
+            effect = priors.clusters(design.matrix).effects(
                 trial.cluster.factor.name, len(trial.cluster.factor), Z.shape[1], predictors
             )
         loglik = multinomial_logit_loglik(
