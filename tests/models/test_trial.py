@@ -2,6 +2,7 @@
 
 import warnings
 
+import arviz_stats
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -327,6 +328,30 @@ def test_the_summary_says_everything(clustered):
     ):  # fmt: skip
         assert part in text
     assert "<table" in clustered.summary()._repr_html_()
+
+
+def test_the_table_of_clusters_holds_means_with_their_diagnostics(clustered):
+    table, sd = clustered.summary().clusters, clustered.idata.posterior["cluster_sd"]
+    every = ("chain", "draw")
+    np.testing.assert_allclose(table["sd"], sd.mean(every).values.ravel())
+    np.testing.assert_allclose(table["sd_of_sd"], sd.std(every, ddof=1).values.ravel())
+    np.testing.assert_allclose(table["variance"], (sd**2).mean(every).values.ravel())
+    # Both rank the draws, which the root of a square moves in the last digit.
+    np.testing.assert_allclose(table["r_hat"], arviz_stats.rhat(sd).values.ravel(), rtol=2e-3)
+    ess = arviz_stats.ess(sd, method="bulk").values.ravel()
+    np.testing.assert_allclose(table["ess_bulk"], ess, rtol=0.02)
+    assert "posterior means of sd, variance and correlations" in str(clustered.summary())
+
+
+def test_ratios_in_the_summary_are_called_what_they_are(covariate):
+    effects = covariate.summary().effects
+    ratio = covariate.effect(measure="ratio").median(("chain", "draw"))
+    np.testing.assert_allclose(effects["median ratio"], ratio)
+
+
+def test_draws_are_named_by_what_they_are(covariate):
+    asked = ("cell_probability", "success_probability", "correlation", "effect")
+    assert [getattr(covariate, name)().name for name in asked] == list(asked)
 
 
 def test_the_summary_of_the_direct_path_has_no_coefficients(direct):
