@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.data.checks import show
 from pymc_mlm.data.factor import UNKNOWN, Factor
+from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 
 Array = np.ndarray[Any, Any]

@@ -10,12 +10,13 @@ import ast
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from pymc_mlm.data.checks import as_numbers
+from pymc_mlm.data.categories import Levels, coded_categories, levels_with_rows
+from pymc_mlm.data.checks import as_covariate, as_numbers, check_spread
 from pymc_mlm.data.formula import Formula, check_call, unreadable
 from pymc_mlm.errors import DataError, SpecificationError
 
@@ -46,6 +47,8 @@ class PopulationDesign:
         Sum of the terms with a fixed coefficient.
     spec : formulaic.ModelSpec
         How the columns were coded.
+    levels : mapping of str to tuple
+        Categories of each column that has some, the reference first.
     """
 
     X: np.ndarray
@@ -53,6 +56,7 @@ class PopulationDesign:
     intercept: bool
     offset: np.ndarray
     spec: Any
+    levels: Levels = field(default_factory=dict)
 
 
 def right_hand_columns(formula: Formula) -> tuple[str, ...]:
@@ -80,6 +84,7 @@ def population_design(
     columns: Mapping[str, np.ndarray],
     length: int,
     known: PopulationDesign | None = None,
+    levels: Levels | None = None,
 ) -> PopulationDesign:
     """Code the right-hand side of a formula.
 
@@ -93,6 +98,9 @@ def population_design(
         Number of units.
     known : PopulationDesign, optional
         Fitted design, whose coding (categories, centring, knots) is used again.
+    levels : mapping of str to tuple, optional
+        Categories in the order of the user's column (`pymc_mlm.data.frame.category_levels`); those
+        of other columns are sorted. Categories without rows are left out.
 
     Returns
     -------
@@ -101,13 +109,18 @@ def population_design(
     Raises
     ------
     DataError
-        A covariate is missing, or has a category that the fitted data lacked.
+        A covariate is missing, has a category that the fitted data lacked, is of a type without
+        coefficients, or varies too little beside its mean.
     """
     import formulaic
 
-    table = {name: _checked(name, columns[name]) for name in columns}
     fitting = known is None
-    code = _parse(formula) if known is None else known.spec
+    offset = np.zeros(length)
+    for fixed in formula.offsets:
+        offset += fixed.value * as_numbers(fixed.column, columns[fixed.column])
+    parsed = _parse(formula)
+    code = parsed if known is None else known.spec
+    table, of_columns = _covariates(parsed, columns, known, levels or {})
     rowwise = not fitting or all(_is_rowwise(f, table) for term in code for f in term.factors)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -125,13 +138,12 @@ def population_design(
         raise SpecificationError(
             f"The formula {formula.text!r} cannot be evaluated on this table: {error}"
         ) from error
-    offset = np.zeros(length)
-    for term in formula.offsets:
-        offset += term.value * as_numbers(term.column, table[term.column])
     names = tuple(name for name in spec.column_names if name != INTERCEPT)
     intercept = INTERCEPT in spec.column_names
-    _check_covariates(X, names, flat_is_wrong=fitting and intercept and length > 1)
-    return PopulationDesign(X, names, intercept, offset, spec)
+    _check_finite(X, names)
+    if fitting:
+        _check_variation(X, names, of_columns, intercept and length > 1)
+    return PopulationDesign(X, names, intercept, offset, spec, of_columns)
 
 
 def response_values(expression: str, columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -141,6 +153,28 @@ def response_values(expression: str, columns: Mapping[str, np.ndarray]) -> np.nd
     with np.errstate(all="ignore"):
         matrix = _materialized(f"{expression} - 1", table, rows, na_action="ignore")
     return np.asarray(matrix, dtype=np.float64)[:, 0]
+
+
+def _covariates(
+    parsed: Any,
+    columns: Mapping[str, np.ndarray],
+    known: PopulationDesign | None,
+    given: Levels,
+) -> tuple[dict[str, Any], Levels]:
+    """Return the columns of a formula as numbers and categories, and the categories' order."""
+    factors = [factor for term in parsed for factor in term.factors]
+    free = {name: columns[name] for factor in factors for name in _factor_columns(factor)}
+    declared = {name for factor in factors for name in _declared(factor)}
+    if known is None:
+        table = {k: as_covariate(k, v, k in declared or k in given) for k, v in free.items()}
+        levels: Levels = levels_with_rows(table, given)
+    else:
+        levels = known.levels
+        table = {
+            k: as_covariate(k, v, True) if k in levels or k in declared else as_numbers(k, v)
+            for k, v in free.items()
+        }
+    return coded_categories(table, levels), levels
 
 
 def _coded(
@@ -192,7 +226,7 @@ def _is_rowwise(factor: Any, table: Mapping[str, np.ndarray]) -> bool:
     return called <= ROWWISE and not any(isinstance(n, (ast.List, ast.Tuple)) for n in nodes)
 
 
-def _check_covariates(X: np.ndarray, names: tuple[str, ...], flat_is_wrong: bool) -> None:
+def _check_finite(X: np.ndarray, names: tuple[str, ...]) -> None:
     # Column by column: along rows of a few numbers NumPy is five times as slow.
     for name, x in zip(names, X.T, strict=True):
         if not np.isfinite(x).all():
@@ -200,12 +234,23 @@ def _check_covariates(X: np.ndarray, names: tuple[str, ...], flat_is_wrong: bool
                 f"The formula term {name!r} is not finite in every row (for example the logarithm "
                 "of zero). Transform the column so that every value is finite."
             )
+
+
+def _check_variation(
+    X: np.ndarray,
+    names: tuple[str, ...],
+    levels: Levels,
+    flat_is_wrong: bool,
+) -> None:
+    flat = [name for name, found in levels.items() if len(found) == 1]
+    flat += [name for name, x in zip(names, X.T, strict=True) if (x == x[0]).all()]
+    if flat and flat_is_wrong:
+        raise DataError(
+            f"The covariate {flat[0]!r} has one value only; its coefficient cannot be told from "
+            "the intercept. Drop it from the formula."
+        )
     for name, x in zip(names, X.T, strict=True):
-        if flat_is_wrong and (x == x[0]).all():
-            raise DataError(
-                f"The covariate {name!r} has one value only; its coefficient cannot be told from "
-                "the intercept. Drop it from the formula."
-            )
+        check_spread(name, x)
 
 
 def _parse(formula: Formula) -> Any:
@@ -237,19 +282,7 @@ def _factor_columns(factor: Any) -> list[str]:
     return [n for n in names if n != "quoted_name"] + quoted
 
 
-def _checked(name: str, values: np.ndarray) -> np.ndarray:
-    """Numbers must be finite; categories must be present and are passed on as text."""
-    if values.dtype.kind in "iub" or (values.dtype == np.float64 and np.isfinite(values).all()):
-        return values
-    if values.dtype.kind == "f":
-        return as_numbers(name, values)
-    absent = np.fromiter((v is None for v in values), dtype=bool, count=len(values))
-    if absent.any():
-        row = int(np.flatnonzero(absent)[0])
-        raise DataError(
-            f"Column {name!r} is missing in {int(absent.sum())} of {len(values)} rows or groups, "
-            f"first at position {row}. Missing values are not imputed: drop or fill them first."
-        )
-    if all(isinstance(v, (int, float)) for v in values):
-        return as_numbers(name, values)
-    return values
+def _declared(factor: Any) -> list[str]:
+    """Return the column that a factor declares to be categories: C(column)."""
+    call = re.match(r"\s*C\(\s*(?:`([^`]+)`|(\w+))\s*[,)]", factor.expr)
+    return [call[1] or call[2]] if call else []

@@ -27,9 +27,9 @@ from pymc_mlm.data.cells import (
     predictor_labels,
     response_patterns,
 )
-from pymc_mlm.data.checks import show
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import require
+from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 
 Array = np.ndarray[Any, Any]

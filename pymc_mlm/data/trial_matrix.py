@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.data.arms import Array
-from pymc_mlm.data.checks import show
+from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 
 INTERCEPT = "Intercept"

@@ -14,7 +14,8 @@ from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.crossed_information import EffectInformation, crossed_information
 from pymc_mlm.data.factor import Factor, encode
 from pymc_mlm.data.formula import Formula, parse_formula
-from pymc_mlm.data.frame import column_names, columns, require
+from pymc_mlm.data.frame import Table as Opened
+from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.data.population import PopulationDesign, response_values
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale, as_family
@@ -408,9 +409,8 @@ class MultipleMembershipModel(Estimator):
         terms = self._named_terms()
         population = self._population(formula)
         needed = [c for t in terms for c in t.columns] + list(population.columns)
-        available = column_names(data)
         needed += list(family.side_columns.values())
-        require([*needed, *(() if known else formula.response.columns)], available)
+        data = open_table(data, [*needed, *(() if known else formula.response.columns)])
         group = self._groups(data, terms)
         outcome = None if known else self._outcome(data, formula, family, group)
         side = self._side_columns(data, family, group)
@@ -427,13 +427,12 @@ class MultipleMembershipModel(Estimator):
         self._refuse_unknown_priors(design)
         return design
 
-    def _groups(self, data: Any, terms: Sequence[Term]) -> Factor:
+    def _groups(self, data: Opened, terms: Sequence[Term]) -> Factor:
         blocks = [t for t in terms if isinstance(t, MultipleMembership)]
         if blocks:
             name = blocks[0].group
             return encode(name, columns(data, [name])[name])
-        count = len(next(iter(columns(data, column_names(data)[:1]).values())))
-        return encode(OBSERVATION, np.arange(count))
+        return encode(OBSERVATION, np.arange(data.num_rows))
 
     def _outcome(
         self, data: Any, formula: Formula, family: AbstractFamily, group: Factor

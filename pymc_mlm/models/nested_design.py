@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.data.checks import as_numbers, constant_within, show
-from pymc_mlm.data.factor import Factor
+from pymc_mlm.data.checks import as_numbers, constant_within
+from pymc_mlm.data.factor import Factor, UnknownUnit
 from pymc_mlm.data.formula import Formula
-from pymc_mlm.data.frame import column_names, columns, require
+from pymc_mlm.data.frame import category_levels, columns, open_table
 from pymc_mlm.data.nested_design import NestedDesign, nested_design, varies_within
-from pymc_mlm.data.nesting import Nesting, UnknownUnit, name_missing, nest
+from pymc_mlm.data.nesting import Nesting, name_missing, nest
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign, population_design, response_values
+from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale
 from pymc_mlm.terms import Hierarchical, Population
@@ -94,8 +95,8 @@ class NestedReader:
         side = self.family.side_columns
         own = [c for t in self.crossed for c in t.columns]
         needed = [*self.term.columns, *self.population.columns, *own, *self.within_between]
-        require([*needed, *side.values(), *outcome_columns], column_names(data))
-        count = len(columns(data, self.term.levels[:1])[self.term.levels[0]])
+        data = open_table(data, [*needed, *side.values(), *outcome_columns])
+        count = data.num_rows
         numbers = np.arange(count)
         rows = Factor(OBSERVATION, numbers, numbers, count)
         # Before the rest: while a column is read, it takes the memory of five.
@@ -107,6 +108,7 @@ class NestedReader:
             columns(data, self.population.columns),
             count,
             known.population if known else None,
+            category_levels(data, self.population.columns),
         )
         units = self._units(data, covariates, known.nested if known else None)
         covariates, means = self._with_unit_means(data, covariates, units, known)

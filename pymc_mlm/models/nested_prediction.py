@@ -9,8 +9,8 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
+from pymc_mlm.data.factor import UnknownUnit
 from pymc_mlm.data.nested_design import NestedDesign
-from pymc_mlm.data.nesting import UnknownUnit
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign
 from pymc_mlm.families import AbstractFamily
 from pymc_mlm.ops.base import uncompiled

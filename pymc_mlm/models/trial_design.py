@@ -11,10 +11,11 @@ import numpy as np
 from pymc_mlm.data.arms import Array
 from pymc_mlm.data.cells import Dependence
 from pymc_mlm.data.formula import Formula, parse_formula
-from pymc_mlm.data.frame import columns
+from pymc_mlm.data.frame import Table, category_levels, columns, open_table
 from pymc_mlm.data.population import PopulationDesign, population_design, right_hand_columns
 from pymc_mlm.data.trial import CollapsedRows, TrialDesign, recode_trial, resolve_trial
 from pymc_mlm.data.trial_matrix import TrialMatrix, trial_matrix
+from pymc_mlm.data.values import narrow
 from pymc_mlm.errors import SpecificationError
 
 
@@ -50,6 +51,11 @@ class TrialColumns:
     def covariates(self) -> tuple[str, ...]:
         """Columns that the covariates are made from."""
         return () if self.formula is None else right_hand_columns(self.formula)
+
+    def columns(self, outcomes: Sequence[str]) -> tuple[str, ...]:
+        """Columns to read, with some outcomes."""
+        cluster = () if self.cluster is None else (self.cluster,)
+        return (*outcomes, self.arm, *cluster, *self.covariates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +144,8 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
     -------
     TrialModelDesign
     """
-    table = _table(data, spec, spec.outcomes)
+    data = _open(data, spec, spec.outcomes)
+    table = columns(data, spec.columns(spec.outcomes))
     usable = np.ones(len(table[spec.arm]), dtype=bool)
     for name in spec.covariates:
         usable &= _present(table[name])
@@ -152,10 +159,11 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
         dependence=spec.dependence,
         usable=usable,
     )
-    raw = {name: _narrow(table[name][trial.rows]) for name in spec.covariates}
+    raw = {name: narrow(name, table[name][trial.rows]) for name in spec.covariates}
     coded = None
     if spec.formula is not None:
-        coded = population_design(spec.formula, raw, len(trial.rows))
+        levels = category_levels(data, spec.covariates)
+        coded = population_design(spec.formula, raw, len(trial.rows), levels=levels)
         if not coded.intercept:
             raise SpecificationError(
                 f"covariates={spec.formula.terms!r} remove the intercept, which every response "
@@ -171,14 +179,14 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
 
 def reread_trial(data: Any, spec: TrialColumns, known: TrialModelDesign) -> TrialModelDesign:
     """Read new rows with the coding of the fitted ones; outcomes may be absent."""
-    table = _table(data, spec, ())
+    table = columns(_open(data, spec, ()), spec.columns(()))
     trial = recode_trial(table, known.trial)
-    raw = {name: _narrow(table[name]) for name in spec.covariates}
+    raw = {name: narrow(name, table[name]) for name in spec.covariates}
     X = known.matrix.rows(trial.arm.codes, known.code(raw, len(trial.rows)))
     return TrialModelDesign(trial, known.formula, known.covariates, raw, known.matrix, X)
 
 
-def _table(data: Any, spec: TrialColumns, outcomes: Sequence[str]) -> dict[str, Array]:
+def _open(data: Any, spec: TrialColumns, outcomes: Sequence[str]) -> Table:
     roles = {"arm": spec.arm, **({} if spec.cluster is None else {"cluster": spec.cluster})}
     for role, name in [*roles.items(), *(("an outcome", name) for name in spec.outcomes)]:
         if name in spec.covariates:
@@ -186,7 +194,7 @@ def _table(data: Any, spec: TrialColumns, outcomes: Sequence[str]) -> dict[str, 
                 f"Column {name!r} is both {role} and a covariate. Arms, clusters and outcomes "
                 "have their own arguments: leave it out of covariates."
             )
-    return columns(data, [*outcomes, *roles.values(), *spec.covariates])
+    return open_table(data, spec.columns(outcomes))
 
 
 def _present(values: Array) -> Array:
@@ -195,10 +203,3 @@ def _present(values: Array) -> Array:
     if values.dtype == object:
         return np.array([value is not None for value in values], dtype=bool)
     return np.ones(len(values), dtype=bool)
-
-
-def _narrow(values: Array) -> Array:
-    """Return objects that are all booleans as booleans, now that no missing value is left."""
-    if values.dtype == object and all(isinstance(v, (bool, np.bool_)) for v in values):
-        return values.astype(bool)
-    return values

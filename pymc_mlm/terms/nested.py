@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import parse_formula
-from pymc_mlm.data.frame import columns
+from pymc_mlm.data.frame import category_levels, columns, open_table
 from pymc_mlm.data.nested_design import NestedDesign, nested_design
 from pymc_mlm.data.nesting import nest
 from pymc_mlm.data.population import INTERCEPT, population_design, right_hand_columns
@@ -154,7 +154,8 @@ class Nested(AbstractTerm):
             An id is missing or has two parents, the levels are in the wrong order, a level has a
             single unit, or a slope is to vary where its covariate does not.
         """
-        table = columns(data, self.columns)
+        data = open_table(data, self.columns)
+        table, levels = columns(data, self.columns), category_levels(data, self.columns)
         nesting = nest(table, self.levels, self.unique_ids, known.nesting if known else None)
         coded, at_level = {}, {}
         for level in self.levels:
@@ -163,7 +164,8 @@ class Nested(AbstractTerm):
                 formula = parse_formula(f"effect ~ {text}")
                 own = {n: table[n] for n in right_hand_columns(formula)}
                 before = known.coded[text] if known else None
-                coded[text] = population_design(formula, own, len(nesting.leaf), before)
+                own_levels = {n: levels[n] for n in own if n in levels}
+                coded[text] = population_design(formula, own, len(nesting.leaf), before, own_levels)
             at_level[level] = varying_columns(coded[text])
         return nested_design(self.name or "", nesting, at_level, coded, known)
 

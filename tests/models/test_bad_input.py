@@ -67,7 +67,7 @@ WRONG_DATA = {
     "outcome not binary": (lambda t: design(t, family="bernoulli"), "must be 0 or 1"),
     "constant outcome": (lambda t: design(t.assign(y=1.0)), "must vary"),
     "constant binary outcome": (lambda t: design(t.assign(y=1), family="bernoulli"), "must vary"),
-    "text outcome": (lambda t: design(t.assign(y="high")), "holds str values such as 'high'"),
+    "text outcome": (lambda t: design(t.assign(y="high")), "holds text, such as 'high'"),
     "missing member id": (
         lambda t: design(t.assign(m=t.m.mask(t.index == 4))), "'m' is missing in 1"),
     "missing group id": (

@@ -524,7 +524,9 @@ def test_a_new_unit_of_an_unknown_parent_is_refused(fitted):
 
 def test_ids_of_another_type_are_not_silently_new(fitted):
     new = pd.DataFrame({"region": ["A"], "school": ["3"], "x": [0.0]})
-    with pytest.raises(mlm.DataError, match="'school'='3' is str, but the fitted unit 3 is int"):
+    with pytest.raises(
+        mlm.DataError, match="'school'='3' is text, but the fitted unit 3 is a number"
+    ):
         fitted.predict(new)
 
 
