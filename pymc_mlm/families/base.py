@@ -41,6 +41,9 @@ class AbstractFamily(ABC):
     roles: ClassVar[tuple[str, ...]]
 
     priors: Mapping[str, Any]
+    # Whether outcomes have two values, and which of them counts as one if they are not 0 and 1.
+    binary: ClassVar[bool] = False
+    event: Any = None
 
     def __post_init__(self) -> None:
         """Check the priors."""

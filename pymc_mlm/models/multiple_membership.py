@@ -12,6 +12,7 @@ import xarray as xr
 
 from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.crossed_information import EffectInformation, crossed_information
+from pymc_mlm.data.event import constant_note, outcome_numbers
 from pymc_mlm.data.factor import Factor, encode
 from pymc_mlm.data.formula import Formula, parse_formula
 from pymc_mlm.data.frame import Table as Opened
@@ -452,7 +453,10 @@ class MultipleMembershipModel(Estimator):
                     "the logarithm of zero). Transform or drop those groups."
                 )
         else:
-            values = [as_numbers(name, reduced[name]) for name in response.columns]
+            values = [
+                outcome_numbers(name, reduced[name], family.binary, family.event)
+                for name in response.columns
+            ]
         named = dict(zip(family.roles, values, strict=False))
         return family.outcome(response.label, named | self._side_columns(data, family, group))
 
@@ -620,7 +624,8 @@ class MultipleMembershipModel(Estimator):
         return f"{self._family().name}: {self.formula}  ({', '.join(parts)})"
 
     def _notes(self, design: ModelDesign) -> tuple[str, ...]:
-        notes = []
+        response = parse_formula(self.formula).response
+        notes = constant_note(response.label, self._observed(design))
         for term, part in design.terms:
             if not isinstance(term, MultipleMembership):
                 continue

@@ -14,6 +14,7 @@ import pymc as pm
 import pytensor
 import xarray as xr
 
+from pymc_mlm.data.event import constant_note
 from pymc_mlm.data.formula import parse_formula
 from pymc_mlm.data.nested_design import columns_far_from_zero
 from pymc_mlm.data.nesting import design_warnings
@@ -785,7 +786,8 @@ class NestedVaryingEffects(Estimator):
     def _notes(self, design: NestedModelDesign) -> tuple[str, ...]:
         if self._is_collapsed():
             return ("effects integrated out exactly, and drawn exactly after sampling",)
-        information, notes = self._information(design), []
+        information = self._information(design)
+        notes = constant_note(parse_formula(self.formula).response.label, design.outcome)
         for place, level in enumerate(design.nested.levels):
             how = self._term().coordinates(place, information)
             if information is None or how != INFORMED:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.data.checks import as_numbers, constant_within
+from pymc_mlm.data.event import outcome_numbers
 from pymc_mlm.data.factor import Factor, UnknownUnit
 from pymc_mlm.data.formula import Formula
 from pymc_mlm.data.frame import category_levels, columns, open_table
@@ -240,7 +241,10 @@ class NestedReader:
                     "for example the logarithm of zero). Transform or drop such rows."
                 )
         else:
-            values = [as_numbers(name, table[name]) for name in response.columns]
+            values = [
+                outcome_numbers(name, table[name], self.family.binary, self.family.event)
+                for name in response.columns
+            ]
         roles = dict(zip(self.family.roles, values, strict=False))
         return self.family.outcome(response.label, roles | self._side(data))
 

@@ -78,7 +78,8 @@ class MultivariateLogitTrial(Estimator):
     Parameters
     ----------
     outcomes : str or sequence of str
-        Columns of 0/1 outcomes. A row with some outcomes missing is kept.
+        Columns of 0/1 outcomes, or of any two values with `event`. A row with some outcomes
+        missing is kept.
     arm : str
         Column of the arm.
     control : label, optional
@@ -100,6 +101,9 @@ class MultivariateLogitTrial(Estimator):
     priors : mapping of str to prior, optional
         ``beta`` (of the columns as they are), ``cluster_sd``, or ``cell_probability`` (a
         Dirichlet, without covariates and clusters).
+    event : object or mapping of str to object, optional
+        The value that counts as one, of all outcomes or by outcome, for example ``"yes"`` or
+        ``{"recovered": "yes", "relapse": "no"}``. Needed unless outcomes are 0/1 or booleans.
 
     Attributes
     ----------
@@ -136,6 +140,7 @@ class MultivariateLogitTrial(Estimator):
         dependence: Dependence = "saturated",
         cluster_prior: str | AbstractClusterPrior = "lkj",
         priors: Mapping[str, Any] | None = None,
+        event: Any = None,
     ) -> None:
         self.outcomes = outcomes
         self.arm = arm
@@ -148,6 +153,7 @@ class MultivariateLogitTrial(Estimator):
         self.dependence = dependence
         self.cluster_prior = cluster_prior
         self.priors_given = priors
+        self.event = event
         as_cluster_prior(cluster_prior)
         covariate_formula(covariates)
         check_priors(priors or {}, type(self).__name__)
@@ -620,6 +626,7 @@ class MultivariateLogitTrial(Estimator):
             bool(self.interactions),
             self.random,
             self.dependence,
+            self.event,
         )
 
     def _priors(self) -> TrialPriors:

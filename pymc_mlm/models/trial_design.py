@@ -35,6 +35,7 @@ class TrialColumns:
     interactions : bool
     random : str or None
     dependence : str
+    event : object or mapping of str to object, or None
     """
 
     outcomes: tuple[str, ...]
@@ -46,6 +47,7 @@ class TrialColumns:
     interactions: bool
     random: str | None
     dependence: Dependence
+    event: Any = None
 
     @property
     def covariates(self) -> tuple[str, ...]:
@@ -158,6 +160,7 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
         cluster=spec.cluster,
         dependence=spec.dependence,
         usable=usable,
+        event=spec.event,
     )
     raw = {name: narrow(name, table[name][trial.rows]) for name in spec.covariates}
     coded = None

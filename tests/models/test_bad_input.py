@@ -66,7 +66,6 @@ WRONG_DATA = {
     "no event": (lambda t: survival(t, e=0), "No event was seen"),
     "outcome not binary": (lambda t: design(t, family="bernoulli"), "must be 0 or 1"),
     "constant outcome": (lambda t: design(t.assign(y=1.0)), "must vary"),
-    "constant binary outcome": (lambda t: design(t.assign(y=1), family="bernoulli"), "must vary"),
     "text outcome": (lambda t: design(t.assign(y="high")), "holds text, such as 'high'"),
     "missing member id": (
         lambda t: design(t.assign(m=t.m.mask(t.index == 4))), "'m' is missing in 1"),
