@@ -14,9 +14,11 @@ import numpy as np
 from pymc_mlm.data.arms import (
     ClusterDesign,
     check_arms,
+    check_roles,
     cluster_design,
     cluster_notes,
     dense,
+    few_clusters,
     order_arms,
     take,
 )
@@ -224,7 +226,7 @@ def resolve_trial(
     """
     names = (outcomes,) if isinstance(outcomes, str) else tuple(outcomes)
     roles = [*names, arm, *([] if cluster is None else [cluster])]
-    _check_roles(names, roles)
+    check_roles(names, roles)
     require(roles, columns)
     logit_basis(len(names), dependence)
 
@@ -318,20 +320,9 @@ def _design(
                 if event is not None
             ),
             *_separation_notes(outcomes, observed, arms),
-            *([] if cluster is None else cluster_notes(cluster)),
+            *([] if cluster is None else [*few_clusters(cluster, arms), *cluster_notes(cluster)]),
         ),
     )
-
-
-def _check_roles(outcomes: tuple[str, ...], roles: list[str]) -> None:
-    if not outcomes:
-        raise SpecificationError("outcomes is empty; name at least one column of 0/1 values.")
-    twice = [name for name in dict.fromkeys(roles) if roles.count(name) > 1]
-    if twice:
-        raise SpecificationError(
-            f"Column {twice[0]!r} is named {roles.count(twice[0])} times among outcomes, arm and "
-            "cluster. Give every role a column of its own."
-        )
 
 
 def _drop(reasons: Mapping[str, Any], num_rows: int) -> tuple[Array, dict[str, int]]:

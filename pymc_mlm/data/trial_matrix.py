@@ -208,24 +208,63 @@ def trial_matrix(
     return TrialMatrix(**{**matrix.__dict__, "random": _random_columns(random, arm, matrix)})
 
 
+def check_random(random: Any, arm: str, columns: Sequence[str]) -> None:
+    """Refuse varying terms that no table could have.
+
+    Parameters
+    ----------
+    random : str
+        Terms, for example ``"1 + arm"``.
+    arm : str
+        Column of the arm.
+    columns : sequence of str
+        Columns that covariates are made from.
+
+    Raises
+    ------
+    SpecificationError
+        A term names neither the arm nor one of the columns, or nothing varies.
+    """
+    if not isinstance(random, str):
+        raise SpecificationError(f"random={random!r} must be text, such as '1 + arm'.")
+    terms = _random_terms(random, arm)
+    for term in terms:
+        for part in term.split(":"):
+            if part not in ("1", ARM) and not any(column in part for column in columns):
+                raise _no_term(random, term, ["1", ARM, *columns])
+    if not terms:
+        raise _nothing_varies(random)
+
+
 def _random_columns(random: str, arm: str, matrix: TrialMatrix) -> tuple[int, ...]:
-    asked = [part.strip() for part in str(random).split("+")]
-    asked = [_in_terms_of_arm(part, arm) for part in asked]
-    has_intercept = "0" not in asked
-    wanted = dict.fromkeys((["1"] if has_intercept else []) + [t for t in asked if t != "0"])
+    wanted = _random_terms(random, arm)
     for term in wanted:
         if term not in matrix.terms:
-            have = ", ".join(dict.fromkeys(matrix.terms))
-            raise SpecificationError(
-                f"random={random!r}: {term!r} is no term of the model, which has {have}. Only "
-                "coefficients that the model has can vary by cluster; write, say, '1 + arm'."
-            )
+            raise _no_term(random, term, matrix.terms)
     columns = tuple(i for i, term in enumerate(matrix.terms) if term in wanted)
     if not columns:
-        raise SpecificationError(
-            f"random={random!r} lets nothing vary by cluster. Write '1', or leave out cluster=."
-        )
+        raise _nothing_varies(random)
     return columns
+
+
+def _random_terms(random: str, arm: str) -> list[str]:
+    asked = [_in_terms_of_arm(part.strip(), arm) for part in random.split("+")]
+    first = [] if "0" in asked else ["1"]
+    return list(dict.fromkeys([*first, *(term for term in asked if term != "0")]))
+
+
+def _no_term(random: str, term: str, have: Sequence[str]) -> SpecificationError:
+    return SpecificationError(
+        f"random={random!r}: {term!r} is no term of the model, which has "
+        f"{', '.join(dict.fromkeys(have))}. Only coefficients that the model has can vary by "
+        "cluster; write, say, '1 + arm'."
+    )
+
+
+def _nothing_varies(random: str) -> SpecificationError:
+    return SpecificationError(
+        f"random={random!r} lets nothing vary by cluster. Write '1', or leave out cluster=."
+    )
 
 
 def _in_terms_of_arm(term: str, arm: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 import pymc as pm
 import xarray as xr
 
+from pymc_mlm.data.arms import few_clusters
 from pymc_mlm.data.cells import Dependence
 from pymc_mlm.data.frame import columns
 from pymc_mlm.decisions import (
@@ -26,9 +27,14 @@ from pymc_mlm.decisions import (
 from pymc_mlm.decisions.populations import Table as PopulationTable
 from pymc_mlm.decisions.populations import Value, as_populations, population_rows
 from pymc_mlm.decisions.thresholds import Alternative
-from pymc_mlm.errors import SpecificationError
+from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.inference import Run, as_seed
 from pymc_mlm.models.base import Estimator
+from pymc_mlm.models.trial_arguments import (
+    check_arguments,
+    check_plot_arguments,
+    outcome_names,
+)
 from pymc_mlm.models.trial_design import (
     TrialColumns,
     TrialModelDesign,
@@ -154,9 +160,7 @@ class MultivariateLogitTrial(Estimator):
         self.cluster_prior = cluster_prior
         self.priors_given = priors
         self.event = event
-        as_cluster_prior(cluster_prior)
-        covariate_formula(covariates)
-        check_priors(priors or {}, type(self).__name__)
+        self._check()
 
     @classmethod
     def from_bmco(cls, *args: Any, **kwargs: Any) -> BmcoCall:
@@ -582,6 +586,7 @@ class MultivariateLogitTrial(Estimator):
             for name in ("population", "estimand", "treatment", *PLOT_QUESTIONS.get(kind, ()))
             if name in kwargs
         }
+        self._check_plot(kind, kwargs, asked)
         if kind == "effects":
             if asked.get("measure", "difference") != "difference":
                 kwargs.setdefault("null", 1.0)
@@ -596,12 +601,27 @@ class MultivariateLogitTrial(Estimator):
             return trial_plots.plot_clusters(self.cluster_effects(), **kwargs)
         if kind == "forest":
             return trial_plots.plot_parameters(self._fitted(), **kwargs)
-        if kind == "trace":
-            return trial_plots.plot_walks(self._fitted(), **kwargs)
-        raise SpecificationError(
-            f"plot has no kind {kind!r}. Use 'effects', 'joint', 'curve', 'clusters', 'forest' "
-            "or 'trace'."
-        )
+        return trial_plots.plot_walks(self._fitted(), **kwargs)
+
+    def _check_plot(self, kind: str, given: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+        import arviz_plots
+
+        questions = ("population", "estimand", "treatment")
+        known: dict[str, tuple[Any, ...]] = {
+            "effects": ((*questions, *PLOT_QUESTIONS["effects"]), trial_plots.plot_effects),
+            "joint": ((*questions, *PLOT_QUESTIONS["joint"]), trial_plots.plot_joint),
+            "curve": ((*questions, "grid"), trial_plots.plot_curve),
+            "clusters": ((), trial_plots.plot_clusters),
+            "forest": ((), trial_plots.plot_parameters, arviz_plots.plot_forest),
+            "trace": ((), trial_plots.plot_walks, arviz_plots.plot_trace_dist),
+        }
+        if kind not in known:
+            raise SpecificationError(
+                f"plot has no kind {kind!r}. Use 'effects', 'joint', 'curve', 'clusters', 'forest' "
+                "or 'trace'."
+            )
+        names, *functions = known[kind]
+        check_plot_arguments(kind, (*given, *asked), names, *functions)
 
     # ------------------------------------------------------------------ from table to model
 
@@ -615,9 +635,8 @@ class MultivariateLogitTrial(Estimator):
         return self._is_conjugate or self.cluster is None
 
     def _columns(self) -> TrialColumns:
-        outcomes = (self.outcomes,) if isinstance(self.outcomes, str) else tuple(self.outcomes)
         return TrialColumns(
-            outcomes,
+            outcome_names(self.outcomes),
             self.arm,
             self.control,
             self.treatment,
@@ -635,14 +654,22 @@ class MultivariateLogitTrial(Estimator):
     def _design(self, data: Any, known: TrialModelDesign | None = None) -> TrialModelDesign:
         if known is not None:
             return reread_trial(data, self._columns(), known)
-        if self.cluster is None and str(self.random).strip() != "1":
-            raise SpecificationError(
-                f"random={self.random!r} lets coefficients vary by cluster, and cluster= is not "
-                "given. Name the column of the cluster, or leave random= out."
-            )
+        self._check()
         design = read_trial(data, self._columns())
-        self._priors().check(self._is_conjugate, self.cluster is not None)
+        if design.trial.cluster is not None:
+            for text in few_clusters(design.trial.cluster, design.trial.arm):
+                warn_of_data(text)
         return design
+
+    def _check(self) -> None:
+        """Refuse arguments that no table fits; they may have changed since construction."""
+        as_cluster_prior(self.cluster_prior)
+        given = {} if self.priors_given is None else self.priors_given
+        check_priors(given, type(self).__name__)
+        check_arguments(self._columns(), self.interactions, self.cluster_prior)
+        self._priors().check(self._is_conjugate, self.cluster is not None)
+        if self._is_conjugate:
+            self._priors().dirichlet(len(outcome_names(self.outcomes)))
 
     def _build(self, design: TrialModelDesign) -> pm.Model:
         return trial_model(design, self._priors(), self._is_conjugate)

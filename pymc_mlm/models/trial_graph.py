@@ -20,6 +20,7 @@ from pymc_mlm.distributions.coefficients import (
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference.conjugate import conjugate_posterior
+from pymc_mlm.models.trial_arguments import check_coefficient_prior
 from pymc_mlm.models.trial_design import TrialModelDesign
 from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
 from pymc_mlm.priors import Prior
@@ -266,6 +267,7 @@ def _coefficients(
         standard = linear_map("standard", design.matrix.to_original)
         return standardized_normal("beta", pm.Data("prior_sd", sd), standard, root, **kwargs)
     if isinstance(prior, Prior):
+        check_coefficient_prior(prior, shape, design.matrix.names)
         unnamed = getattr(pm, prior.distribution).dist(**prior.parameters, shape=shape)
         return preconditioned("beta", unnamed, root, **kwargs)
     return prior.create_variable("beta")
