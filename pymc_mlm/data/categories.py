@@ -1,8 +1,8 @@
-"""Columns of categories: which there are, in which order, and columns coded by them."""
+"""Columns of categories: which there are, in which order, and columns as places among them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,63 +13,78 @@ from pymc_mlm.errors import DataError
 Levels = Mapping[str, tuple[Any, ...]]
 
 
-def levels_with_rows(table: Mapping[str, np.ndarray], given: Levels) -> dict[str, tuple[Any, ...]]:
-    """Return the categories of each column that has some.
+def levels_with_rows(
+    values: np.ndarray, given: Iterable[Any] | None = None, reference: Any = None
+) -> tuple[Any, ...]:
+    """Return the categories of a column that have rows, the reference first.
 
     Parameters
     ----------
-    table : mapping of str to ndarray, shape (row,)
-        Booleans and objects are categories, numbers only where `given` has the column.
-    given : mapping of str to tuple
-        Categories in the order that the user chose.
+    values : ndarray, shape (row,)
+        Categories, none missing.
+    given : iterable, optional
+        Categories in the order that the user chose; sorted by default.
+    reference : optional
+        The category that comes first.
 
     Returns
     -------
-    dict of str to tuple
-        Categories with rows, the reference first: in the given order, or sorted.
+    tuple
+        Whole numbers as int, whatever their column is stored as.
 
     Examples
     --------
-    >>> levels_with_rows({"f": np.array(["b", "c"], dtype=object)}, {"f": ("c", "b", "a")})
-    {'f': ('c', 'b')}
+    >>> levels_with_rows(np.array(["b", "c"], dtype=object), ("c", "b", "a"))
+    ('c', 'b')
+    >>> levels_with_rows(np.array([2.0, 1.0]), reference=2)
+    (2, 1)
     """
-    found: dict[str, tuple[Any, ...]] = {}
-    for name, values in table.items():
-        if name in given or values.dtype.kind not in "iuf":
-            present = set(values if values.dtype == object else np.unique(values).tolist())
-            order = given[name] if name in given else sorted(present, key=_sort_key)
-            found[name] = tuple(level for level in order if level in present)
-    return found
+    present = set(distinct(values)[1])
+    order = in_order(present) if given is None else given
+    levels = [level for level in dict.fromkeys(order) if level in present]
+    if reference is not None:
+        levels.sort(key=lambda level: level != reference)
+    return tuple(levels)
 
 
-def coded_categories(table: Mapping[str, np.ndarray], levels: Levels) -> dict[str, Any]:
-    """Put pandas' categorical in the place of categories; booleans and numbers stay as they are.
+def distinct(values: np.ndarray) -> tuple[np.ndarray, list[Any]]:
+    """Return the place of each row's category, and the categories as Python objects."""
+    import pandas as pd
+
+    codes, found = pd.factorize(values)
+    labels = found.tolist()
+    if values.dtype.kind == "f":  # 3.0 and 3 are one category
+        labels = [int(v) if v.is_integer() else v for v in labels]
+    return codes, labels
+
+
+def coded(name: str, values: np.ndarray, levels: tuple[Any, ...]) -> Any:
+    """Return a column as pandas' categorical of places among its categories.
 
     Parameters
     ----------
-    table : mapping of str to ndarray, shape (row,)
-        Columns of a formula.
-    levels : mapping of str to tuple
-        Fitted categories of the columns that have some.
+    name : str
+        Name of the column, for the message.
+    values : ndarray, shape (row,)
+        Categories, none missing.
+    levels : tuple
+        Fitted categories.
 
     Returns
     -------
-    dict of str to ndarray or pandas.Categorical, each of shape (row,)
+    pandas.Categorical, shape (row,)
+        Its categories are 0, 1, ...: what a category is called cannot matter to who codes it.
 
     Raises
     ------
     DataError
-        A column has a category that the fitted data lacked.
+        The column has a category that the fitted data lacked.
     """
-    return {k: _coded(k, v, levels[k]) if k in levels else v for k, v in table.items()}
-
-
-def _coded(name: str, values: np.ndarray, levels: tuple[Any, ...]) -> Any:
     import pandas as pd
 
-    fitted = set(levels)
-    distinct = dict.fromkeys(values if values.dtype == object else np.unique(values).tolist())
-    strange = [v for v in distinct if v not in fitted]
+    codes, found = distinct(values)
+    place = {level: i for i, level in enumerate(levels)}
+    strange = [level for level in found if level not in place]
     if strange:
         those = ", ".join(show(level) for level in levels[:10])
         raise DataError(
@@ -77,14 +92,18 @@ def _coded(name: str, values: np.ndarray, levels: tuple[Any, ...]) -> Any:
             f"had {those}. The model has no coefficient for it: drop those rows or recode "
             "the column."
         )
-    if list(levels) == sorted(levels, key=_sort_key) and {type(level) for level in levels} == {
-        bool
-    }:
-        return values.astype(bool)
-    return pd.Categorical(values.astype(object), categories=list(levels))
+    places = np.array([place[level] for level in found], dtype=np.int64)[codes]
+    return pd.Categorical.from_codes(places, categories=pd.Index(range(len(levels))))
+
+
+def in_order(levels: Iterable[Any]) -> list[Any]:
+    """Return categories sorted: numbers by value, all else by type and text."""
+    levels = list(levels)
+    if {type(level) for level in levels} in ({str}, {int}):
+        return sorted(levels)  # four times as fast, for 100,000 of them
+    return sorted(levels, key=_sort_key)
 
 
 def _sort_key(level: Any) -> tuple[str, Any]:
-    return (
-        ("", level) if isinstance(level, (bool, int, float)) else (type(level).__name__, str(level))
-    )
+    number = isinstance(level, (bool, int, float))
+    return ("", level) if number else (type(level).__name__, str(level))

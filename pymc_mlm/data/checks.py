@@ -130,12 +130,19 @@ def check_spread(name: str, x: np.ndarray) -> None:
     Raises
     ------
     DataError
-        The spacing of float64 at the mean is more than 1e-5 standard deviations.
+        The spacing of float64 at the mean is more than 1e-5 standard deviations, or the standard
+        deviation is beyond float64.
     """
-    mean = float(x.mean())
-    # In parts: x - mean at once would take the memory of another column.
-    parts = (x[first : first + PART_ROWS] - mean for first in range(0, len(x), PART_ROWS))
-    sd = (sum(float(part @ part) for part in parts) / len(x)) ** 0.5
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(x.mean())
+        # In parts: x - mean at once would take the memory of another column.
+        parts = (x[first : first + PART_ROWS] - mean for first in range(0, len(x), PART_ROWS))
+        sd = (sum(float(part @ part) for part in parts) / len(x)) ** 0.5
+    if not np.isfinite(sd):
+        raise DataError(
+            f"Column {name!r} has values up to {np.abs(x).max():.3g}, whose squares are beyond "
+            "float64. Divide it by a constant first."
+        )
     if 0 < sd < abs(mean) * np.finfo(np.float64).eps / LOST_DIGITS:
         raise DataError(
             f"Column {name!r} has mean {mean:.6g} and standard deviation {sd:.3g}: so far from "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from pymc_mlm.data.formula import Formula, parse_formula
 from pymc_mlm.data.frame import Table as Opened
 from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.data.population import PopulationDesign, response_values
-from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.errors import SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale, as_family
 from pymc_mlm.inference import Nutpie, as_seed
 from pymc_mlm.models.base import Estimator
@@ -358,7 +359,6 @@ class MultipleMembershipModel(Estimator):
     def _check(self) -> None:
         """Refuse what can be refused before there are data."""
         formula = parse_formula(self.formula)
-        self._population(formula).columns  # noqa: B018  (checks the calls of the formula)
         family = self._family()
         if formula.response.kind == "survival" and "time" not in family.roles:
             raise SpecificationError(
@@ -445,18 +445,8 @@ class MultipleMembershipModel(Estimator):
         )
         table = columns(data, response.columns)
         reduced = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
-        if response.expression is not None:
-            values = [response_values(response.expression, reduced)]
-            if not np.isfinite(values[0]).all():
-                raise DataError(
-                    f"The outcome {response.label!r} is not finite in every group (for example "
-                    "the logarithm of zero). Transform or drop those groups."
-                )
-        else:
-            values = [
-                outcome_numbers(name, reduced[name], family.binary, family.event)
-                for name in response.columns
-            ]
+        numbers = partial(outcome_numbers, binary=family.binary, event=family.event)
+        values = response_values(response, reduced, numbers)
         named = dict(zip(family.roles, values, strict=False))
         return family.outcome(response.label, named | self._side_columns(data, family, group))
 

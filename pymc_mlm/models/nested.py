@@ -462,16 +462,15 @@ class NestedVaryingEffects(Estimator):
     def _check(self) -> None:
         """Refuse what can be refused before there are data."""
         family = self._family()
-        formula = parse_formula(self.formula)
-        for text in (formula.terms, *self._varying_texts()):
-            plain = re.sub("`[^`]*`", "", text)
+        for text in (str(self.formula).partition("~")[2], *self._varying_texts()):
+            plain = re.sub("`[^`]*`|'[^']*'|\"[^\"]*\"", "", text)
             if "|" in plain or "~" in plain:
                 raise SpecificationError(
                     f"{text.strip()!r} holds '|' or '~'. Write what varies as a plain sum, "
                     "varying='1 + x', and between which units in levels=['region', 'school']; "
                     "the formula has the population's part alone."
                 )
-        self._population().columns  # noqa: B018  (checks the calls of the formula)
+        formula = parse_formula(self.formula)
         if formula.response.kind == "survival" and "time" not in family.roles:
             raise SpecificationError(
                 f"{formula.response.label} is a duration, and family {family.name!r} is not for "

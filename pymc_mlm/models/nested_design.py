@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -232,19 +233,8 @@ class NestedReader:
     def _outcome(self, data: Any) -> dict[str, np.ndarray]:
         response = self.formula.response
         table = columns(data, response.columns)
-        if response.expression is not None:
-            values = [response_values(response.expression, table)]
-            if not np.isfinite(values[0]).all():
-                row = int(np.flatnonzero(~np.isfinite(values[0]))[0])
-                raise DataError(
-                    f"The outcome {response.label!r} is not finite in row {row} (counted from 0; "
-                    "for example the logarithm of zero). Transform or drop such rows."
-                )
-        else:
-            values = [
-                outcome_numbers(name, table[name], self.family.binary, self.family.event)
-                for name in response.columns
-            ]
+        numbers = partial(outcome_numbers, binary=self.family.binary, event=self.family.event)
+        values = response_values(response, table, numbers)
         roles = dict(zip(self.family.roles, values, strict=False))
         return self.family.outcome(response.label, roles | self._side(data))
 

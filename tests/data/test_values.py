@@ -221,7 +221,7 @@ def test_c_declares_categories(values):
     present = {"dose": [v for v in values if v is not None] + [datetime.date(2021, 1, 1)]}
     if isinstance(values[0], str):
         present = {"dose": values}
-    assert len(coded(present, "y ~ C(dose)").levels["dose"]) > 1
+    assert coded(present, "y ~ C(dose)").names[0].startswith("C(dose)[T.")
 
 
 TYPES = {

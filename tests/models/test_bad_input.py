@@ -112,7 +112,7 @@ WRONG_SPECIFICATION = {
     "attribute in weight": (lambda t: mlm.mm("m", "g", weight="w.real"), "position|character"),
     "parentheses in weight": (lambda t: mlm.mm("m", "g", weight="(" * 100_000), "long|character"),
     "hostile formula": (lambda t: design(t, "y ~ __import__('os')"), "double underscores"),
-    "attribute in formula": (lambda t: design(t, "y ~ {x.shape}"), "Attribute"),
+    "attribute in formula": (lambda t: design(t, "y ~ {x.shape}"), "no column 'x.shape'"),
     "lambda in formula": (
         lambda t: design(t, "y ~ {(lambda: 1)()}"), "not a known function|Lambda"),
     "unknown family": (lambda t: design(t, family="poison"), "Unknown family 'poison'"),
