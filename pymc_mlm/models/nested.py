@@ -20,10 +20,11 @@ from pymc_mlm.data.nested_design import columns_far_from_zero
 from pymc_mlm.data.nesting import design_warnings
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.data.unit_information import UnitInformation, unit_information
-from pymc_mlm.errors import SpecificationError
+from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.inference import as_seed
 from pymc_mlm.models.base import Estimator
+from pymc_mlm.models.extrapolation import values_outside
 from pymc_mlm.models.nested_collapsed import (
     add_collapsed_likelihood,
     correlations,
@@ -290,6 +291,7 @@ class NestedVaryingEffects(Estimator):
             the total.
         """
         point = self._point(at or {})
+        self._warn_outside(at or {})
         parts = self._variances(point[None])
         link = {"log": "the log", "logit": "the log odds"}.get(self._family().link, "the outcome")
         title = f"Variance decomposition of {self.formula}"
@@ -328,6 +330,12 @@ class NestedVaryingEffects(Estimator):
         j = nested.columns.index(column)
         if values is None:
             values = nested.means[j] + nested.spreads[j] * np.linspace(-2, 2, 41)
+        else:
+            if not len(values) or not np.isfinite(np.asarray(values, dtype=float)).all():
+                raise SpecificationError(
+                    f"values={list(values)!r} of {column!r} must be finite numbers, at least one."
+                )
+            self._warn_outside({column: values})
         points = np.tile(self._point({}), (len(values), 1))
         points[:, j] = values
         parts = self._variances(points)
@@ -335,6 +343,12 @@ class NestedVaryingEffects(Estimator):
         if residual is not None:
             parts["residual"] = residual
         return share_table(parts, column, list(values), ci_prob)
+
+    def _warn_outside(self, asked: Mapping[str, Any]) -> None:
+        nested = self._fitted().design.nested
+        for column, values in asked.items():
+            for text in values_outside(column, values, nested.values[nested.columns.index(column)]):
+                warn_of_data(text)
 
     def predict(
         self,

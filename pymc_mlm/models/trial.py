@@ -30,6 +30,7 @@ from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.inference import Run, as_seed
 from pymc_mlm.models.base import Estimator
+from pymc_mlm.models.extrapolation import population_outside, values_outside
 from pymc_mlm.models.trial_arguments import (
     check_arguments,
     check_plot_arguments,
@@ -437,6 +438,8 @@ class MultivariateLogitTrial(Estimator):
         values = _grid(fit.design.columns[column]) if grid is None else list(grid)
         if not values:
             raise SpecificationError("effect_curve: grid is empty. Give at least one value.")
+        for text in values_outside(column, values, fit.design.columns[column]):
+            warn_of_data(text)
         base = list(as_populations(self._population(population)))
         arms = fit.design.trial.arm.labels.tolist()
         chosen = self._treatment(treatment, arms)
@@ -561,6 +564,7 @@ class MultivariateLogitTrial(Estimator):
             ci_prob,
             alpha,
             alternative,
+            tuple(self._outside(target)),
         )
 
     def plot(self, kind: str = "effects", **kwargs: Any) -> Any:
@@ -733,8 +737,17 @@ class MultivariateLogitTrial(Estimator):
             # Without covariates only the sample itself is a population; others name a column.
             population_rows(as_populations(target.population), {}, 1)
             return self._fitted().posterior["cell_probability"]
+        for text in self._outside(target):
+            warn_of_data(text)
         draws = self._draws()
         return self._labelled(population_cells(draws, target), draws.shape)
+
+    def _outside(self, target: Target) -> list[str]:
+        """Say where the population of a target lies outside the data."""
+        if target.population is None or self._is_conjugate:
+            return []
+        design = self._fitted().design
+        return population_outside(as_populations(target.population), design.columns, len(design.X))
 
     def _labelled(self, cells: np.ndarray, shape: tuple[int, int]) -> xr.DataArray:
         trial = self._fitted().design.trial

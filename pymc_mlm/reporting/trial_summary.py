@@ -113,6 +113,7 @@ def trial_summary(
     ci_prob: float,
     alpha: float,
     alternative: Alternative,
+    about_population: tuple[str, ...] = (),
 ) -> TrialSummary:
     """Summarise a fitted trial.
 
@@ -130,6 +131,8 @@ def trial_summary(
         Probability inside the equal-tailed intervals.
     alpha, alternative
         Of the decisions.
+    about_population : tuple of str
+        Sentences about what is asked, which come before the notes of the fit.
 
     Returns
     -------
@@ -160,7 +163,7 @@ def trial_summary(
         coefficients=_coefficients(fit, ci_prob),
         clusters=None if roots is None else _clusters(fit, roots, ci_prob),
         diagnostics=_diagnostics(fit),
-        notes=fit.notes,
+        notes=(*about_population, *fit.notes),
     )
 
 
