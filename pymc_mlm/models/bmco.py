@@ -11,7 +11,8 @@ import numpy as np
 from pymc_mlm.decisions import All, Compensatory, Decision, Range, Sample, TruncatedNormal, Value
 from pymc_mlm.decisions import Any as AnyRule
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.models.bmco_priors import BmcoTerms, cluster_prior, coefficient_prior
+from pymc_mlm.models.bmco_priors import cluster_prior, coefficient_prior
+from pymc_mlm.models.bmco_terms import BmcoTerms, read_terms, refuse_terms, term_names
 from pymc_mlm.priors import Prior
 
 ALTERNATIVES = {"right_sided": "greater", "left_sided": "less", "two_sided": "two-sided"}
@@ -184,10 +185,10 @@ def read_bmco(
     }
     names = {"outcomes": outcomes, "arm": grp, "control": grp_a, "treatment": grp_b}
     if function == "bmvb":
-        _refuse_terms(fixed, random)
+        refuse_terms(fixed, random)
         arguments = names | {"priors": {"cell_probability": _dirichlet(given, len(outcomes))}}
     else:
-        terms, term_notes = _terms(grp, x_var, id_var, _names(fixed), _names(random))
+        terms, term_notes = read_terms(grp, x_var, id_var, term_names(fixed), term_names(random))
         notes += term_notes
         arguments = names | _model(terms, grp, id_var, given)
         question["covariate_rows"] = "arm"
@@ -285,81 +286,6 @@ def _one_of(name: str, value: Any, known: Mapping[str, str]) -> str:
     if value not in known:
         raise SpecificationError(f"{name}={value!r} is not known. bmco has {', '.join(known)}.")
     return known[value]
-
-
-def _names(terms: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if terms is None else (terms,) if isinstance(terms, str) else tuple(terms)
-
-
-def _refuse_terms(fixed: Any, random: Any) -> None:
-    for name, value in (("fixed", fixed), ("random", random)):
-        if value is not None:
-            raise SpecificationError(
-                f"{name}={value!r} belongs to bglmm. Without x_var and id_var bmco compares the "
-                "response patterns as they are."
-            )
-
-
-def _terms(
-    grp: str,
-    x_var: str | None,
-    id_var: str | None,
-    fixed: tuple[str, ...] | None,
-    random: tuple[str, ...] | None,
-) -> tuple[BmcoTerms, list[str]]:
-    """Return the terms and what to say of them, after checking bmco's names."""
-    covariate = () if x_var is None else (x_var, f"{grp}_{x_var}")
-    possible = ("Intercept", grp, *covariate)
-    notes = []
-    if id_var is None:
-        if random is not None:
-            raise SpecificationError(
-                f"random={list(random)!r} says what varies by cluster, and id_var is not given. "
-                "Name the column of the cluster, or leave random out."
-            )
-        fixed = possible if fixed is None else fixed
-        fixed = fixed if "Intercept" in fixed else ("Intercept", *fixed)
-        random = ()
-    elif random is None:
-        random = ("Intercept", grp)
-        notes = [f"random is not given: as in bmco, Intercept and {grp} vary by {id_var}."]
-    elif not random:
-        raise SpecificationError("random=() lets nothing vary by cluster. Leave id_var out.")
-    if fixed is None:
-        fixed = covariate
-    _check_terms(fixed, random, possible, 1 if x_var is None else -1)
-    columns = tuple(term for term in possible if term in (*fixed, *random))
-    for term, by in ((x_var, "Intercept"), (f"{grp}_{x_var}", grp)):
-        if term in random and by not in random:
-            raise SpecificationError(
-                f"random={list(random)!r} lets {term} vary without {by}. Slopes are those of the "
-                f"centred covariate here, which have no counterpart then. Name {by} in random."
-            )
-    return BmcoTerms(fixed, random, columns, x_var), notes
-
-
-def _check_terms(
-    fixed: tuple[str, ...], random: tuple[str, ...], possible: tuple[str, ...], optional: int
-) -> None:
-    asked = (*fixed, *random)
-    for term in asked:
-        if term not in possible:
-            raise SpecificationError(
-                f"{term!r} is no term of bmco here; it has {', '.join(possible)}."
-            )
-        if asked.count(term) > 1:
-            raise SpecificationError(
-                f"{term!r} is named {asked.count(term)} times in fixed={list(fixed)!r} and "
-                f"random={list(random)!r}. A random term has a mean of its own: name it once."
-            )
-    needed = possible[:optional] if optional < 0 else possible
-    missing = [term for term in needed if term not in asked]
-    if missing:
-        raise SpecificationError(
-            f"fixed={list(fixed)!r} and random={list(random)!r} leave out {', '.join(missing)}: "
-            "bmco would fit a model without it, and here only the interaction can be left out. "
-            "Name it in fixed or random."
-        )
 
 
 def _dirichlet(given: Mapping[str, Any], outcomes: int) -> Prior:

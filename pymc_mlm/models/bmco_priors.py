@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pymc_mlm.errors import SpecificationError
+from pymc_mlm.models.bmco_terms import BmcoTerms
 from pymc_mlm.priors import Prior
 from pymc_mlm.terms.cluster_effects import InverseWishart
 
@@ -17,26 +17,6 @@ Array = np.ndarray[Any, Any]
 # bmco's defaults: precisions of the coefficients, and the scale of the inverse-Wishart.
 PRECISION = 0.1
 SCALE = 0.1
-
-
-@dataclass(frozen=True)
-class BmcoTerms:
-    """Terms of a call of bmco.
-
-    Attributes
-    ----------
-    fixed, random : tuple of str
-        bmco's terms in bmco's order, which is the order of its priors.
-    columns : tuple of str
-        The same terms in the order of the model's columns.
-    covariate : str or None
-        Name of the covariate.
-    """
-
-    fixed: tuple[str, ...]
-    random: tuple[str, ...]
-    columns: tuple[str, ...]
-    covariate: str | None
 
 
 def coefficient_prior(terms: BmcoTerms, given: Mapping[str, Any]) -> Prior:

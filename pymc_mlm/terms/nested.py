@@ -84,10 +84,10 @@ class Nested(AbstractTerm):
                     "'noncentered'."
                 )
             eta = self.eta_of(level)
-            if isinstance(eta, bool) or not isinstance(eta, int | float) or not eta > 0:
+            if isinstance(eta, bool) or not isinstance(eta, int | float) or not 0 < eta < np.inf:
                 raise SpecificationError(
-                    f"eta of {level!r} is {eta!r}; the LKJ shape must be positive: 1 for any "
-                    "correlations alike, larger for smaller ones."
+                    f"eta of {level!r} is {eta!r}; the LKJ shape must be positive and finite: 1 "
+                    "for any correlations alike, larger for smaller ones."
                 )
             if parse_formula(f"effect ~ {self.formula_of(level)}").offsets:
                 raise SpecificationError(

@@ -213,3 +213,9 @@ def test_parameters_without_a_distribution_are_refused_at_construction(construct
 def test_priors_of_cluster_effects_take_positive_finite_numbers(construct, value):
     with pytest.raises(mlm.SpecificationError, match="must be a positive, finite number"):
         construct(value)
+
+
+@pytest.mark.parametrize("eta", [0, -1.0, np.inf, np.nan, True])
+def test_the_shape_of_correlations_of_a_nested_model_is_positive_and_finite(eta):
+    with pytest.raises(mlm.SpecificationError, match="must be positive and finite"):
+        mlm.NestedVaryingEffects("y ~ 1 + k", ["u"], eta=eta)
