@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.data.factor import UNKNOWN, Factor
+from pymc_mlm.data.few_units import FEWEST_UNITS
 from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 
 Array = np.ndarray[Any, Any]
-
-# bmco, too, warns of random effects with fewer clusters.
-FEWEST_CLUSTERS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +128,11 @@ def few_clusters(cluster: ClusterDesign, arms: Factor) -> list[str]:
     counts = np.bincount(pairs, minlength=len(arms))
     return [
         f"Arm {show(label)} has rows in {count} cluster(s) of {cluster.factor.name!r}, fewer than "
-        f"{FEWEST_CLUSTERS}. So few say little about how clusters differ: standard deviations of "
+        f"{FEWEST_UNITS}. So few say little about how clusters differ: standard deviations of "
         "cluster effects, and effects in new clusters with them, rest on the prior. Compare "
         "results under several priors of cluster_sd."
         for label, count in zip(arms.labels, counts.tolist(), strict=True)
-        if count < FEWEST_CLUSTERS
+        if count < FEWEST_UNITS
     ]
 
 

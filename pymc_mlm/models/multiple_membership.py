@@ -15,6 +15,7 @@ from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.crossed_information import EffectInformation, crossed_information
 from pymc_mlm.data.event import constant_note, outcome_numbers
 from pymc_mlm.data.factor import Factor, encode
+from pymc_mlm.data.few_units import few_units
 from pymc_mlm.data.formula import Formula, parse_formula
 from pymc_mlm.data.frame import Table as Opened
 from pymc_mlm.data.frame import columns, open_table
@@ -616,6 +617,8 @@ class MultipleMembershipModel(Estimator):
     def _notes(self, design: ModelDesign) -> tuple[str, ...]:
         response = parse_formula(self.formula).response
         notes = constant_note(response.label, self._observed(design))
+        random = [(term, part) for term, part in design.terms if term.effect_type == "random"]
+        notes += few_units({term.label: part.incidence.shape[1] for term, part in random})
         for term, part in design.terms:
             if not isinstance(term, MultipleMembership):
                 continue

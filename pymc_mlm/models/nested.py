@@ -15,6 +15,7 @@ import pytensor
 import xarray as xr
 
 from pymc_mlm.data.event import constant_note
+from pymc_mlm.data.few_units import few_units
 from pymc_mlm.data.formula import parse_formula
 from pymc_mlm.data.nested_design import columns_far_from_zero
 from pymc_mlm.data.nesting import design_warnings
@@ -797,10 +798,14 @@ class NestedVaryingEffects(Estimator):
         return f"{self._family().name}: {self.formula}  ({', '.join(parts)})"
 
     def _notes(self, design: NestedModelDesign) -> tuple[str, ...]:
+        sizes = design.nested.nesting.sizes.tolist()
+        crossed = {part.units.name: len(part.units) for _, part in design.terms}
+        few = few_units(dict(zip(design.nested.levels, sizes, strict=True)) | crossed)
         if self._is_collapsed():
-            return ("effects integrated out exactly, and drawn exactly after sampling",)
+            return ("effects integrated out exactly, and drawn exactly after sampling", *few)
         information = self._information(design)
-        notes = constant_note(parse_formula(self.formula).response.label, design.outcome)
+        constant = constant_note(parse_formula(self.formula).response.label, design.outcome)
+        notes = [*constant, *few]
         for place, level in enumerate(design.nested.levels):
             how = self._term().coordinates(place, information)
             if information is None or how != INFORMED:
