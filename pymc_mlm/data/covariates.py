@@ -198,11 +198,13 @@ def read_covariates(
     table = {name: as_covariate(name, columns[name], name in declared) for name in used}
     names: dict[Node, str] = {}
     levels: dict[Node, tuple[Any, ...]] = {}
+    coded_as: dict[tuple[str, tuple[Any, ...]], str] = {}
     for factor in factors:
         if _is_categories(factor, table, given):
             column = column_names(factor)[0]
             levels[factor] = _levels(factor, table[column], given.get(column))
-            names[factor] = f"c{len(names)}"
+            # f and C(f) are the same columns, and so have the same name.
+            names[factor] = coded_as.setdefault((column, levels[factor]), f"c{len(names)}")
             continue
         for node in _inputs(factor):
             if isinstance(node, Binary):

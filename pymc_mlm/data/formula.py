@@ -126,7 +126,51 @@ def parse_formula(text: str) -> Formula:
             "covariate'."
         )
     response = _response(text, tokens[: tildes[0]])
-    parts = summands(parse(text, tokens[tildes[0] + 1 :]))
+    formula = _right_hand_side(text, tokens[tildes[0] + 1 :], response)
+    among = [part for part in response.parts if (part,) in formula.products]
+    if among:
+        raise SpecificationError(
+            f"The outcome {label(among[0])!r} of {shown(text)} is among its own covariates. Leave "
+            "it out on the right."
+        )
+    return formula
+
+
+def parse_terms(text: str) -> Formula:
+    """Read a right-hand side: terms without an outcome.
+
+    Parameters
+    ----------
+    text : str
+        For example ``"1 + x * f"``; a tilde may come first.
+
+    Returns
+    -------
+    Formula
+        With an outcome that reads nothing.
+
+    Raises
+    ------
+    SpecificationError
+        As `parse_formula`.
+
+    Examples
+    --------
+    >>> len(parse_terms("1 + x * f").products)
+    3
+    """
+    if not isinstance(text, str):
+        raise SpecificationError(f"Terms are text such as '1 + x', not {type(text).__name__}.")
+    tokens = tokenize(text)
+    if tokens and tokens[0] == Token("operator", "~", tokens[0].position):
+        tokens = tokens[1:]
+    if not tokens:
+        raise SpecificationError(f"{shown(text)} names no terms. Write '1 + covariate'.")
+    return _right_hand_side(text, tokens, Response("value", (), "", ()))
+
+
+def _right_hand_side(text: str, tokens: Sequence[Token], response: Response) -> Formula:
+    parts = summands(parse(text, tokens))
     offsets = tuple(_offset(sign, part) for sign, part in parts if _is_fixed(part))
     free = [(sign, part) for sign, part in parts if not _is_fixed(part)]
     for _, part in free:

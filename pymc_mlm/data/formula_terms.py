@@ -27,7 +27,7 @@ from pymc_mlm.data.formula_tree import (
 from pymc_mlm.errors import SpecificationError
 
 MAX_TERMS = 500
-MAX_FACTORS = 8  # in one product
+MAX_FACTORS = 6  # in one product
 MAX_OPERATORS = 100  # inside one another
 # Products that are formed while a term is multiplied out.
 MAX_PRODUCTS = 20_000

@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.data.arms import Array
+from pymc_mlm.data.formula import parse_terms
+from pymc_mlm.data.formula_terms import Term, term_label
+from pymc_mlm.data.formula_tree import Column, column_names
 from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 
@@ -151,6 +154,7 @@ def trial_matrix(
     covariate_names: Sequence[str],
     interactions: bool,
     random: str | None,
+    covariate_terms: Sequence[str] | None = None,
 ) -> TrialMatrix:
     """Lay out the columns of a trial's linear predictor.
 
@@ -169,6 +173,8 @@ def trial_matrix(
     random : str or None
         Terms whose coefficients vary by cluster, for example ``"1 + arm"``; None without
         clusters.
+    covariate_terms : sequence of str, optional
+        Term of each covariate, such as ``"site"`` for ``"site[T.b]"``; its label by default.
 
     Returns
     -------
@@ -194,7 +200,7 @@ def trial_matrix(
             "every analysed row, so it cannot be told from the intercept. Leave it out."
         )
     arms = [f"{arm}[{label}]" for label in list(labels)[1:]]
-    base = [name.partition("[")[0] for name in covariate_names]
+    base = list(covariate_names if covariate_terms is None else covariate_terms)
     names = [INTERCEPT, *arms, *covariate_names]
     terms = ["1", *[ARM] * len(arms), *base]
     if interactions:
@@ -227,12 +233,11 @@ def check_random(random: Any, arm: str, columns: Sequence[str]) -> None:
     """
     if not isinstance(random, str):
         raise SpecificationError(f"random={random!r} must be text, such as '1 + arm'.")
-    terms = _random_terms(random, arm)
-    for term in terms:
-        for part in term.split(":"):
-            if part not in ("1", ARM) and not any(column in part for column in columns):
-                raise _no_term(random, term, ["1", ARM, *columns])
-    if not terms:
+    known = {arm, ARM, *columns}
+    for term in parse_terms(random).products:
+        if not all(known.issuperset(column_names(factor)) for factor in term):
+            raise _no_term(random, term_label(term), ["1", ARM, *columns])
+    if not _random_terms(random, arm):
         raise _nothing_varies(random)
 
 
@@ -248,9 +253,13 @@ def _random_columns(random: str, arm: str, matrix: TrialMatrix) -> tuple[int, ..
 
 
 def _random_terms(random: str, arm: str) -> list[str]:
-    asked = [_in_terms_of_arm(part.strip(), arm) for part in random.split("+")]
-    first = [] if "0" in asked else ["1"]
-    return list(dict.fromkeys([*first, *(term for term in asked if term != "0")]))
+    formula = parse_terms(random)
+    if formula.offsets:
+        raise SpecificationError(
+            f"random={random!r}: fix() has no place here; a coefficient that varies is not fixed."
+        )
+    asked = [_in_terms_of_arm(term, arm) for term in formula.products]
+    return list(dict.fromkeys([*(["1"] if formula.intercept else []), *asked]))
 
 
 def _no_term(random: str, term: str, have: Sequence[str]) -> SpecificationError:
@@ -267,5 +276,8 @@ def _nothing_varies(random: str) -> SpecificationError:
     )
 
 
-def _in_terms_of_arm(term: str, arm: str) -> str:
-    return ":".join(ARM if part.strip() == arm else part.strip() for part in term.split(":"))
+def _in_terms_of_arm(term: Term, arm: str) -> str:
+    """Return a term's label with the arm first, whatever its column is called."""
+    arms = [ARM for factor in term if factor in (Column(arm), Column(ARM))]
+    others = tuple(factor for factor in term if factor not in (Column(arm), Column(ARM)))
+    return ":".join([*arms, *([term_label(others)] if others else [])])

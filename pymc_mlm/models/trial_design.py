@@ -10,7 +10,8 @@ import numpy as np
 
 from pymc_mlm.data.arms import Array
 from pymc_mlm.data.cells import Dependence
-from pymc_mlm.data.formula import Formula, parse_formula
+from pymc_mlm.data.formula import Formula, parse_terms
+from pymc_mlm.data.formula_tree import Column, label
 from pymc_mlm.data.frame import Table, category_levels, columns, open_table
 from pymc_mlm.data.population import PopulationDesign, population_design, right_hand_columns
 from pymc_mlm.data.trial import CollapsedRows, TrialDesign, recode_trial, resolve_trial
@@ -119,17 +120,28 @@ def covariate_formula(covariates: str | Sequence[str] | None) -> Formula | None:
     """
     if covariates is None or (not isinstance(covariates, str) and not len(covariates)):
         return None
-    if isinstance(covariates, str):
-        text = covariates.strip().removeprefix("~").strip()
-    else:
-        text = " + ".join(name if str(name).isidentifier() else f"`{name}`" for name in covariates)
-    formula = parse_formula(f"outcome ~ {text}")
+    text = covariates if isinstance(covariates, str) else " + ".join(map(_as_term, covariates))
+    formula = parse_terms(text)
     if formula.offsets:
         raise SpecificationError(
             f"covariates={covariates!r}: coefficients cannot be fixed in a trial, where every "
             "response pattern has its own. Leave fix(...) out."
         )
+    if not formula.intercept:
+        raise SpecificationError(
+            f"covariates={covariates!r} remove the intercept, which every response pattern needs. "
+            "Leave out 0 and -1."
+        )
     return formula
+
+
+def _as_term(name: Any) -> str:
+    if not isinstance(name, str) or not name or "`" in name:
+        raise SpecificationError(
+            f"covariates names {name!r}: a list has names of columns, which are text without "
+            "backquotes. Rename the column."
+        )
+    return label(Column(name))
 
 
 def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
@@ -167,15 +179,12 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
     if spec.formula is not None:
         levels = category_levels(data, spec.covariates)
         coded = population_design(spec.formula, raw, len(trial.rows), levels=levels)
-        if not coded.intercept:
-            raise SpecificationError(
-                f"covariates={spec.formula.terms!r} remove the intercept, which every response "
-                "pattern needs. Leave out 0 and -1."
-            )
     x = np.zeros((len(trial.rows), 0)) if coded is None else coded.X
     names = () if coded is None else coded.names
+    terms = () if coded is None else coded.terms
     random = None if spec.cluster is None else spec.random
-    matrix = trial_matrix(spec.arm, trial.arm.labels.tolist(), x, names, spec.interactions, random)
+    arms = trial.arm.labels.tolist()
+    matrix = trial_matrix(spec.arm, arms, x, names, spec.interactions, random, terms)
     X = matrix.rows(trial.arm.codes, x)
     return TrialModelDesign(trial, spec.formula, coded, raw, matrix, X)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytensor.tensor as pt
 
 from pymc_mlm.data.factor import Factor
-from pymc_mlm.data.formula import parse_formula
+from pymc_mlm.data.formula import parse_terms
 from pymc_mlm.data.frame import category_levels, columns, open_table
 from pymc_mlm.data.nested_design import NestedDesign, nested_design
 from pymc_mlm.data.nesting import nest
@@ -89,7 +89,7 @@ class Nested(AbstractTerm):
                     f"eta of {level!r} is {eta!r}; the LKJ shape must be positive and finite: 1 "
                     "for any correlations alike, larger for smaller ones."
                 )
-            if parse_formula(f"effect ~ {self.formula_of(level)}").offsets:
+            if parse_terms(self.formula_of(level)).offsets:
                 raise SpecificationError(
                     f"varying={self.formula_of(level)!r}: fix() has no place here; a varying "
                     "coefficient is not fixed."
@@ -121,7 +121,7 @@ class Nested(AbstractTerm):
     @property
     def columns(self) -> tuple[str, ...]:
         """Id columns and the covariates of the varying coefficients."""
-        formulas = [parse_formula(f"effect ~ {self.formula_of(level)}") for level in self.levels]
+        formulas = [parse_terms(self.formula_of(level)) for level in self.levels]
         names = [n for formula in formulas for n in right_hand_columns(formula)]
         return tuple(dict.fromkeys([*self.levels, *names]))
 
@@ -161,7 +161,7 @@ class Nested(AbstractTerm):
         for level in self.levels:
             text = self.formula_of(level)
             if text not in coded:
-                formula = parse_formula(f"effect ~ {text}")
+                formula = parse_terms(text)
                 own = {n: table[n] for n in right_hand_columns(formula)}
                 before = known.coded[text] if known else None
                 own_levels = {n: levels[n] for n in own if n in levels}

@@ -211,7 +211,9 @@ def naive(text):
     scope |= {"I": lambda value: value, "float64": np.float64}
     with np.errstate(all="ignore"):
         try:
-            value = eval(text.replace("^", "**"), {"__builtins__": {}}, scope)
+            # Python's own numbers raise an error where those of NumPy become infinite.
+            numbers = re.sub(r"(?<![\w.])(\d*\.?\d+(e\d)?)", r"float64(\1)", text)
+            value = eval(numbers.replace("^", "**"), {"__builtins__": {}}, scope)
         except (ArithmeticError, ValueError):
             return None
     value = np.asarray(value, dtype=complex)

@@ -1,6 +1,7 @@
 """Laws of the trial model: likelihood, questions, reports, and every bad input by its text."""
 
 import warnings
+from functools import partial
 
 import arviz_stats
 import numpy as np
@@ -577,3 +578,42 @@ def test_single_rows_and_one_arm_clusters_are_reported():
     assert "lie in one arm only" in notes
     # With both arms on the same rows the observed clusters do carry their sampling.
     assert "each arm over its own observed clusters (covariate_rows='arm', as bmco)" in notes
+
+
+RANDOM_TERMS = {
+    "1 + site": ("Intercept", "site[T.b]", "site[T.c]"),
+    "age + arm": ("Intercept", "arm[1]", "age"),
+    "0 + age:arm": ("arm[1]:age",),
+    "1 + site:age": ("Intercept", "site[T.b]:age", "site[T.c]:age"),
+    "C(site, 'b')": None,
+    "1 + age:site:arm": None,
+    "fix(age, 1)": None,
+    "1 + `": None,
+}
+
+
+@pytest.mark.parametrize("random", RANDOM_TERMS)
+def test_terms_that_vary_are_terms_and_not_parts_of_labels(random, rng):
+    n = 120
+    table = pd.DataFrame(
+        {
+            "y": rng.integers(0, 2, n),
+            "arm": np.tile([0, 1], n // 2),
+            "site": np.tile(list("aabbcc"), n // 6),
+            "age": rng.normal(size=n),
+            "clinic": np.repeat(np.arange(20), 6),
+        }
+    )
+    trial = partial(mlm.MultivariateLogitTrial, "y", "arm", covariates="site * age")
+    if (wanted := RANDOM_TERMS[random]) is None:
+        with pytest.raises(mlm.SpecificationError, match=r"random=|cannot be read"):
+            trial(cluster="clinic", random=random)._design(table)
+    else:
+        found = trial(cluster="clinic", random=random)._design(table)
+        assert found.matrix.random_names == wanted
+
+
+@pytest.mark.parametrize("covariates", ["0 + age", ["a`b"], [3], "fix(age, 1)", "y ~ age", "age +"])
+def test_covariates_that_are_no_terms_are_refused_at_construction(covariates):
+    with pytest.raises(mlm.SpecificationError):
+        mlm.MultivariateLogitTrial("y", "arm", covariates=covariates)
