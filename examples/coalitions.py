@@ -30,7 +30,7 @@ print(model.variance_decomposition(), "\n")
 
 # Weights and effects as tables, with the ids of the data.
 print(model.weights().head(3).round(2).to_string(), "\n")
-print(model.members().head(3).round(2).to_string(), "\n")
+print(model.effects().head(3).round(2).to_string(), "\n")
 
 # What if? The same new government with and without a majority; one party is new to the data.
 plan = pd.DataFrame({"government": "planned", "party": ["AA-01", "newcomer"], "country": "AA"})
@@ -40,4 +40,4 @@ for majority in (0, 1):
     print(f"majority={majority}: mean duration {float(weeks.median()):.0f} weeks (median of draws)")
 
 model.plot("weights").savefig("coalition_weights.png")
-model.plot("members").savefig("coalition_parties.png")
+model.plot("effects").savefig("coalition_parties.png")

@@ -29,7 +29,7 @@ from pymc_mlm.decisions import (
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
 from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
 from pymc_mlm.distributions.noncentered import noncentered
-from pymc_mlm.errors import DataError, MlmError, NotFittedError, SpecificationError
+from pymc_mlm.errors import DataError, DataWarning, MlmError, NotFittedError, SpecificationError
 from pymc_mlm.estimators import (
     MultipleMembershipModel,
     MultivariateLogitTrial,
@@ -73,6 +73,7 @@ __all__ = [
     "ConvergenceWarning",
     "Custom",
     "DataError",
+    "DataWarning",
     "Fit",
     "Gaussian",
     "InverseWishart",

@@ -11,7 +11,7 @@ from pymc_mlm.reporting.diagnostics import diagnose
 from pymc_mlm.terms import hm, mm
 from pymc_mlm.weights import softmax
 
-PLOTS = ("forest", "weights", "members", "trace")
+PLOTS = ("forest", "weights", "effects", "trace")
 
 
 def run_demo(output: Path, seed: int = 1) -> None:
@@ -58,8 +58,8 @@ def _write(model: MultipleMembershipModel, output: Path) -> None:
     (output / "summary.txt").write_text(f"{model.summary()}\n\n{model.variance_decomposition()}\n")
     model.summary().frame.to_csv(output / "summary.csv")
     model.weights().to_csv(output / "weights.csv", index=False)
-    model.members().to_csv(output / "members.csv")
-    for what in PLOTS:
-        model.plot(what).savefig(output / f"{what}.png", dpi=150, bbox_inches="tight")
-    names = ["summary.txt", "summary.csv", "weights.csv", "members.csv"]
+    model.effects().to_csv(output / "effects.csv")
+    for kind in PLOTS:
+        model.plot(kind).savefig(output / f"{kind}.png", dpi=150, bbox_inches="tight")
+    names = ["summary.txt", "summary.csv", "weights.csv", "effects.csv"]
     print(f"Written to {output}: {', '.join(names + [f'{p}.png' for p in PLOTS])}")

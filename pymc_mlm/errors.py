@@ -1,4 +1,9 @@
-"""Errors that a user of the package can meet; every text says what is wrong and what to do."""
+"""Errors and warnings that a user of the package can meet: what is wrong and what to do."""
+
+import warnings
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parent)
 
 
 class MlmError(ValueError):
@@ -15,3 +20,12 @@ class SpecificationError(MlmError):
 
 class NotFittedError(MlmError, AttributeError):
     """A result was asked for before ``fit``."""
+
+
+class DataWarning(UserWarning):
+    """The data say little about what is asked: names the data, the question and the remedy."""
+
+
+def warn_of_data(text: str) -> None:
+    """Warn the user, at the line that called the package."""
+    warnings.warn(text, DataWarning, skip_file_prefixes=(_PACKAGE,))

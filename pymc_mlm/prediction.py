@@ -9,7 +9,7 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-from pymc_mlm.data.nesting import UnknownUnit
+from pymc_mlm.data.factor import UnknownUnit
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.fit import Fit

@@ -14,8 +14,18 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import pymc as pm
 import pytensor
+from pymc.logprob.transforms import LogTransform
+from pymc.logprob.utils import ParameterValueError
+from pytensor.compile.mode import Mode
+from pytensor.tensor import TensorVariable
 
 from pymc_mlm.errors import SpecificationError
+from pymc_mlm.ops.base import uncompiled
+
+# Distributions are looked at once, with numbers: rewriting and compiling would cost more.
+_BY_NUMPY = Mode(linker="py", optimizer=None)
+# A density is looked at below zero in these places, whatever the unit of the parameter.
+_MAGNITUDES = 10.0 ** np.arange(-8, 9)
 
 
 @runtime_checkable
@@ -123,29 +133,82 @@ def check_priors(priors: Any, where: str) -> None:
                 f"{where}: the prior of {name!r} is {prior!r}; give Prior('Normal', mu=0, "
                 "sigma=1) or any object with create_variable(name)."
             )
+        if isinstance(prior, Prior):
+            _check_parameters(prior, f"{where}: the prior of {name!r}")
+
+
+def _check_parameters(prior: Prior, what: str) -> None:
+    """Refuse parameters without a distribution, such as a negative sigma, before any sampling."""
+    dist = _distribution(prior.distribution).dist(**prior.parameters)
+    point = pm.distributions.distribution.support_point(dist)
+    try:
+        density = pm.logp(dist, point).eval(mode=_BY_NUMPY)
+    except (ParameterValueError, ValueError, np.linalg.LinAlgError) as error:
+        raise SpecificationError(
+            f"{what} is {prior!r}, which is no distribution: {error}. Correct its parameters."
+        ) from None
+    if np.isnan(density).any():
+        raise SpecificationError(
+            f"{what} is {prior!r}, whose density is not a number. Its parameters must be finite."
+        )
 
 
 def create(
-    prior: Any, name: str, dims: str | None = None, positive: bool = False, **kwargs: Any
+    prior: Any,
+    name: str,
+    dims: str | tuple[str, ...] | None = None,
+    positive: bool = False,
+    **kwargs: Any,
 ) -> Any:
     """Create a variable from one of our priors or a foreign one.
 
     Lengths come from `dims` alone, never from static shapes: compiled code then serves tables
     of other sizes.
 
+    Parameters
+    ----------
+    prior : Prior or object with ``create_variable(name)``
+        What to create.
+    name : str
+        Name of the variable.
+    dims : str or tuple of str, optional
+        Dimensions of the variable, all of them in the current model; scalar by default.
+    positive : bool
+        Whether the parameter is a scale, a shape or another positive number. The created
+        distribution is checked, whatever it is called and wherever it comes from.
+    **kwargs
+        Passed to our priors, for example ``shape``.
+
     Raises
     ------
     SpecificationError
-        A `positive` parameter got a prior that allows negative values, or the prior's
-        parameters have another length than the variable.
+        The prior is discrete, or allows values below zero where the parameter is `positive`, or
+        its parameters have another length than the variable.
     """
     if not isinstance(prior, Prior):
-        return prior.create_variable(name)
-    if positive and prior.distribution in _REAL_LINE:
+        variable = prior.create_variable(name)
+        if not isinstance(variable, TensorVariable):
+            raise SpecificationError(
+                f"The prior of {name!r}: create_variable returned {type(variable).__name__}, not a "
+                "variable of PyMC."
+            )
+    else:
+        _check_lengths(prior, name, dims)
+        variable = prior.create_variable(name, dims=dims, **kwargs)
+    if variable.dtype not in ("float32", "float64"):
         raise SpecificationError(
-            f"The prior of {name!r} is {prior!r}, which allows negative values; {name!r} is "
-            "positive. Use HalfNormal, Exponential, Gamma or LogNormal."
+            f"The prior of {name!r} is {_shown(prior)}, which is discrete; samplers that follow "
+            "gradients need a continuous distribution. Use, say, Normal, or Gamma for a positive "
+            "parameter."
         )
+    if positive:
+        _check_positive(prior, name, variable)
+    return variable
+
+
+def _check_lengths(prior: Prior, name: str, dims: str | tuple[str, ...] | None) -> None:
+    if isinstance(dims, tuple):
+        return  # The shape of a matrix comes from the caller, and PyMC broadcasts to it.
     length = 1 if dims is None else len(pm.modelcontext(None).coords[dims])
     for parameter, value in prior.parameters.items():
         if np.ndim(value) and np.size(value) not in (1, length):
@@ -153,7 +216,43 @@ def create(
                 f"The prior of {name!r} has {np.size(value)} values of {parameter!r}; the model "
                 f"has {length} such parameter(s). Give one value, or one for each."
             )
-    return prior.create_variable(name, dims=dims, **kwargs)
+
+
+def _check_positive(prior: Any, name: str, variable: Any) -> None:
+    """Refuse a distribution that a sampler could follow below zero."""
+    model = pm.modelcontext(None)
+    # The usual positive distributions are sampled as logarithms, and need no look at numbers.
+    if isinstance(model.rvs_to_transforms.get(variable), LogTransform):
+        return
+    wrong = "allows negative values" if _reaches_below_zero(model, variable) else None
+    if wrong is None and (_prior_draws(variable) == 0).sum() > 1:
+        wrong = "gives zero a probability of its own"
+    if wrong:
+        raise SpecificationError(
+            f"The prior of {name!r} is {_shown(prior)}, which {wrong}; {name!r} is positive. Use "
+            "HalfNormal, Exponential, Gamma or LogNormal, or cut the distribution at zero: "
+            "Prior('TruncatedNormal', mu=..., sigma=..., lower=0)."
+        )
+
+
+def _reaches_below_zero(model: pm.Model, variable: Any) -> bool:
+    if (_prior_draws(variable) < 0).any():
+        return True
+    if variable not in model.free_RVs:
+        return False
+    value = variable.type()
+    density = pytensor.function([value], pm.logp(variable, value), mode=_BY_NUMPY)
+    # Rewritten, the shape needs no draw, which Flat does not have.
+    shape = variable.shape.eval(mode=uncompiled())
+    return any((density(np.full(shape, -v, variable.dtype)) > -np.inf).any() for v in _MAGNITUDES)
+
+
+def _prior_draws(variable: Any) -> np.ndarray:
+    """Return some draws; none of a distribution without a finite integral, such as Flat."""
+    try:
+        return np.asarray(pm.draw(variable, 50, random_seed=1, mode=_BY_NUMPY))
+    except NotImplementedError:
+        return np.empty(0)
 
 
 def support_point(prior: Any) -> Any:
@@ -172,7 +271,10 @@ def _as_data(name: str, value: Any) -> Any:
     return value
 
 
-_REAL_LINE = {"Normal", "StudentT", "Cauchy", "Laplace", "Logistic", "SkewNormal", "Gumbel", "Flat"}
+def _shown(prior: Any) -> str:
+    """Return a prior as printed; one that prints its address by its class."""
+    text = repr(prior)
+    return type(prior).__name__ if " object at 0x" in text else text
 
 
 def _distribution(name: Any) -> Any:

@@ -40,22 +40,38 @@ WALLS = {
     "distributions": wall("errors ops", "numpy scipy pytensor pymc"),
     "weights": wall("errors ops priors", "numpy scipy pytensor"),
     "families": wall("errors distributions priors", "numpy scipy pytensor pymc"),
-    "terms": wall("errors data ops priors weights distributions", "numpy scipy pytensor pymc"),
+    "terms": wall(
+        "errors data ops priors weights distributions", "numpy scipy pytensor pymc xarray"
+    ),
     "loops": wall("", "numpy pytensor numba"),
     "inference": wall(
         "errors ops loops",
         "numpy scipy pytensor pymc xarray arviz nutpie numba jax numpyro blackjax rich",
     ),
+    "model": wall(
+        "errors data ops priors distributions families terms inference",
+        "numpy scipy pytensor pymc",
+    ),
+    "trial": wall(
+        "errors data ops priors distributions terms decisions model",
+        "numpy scipy pytensor pymc xarray",
+    ),
+    "paths": wall(
+        "errors data ops priors terms inference model", "numpy scipy pytensor pymc xarray"
+    ),
     "fit": wall("errors", "numpy xarray pymc"),
+    "fitting": wall("errors fit inference model paths", ""),
+    "prediction": wall("errors data ops fit inference", "numpy xarray pymc"),
+    "prior_predictive": wall("ops", "xarray pymc"),
     "decisions": wall("errors", "numpy scipy xarray"),
     "reporting": wall(
         "errors fit decisions",
-        "numpy scipy pandas xarray arviz arviz_base arviz_stats arviz_plots matplotlib rich",
+        "numpy scipy pandas xarray pymc arviz arviz_base arviz_stats arviz_plots matplotlib rich",
     ),
-    "planning": wall("errors models decisions", "numpy scipy pandas xarray joblib"),
+    "planning": wall("errors estimators decisions", "numpy scipy pandas xarray joblib"),
 }
 # These wire the rooms together, so the table asks one thing of them: who else is out of bounds.
-WIRING = {"models": {"planning", "__init__", "__main__", "demo", "warmup"}}
+WIRING = {"estimators": {"planning", "__init__", "__main__", "demo", "warmup"}}
 APPLICATIONS = {"__init__", "__main__", "demo", "warmup"}
 ROOMS = {*WALLS, *WIRING, *APPLICATIONS}
 
@@ -242,11 +258,6 @@ def neither_abstract_nor_final(modules: Modules) -> list[str]:
             if not is_abstract_name(base)
         ),
         *(f"{c.where} {c.name} has two parents" for c in judged if len(c.own_bases) > 1),
-        *(
-            f"{c.where} {c.name} is abstract below"
-            for c in judged
-            if c.named_abstract and c.own_bases
-        ),
         *(f"{c.where} {c.name} is not an ABC" for c in judged if c.named_abstract and not c.is_abc),
         *(f"{c.where} {c.name} is an ABC" for c in judged if c.is_abc and not c.named_abstract),
     ]
@@ -290,14 +301,14 @@ BREACHES: list[tuple[Law, str, str]] = [
     (broken_walls, "data/x.py", "import pymc"),
     (broken_walls, "weights/x.py", "import pandas as pd"),
     (broken_walls, "terms/x.py", "def f():\n    from pymc_mlm.families import gaussian"),
-    (broken_walls, "terms/x.py", "from ..models import membership"),
-    (broken_walls, "terms/x.py", "from .. import models"),
-    (broken_walls, "models/x.py", "from pymc_mlm.planning import power"),
+    (broken_walls, "terms/x.py", "from ..estimators import membership"),
+    (broken_walls, "terms/x.py", "from .. import estimators"),
+    (broken_walls, "estimators/x.py", "from pymc_mlm.planning import power"),
     (broken_walls, "reporting/x.py", "import pymc_mlm.terms.membership"),
     (broken_walls, "ops/x.py", "from pymc_mlm import MultipleMembershipModel"),
     (broken_walls, "attic/x.py", ""),
     (second_doors, "data/factor.py", "import narwhals as nw"),
-    (second_doors, "models/x.py", "def f():\n    from formulaic import Formula"),
+    (second_doors, "estimators/x.py", "def f():\n    from formulaic import Formula"),
     (slow_imports, "reporting/x.py", "import matplotlib.pyplot as plt"),
     (slow_imports, "reporting/x.py", "class Plot:\n    import arviz_plots"),
     (slow_imports, "ops/x.py", "try:\n    import jax\nexcept ImportError:\n    jax = None"),
@@ -317,11 +328,6 @@ BREACHES: list[tuple[Law, str, str]] = [
         "terms/x.py",
         "class AbstractA(ABC): ...\nclass AbstractB(ABC): ...\nclass C(AbstractA, AbstractB): ...",
     ),
-    (
-        neither_abstract_nor_final,
-        "terms/x.py",
-        "class AbstractA(ABC): ...\nclass AbstractB(AbstractA, ABC): ...",
-    ),
     (evaluated_input, "weights/x.py", "w = eval(text)"),
     (evaluated_input, "fit.py", "def load(path):\n    import pickle"),
 ]
@@ -329,7 +335,7 @@ BREACHES: list[tuple[Law, str, str]] = [
 ALLOWED: list[tuple[Law, str, str]] = [
     (broken_walls, "terms/x.py", "import math\nimport pymc as pm\nfrom pymc_mlm.data import frame"),
     (broken_walls, "terms/x.py", "from . import base\nfrom ..ops import group_sum"),
-    (broken_walls, "models/x.py", "import joblib\nfrom pymc_mlm.terms import mm"),
+    (broken_walls, "estimators/x.py", "import joblib\nfrom pymc_mlm.terms import mm"),
     (broken_walls, "demo.py", "from pymc_mlm import planning"),
     (second_doors, "data/frame.py", "import narwhals as nw"),
     (slow_imports, "reporting/x.py", "def plot():\n    import arviz_plots"),
@@ -338,6 +344,11 @@ ALLOWED: list[tuple[Law, str, str]] = [
         neither_abstract_nor_final,
         "terms/x.py",
         "class AbstractT(ABC): ...\nclass A(AbstractT): ...",
+    ),
+    (
+        neither_abstract_nor_final,
+        "terms/x.py",
+        "class AbstractA(ABC): ...\nclass AbstractB(AbstractA, ABC): ...",
     ),
     (neither_abstract_nor_final, "ops/x.py", "class A(Op): ...\nclass B(Op): ..."),
     (evaluated_input, "weights/x.py", "value = tensor.eval()"),

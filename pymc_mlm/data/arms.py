@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.data.checks import show
 from pymc_mlm.data.factor import UNKNOWN, Factor
+from pymc_mlm.data.few_units import FEWEST_UNITS
+from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 
 Array = np.ndarray[Any, Any]
@@ -38,6 +39,18 @@ class ClusterDesign:
     def nested(self) -> bool:
         """Whether every cluster lies in one arm, as in a cluster-randomised trial."""
         return bool((self.arm != UNKNOWN).all())
+
+
+def check_roles(outcomes: Sequence[str], roles: Sequence[str]) -> None:
+    """Refuse a trial without outcomes, and a column with two roles."""
+    if not outcomes:
+        raise SpecificationError("outcomes is empty; name at least one column of 0/1 values.")
+    twice = [name for name in dict.fromkeys(roles) if roles.count(name) > 1]
+    if twice:
+        raise SpecificationError(
+            f"Column {twice[0]!r} is named {roles.count(twice[0])} times among outcomes, arm and "
+            "cluster. Give every role a column of its own."
+        )
 
 
 def order_arms(found: Factor, control: Any, treatment: Any) -> Factor:
@@ -107,6 +120,20 @@ def cluster_notes(cluster: ClusterDesign) -> list[str]:
             "little about the variation between clusters."
         )
     return notes
+
+
+def few_clusters(cluster: ClusterDesign, arms: Factor) -> list[str]:
+    """Name the arms whose clusters are too few to tell how clusters differ."""
+    pairs = np.unique(np.stack([arms.codes, cluster.factor.codes]), axis=1)[0]
+    counts = np.bincount(pairs, minlength=len(arms))
+    return [
+        f"Arm {show(label)} has rows in {count} cluster(s) of {cluster.factor.name!r}, fewer than "
+        f"{FEWEST_UNITS}. So few say little about how clusters differ: standard deviations of "
+        "cluster effects, and effects in new clusters with them, rest on the prior. Compare "
+        "results under several priors of cluster_sd."
+        for label, count in zip(arms.labels, counts.tolist(), strict=True)
+        if count < FEWEST_UNITS
+    ]
 
 
 def dense(factor: Factor) -> Factor:

@@ -1,15 +1,36 @@
-"""Ids as integer codes: labels of any kind in, ``0 .. n - 1`` out."""
+"""Ids as integer codes: labels of any kind in, ``0 .. n - 1`` out.
+
+The one place that decides which ids are the same unit. Equal values are: 1, 1.0 and
+``Decimal(1)``. Ids of another type, 1 and "1", are never told apart or joined in silence.
+"""
 
 from __future__ import annotations
 
+import unicodedata
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pymc_mlm.data.values import NUMBERS, TEXT, kinds_of, objects, show
 from pymc_mlm.errors import DataError
 
 UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class UnknownUnit:
+    """Id of a unit whose id is missing in new data: a fitted unit, nobody knows which.
+
+    Attributes
+    ----------
+    row : int
+        Its row; two rows with missing ids have two unknown units.
+    """
+
+    row: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +86,7 @@ def encode(
     name : str
         Name of the column.
     values : ndarray, shape (row,)
-        Ids: text, integers, booleans, UUIDs, dates; None or NaN is a missing id.
+        Ids: text, numbers, booleans, UUIDs, dates; None or NaN is a missing id.
     known : Factor, optional
         Fitted units; their codes are kept.
     unseen : {"error", "new"}
@@ -80,16 +101,22 @@ def encode(
     Raises
     ------
     DataError
-        An id is missing or unseen where that is refused.
+        An id is missing or unseen where that is refused; ids differ in type from the known ones,
+        or would be equal if they were of one type.
+
+    Warns
+    -----
+    UserWarning
+        Two ids differ only in blanks or in how letters are coded.
 
     Examples
     --------
     >>> encode("party", np.array(["b", "a", "b"], dtype=object)).codes
     array([1, 0, 1])
     """
-    distinct, codes = _distinct(values)
+    distinct, codes = _distinct(name, values)
     if values.dtype.kind in "iu" and known is None:
-        return Factor(name, _objects(distinct), codes, len(distinct))
+        return Factor(name, objects(distinct), codes, len(distinct))
     absent = codes == UNKNOWN
     if missing == "error" and absent.any():
         row = int(np.flatnonzero(absent)[0])
@@ -100,18 +127,109 @@ def encode(
     labels: list[Any] = [] if known is None else list(known.labels)
     position = {label: i for i, label in enumerate(labels)}
     new = sorted((label for label in distinct if label not in position), key=_sort_key)
+    check_types(name, new, labels)
     if known is not None and new and unseen == "error":
         raise DataError(
-            f"{name!r} has {len(new)} unseen id(s), first {new[0]!r}; the model was fitted to "
-            f"{len(labels)} others, such as {labels[0]!r}. Predict only for fitted units here."
+            f"{name!r} has {len(new)} unseen id(s), first {show(new[0])}; the model was fitted to "
+            f"{len(labels)} others, such as {show(labels[0])}. Predict only for fitted units here."
         )
     position |= {label: len(labels) + i for i, label in enumerate(new)}
     # The last place is that of a missing id, whose code is -1.
     place = np.array([*(position[label] for label in distinct), UNKNOWN], dtype=np.int64)
-    return Factor(name, _objects(labels + new), place[codes], len(labels) if known else len(new))
+    return Factor(name, objects(labels + new), place[codes], len(labels) if known else len(new))
 
 
-def _distinct(values: np.ndarray) -> tuple[list[Any], np.ndarray]:
+def check_types(name: str, new: Iterable[Any], known: Iterable[Any] = ()) -> None:
+    """Refuse ids of a type that the known ids do not have, or that equal others but for it.
+
+    Parameters
+    ----------
+    name : str
+        Column of the ids, for messages.
+    new, known : sequence
+        Distinct ids that were not known, and those that were.
+
+    Raises
+    ------
+    DataError
+        Such an id exists.
+
+    Warns
+    -----
+    UserWarning
+        A new id differs from another only in blanks or in how letters are coded.
+    """
+    known, new = list(known), [label for label in new if not isinstance(label, UnknownUnit)]
+    if not new:
+        return
+    found, fitted = _types(new), _types(known)
+    strange = [kind for kind in found if fitted and kind not in fitted]
+    if strange:
+        label = found[strange[0]]
+        other = next((each for each in known if str(each) == str(label)), known[0])
+        raise DataError(
+            f"{name!r}={show(label)} is {strange[0]}, but the fitted unit {show(other)} is "
+            f"{next(iter(_types([other])))}: they would be two units. Give the ids of new data the "
+            "type of the fitted ones."
+        )
+    if len(found | fitted) > 1:
+        _refuse_equal_texts(name, [*known, *new])
+    if TEXT in found:
+        _warn_of_look_alikes(name, new, known)
+
+
+def _types(labels: Iterable[Any]) -> dict[str, Any]:
+    """Return the types of ids with an example; all numbers are of one."""
+    kinds = kinds_of(labels)
+    found: dict[str, Any] = {}
+    for kind, label in kinds.items():
+        found.setdefault("a number" if kind in NUMBERS else kind, label)
+    return found
+
+
+def _refuse_equal_texts(name: str, labels: Sequence[Any]) -> None:
+    seen: dict[str, Any] = {}
+    for label in labels:
+        text = _as_number_is_written(str(label))
+        if text in seen and seen[text] != label:
+            first, second = (f"{show(v)} ({next(iter(_types([v])))})" for v in (seen[text], label))
+            raise DataError(
+                f"{name!r} holds both {first} and {second}: they would be two units. Give all ids "
+                f"of the column one type, for example with data[{name!r}].astype(str)."
+            )
+        seen[text] = label
+
+
+def _as_number_is_written(text: str) -> str:
+    """Return 1 for 1.0 and 01, and other text as it is."""
+    try:
+        return format(float(text), ".17g")
+    except ValueError:
+        return text.strip()
+
+
+def _warn_of_look_alikes(name: str, new: Sequence[Any], known: Sequence[Any]) -> None:
+    seen: dict[str, str] = {}
+    for label in (*known, *new):
+        if not isinstance(label, str):
+            continue
+        other = seen.setdefault(_reading(label), label)
+        if other != label:
+            warnings.warn(
+                f"Ids {other!r} and {label!r} of {name!r} differ only in blanks or in how their "
+                "letters are coded, and are two units. If they are one, clean the column first, "
+                f"for example with data[{name!r}].str.strip().str.normalize('NFC').",
+                stacklevel=2,
+            )
+            return
+
+
+def _reading(label: str) -> str:
+    text = label if label.isascii() else unicodedata.normalize("NFC", label)
+    return " ".join(text.split())
+
+
+def _distinct(name: str, values: np.ndarray) -> tuple[list[Any], np.ndarray]:
     """Return the ids as hashable Python objects, and the place of each row's among them."""
     if values.dtype.kind in "iufb":
         # Millions of numbers: sorting them is ten times as fast as hashing objects.
@@ -119,21 +237,24 @@ def _distinct(values: np.ndarray) -> tuple[list[Any], np.ndarray]:
         if len(numbers) and numbers[-1] != numbers[-1]:
             codes[codes == len(numbers) - 1] = UNKNOWN
             numbers = numbers[:-1]
-        ids = numbers.tolist()
-        if numbers.dtype.kind == "f":  # 3.0 and 3 are one id
-            ids = [int(v) if v.is_integer() else v for v in ids]
-        return ids, codes
+        return [_plain(v) for v in numbers.tolist()], codes
     import pandas as pd
 
-    objects = values if values.dtype == object else _objects(values.tolist())
-    codes, found = pd.factorize(objects)
-    return [v.item() if isinstance(v, np.generic) else v for v in found], codes
+    ids = values if values.dtype == object else objects(values.tolist())
+    try:
+        codes, found = pd.factorize(ids)
+    except TypeError:
+        raise DataError(
+            f"Id column {name!r} holds values such as {show(ids[0])}, which cannot be told apart. "
+            "Use text, numbers or dates as ids."
+        ) from None
+    return [_plain(v) for v in found], codes
 
 
-def _objects(values: list[Any]) -> np.ndarray:
-    out = np.empty(len(values), dtype=object)
-    out[:] = values
-    return out
+def _plain(label: Any) -> Any:
+    """Return an id without NumPy's wrapper, and a whole number as int: 3.0 and 3 are one id."""
+    label = label.item() if isinstance(label, np.generic) else label
+    return int(label) if isinstance(label, float) and label.is_integer() else label
 
 
 def _sort_key(label: Any) -> tuple[str, Any]:

@@ -1,30 +1,32 @@
-"""Reads a model formula and refuses everything that is not one.
+"""Reads a model formula: outcome, terms and fixed terms, as trees of a small closed language.
 
-formulaic evaluates function calls in formulas as Python. Here every call is checked against a
-short list first, so that a formula from a file or a web form cannot run anything.
+`docs/formulas.md` lists the language. Text is read here and nowhere else, and none of it is ever
+run: formulaic, which codes the terms, is given texts that `pymc_mlm.data.covariates` generates.
 """
 
 from __future__ import annotations
 
-import ast
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pymc_mlm.data.formula_calls import check_expression, check_factor, is_rowwise
+from pymc_mlm.data.formula_syntax import parse
+from pymc_mlm.data.formula_terms import MAX_OPERATORS, Term, expand, summands
+from pymc_mlm.data.formula_tokens import Token, shown, tokenize
+from pymc_mlm.data.formula_tree import (
+    Call,
+    Node,
+    Number,
+    Text,
+    Unary,
+    column_names,
+    depth,
+    label,
+    walk,
+)
 from pymc_mlm.errors import SpecificationError
 
-MAX_LENGTH = 4_000
-MAX_DEPTH = 40
-
-FUNCTIONS = (
-    "C", "bs", "cc", "center", "cr", "cs", "exp", "log", "log10", "log2", "poly", "scale",
-    "standardize",
-)  # fmt: skip
-
-_ALLOWED_NODES = (
-    ast.Expression, ast.Call, ast.Name, ast.Load, ast.Constant, ast.keyword, ast.BinOp,
-    ast.UnaryOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.UAdd, ast.List,
-    ast.Tuple, ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
-)  # fmt: skip
+_FIXED = ("fix", "offset")
 
 
 @dataclass(frozen=True)
@@ -34,26 +36,27 @@ class Response:
     Attributes
     ----------
     kind : {"value", "survival"}
-        One outcome column, or a time with an event indicator.
+        One outcome, or a time with an event indicator.
     columns : tuple of str
-        The outcome column, or time and event; a survival outcome may have a time only.
+        Columns that it reads.
     label : str
         The text as written.
-    expression : str or None
-        Transformation of one column, such as ``log(y)``, evaluated by formulaic.
+    parts : tuple of Node
+        Expression of the outcome; or of time and event, where a survival outcome may have a time
+        only.
     """
 
     kind: str
     columns: tuple[str, ...]
     label: str
-    expression: str | None = None
+    parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
 class Offset:
-    """A column whose coefficient is fixed: ``fix(column, value)``."""
+    """A term whose coefficient is fixed: ``fix(column, value)``, or ``offset(column)`` for 1."""
 
-    column: str
+    expression: Node
     value: float
 
 
@@ -68,15 +71,21 @@ class Formula:
     response : Response
         Left-hand side.
     terms : str
-        Right-hand side without the fixed terms, for formulaic.
+        Right-hand side without the fixed terms.
     offsets : tuple of Offset
         Terms with a fixed coefficient.
+    intercept : bool
+        Whether the right-hand side has an intercept.
+    products : tuple of tuple of Node
+        Factors of each free term.
     """
 
     text: str
     response: Response
     terms: str
     offsets: tuple[Offset, ...]
+    intercept: bool
+    products: tuple[Term, ...]
 
 
 def parse_formula(text: str) -> Formula:
@@ -94,180 +103,165 @@ def parse_formula(text: str) -> Formula:
     Raises
     ------
     SpecificationError
-        The text is not a formula, or calls something that formulas may not call.
+        The text is not a formula, calls something that formulas may not call, or makes more terms
+        than the limit.
 
     Examples
     --------
-    >>> parse_formula("y ~ 1 + x + fix(z, 0.5)").offsets
-    (Offset(column='z', value=0.5),)
+    >>> formula = parse_formula("y ~ 1 + x * f + fix(z, 0.5)")
+    >>> formula.terms, formula.offsets
+    ('1 + x * f', (Offset(expression=Column(name='z'), value=0.5),))
+    >>> len(formula.products)
+    3
     """
     if not isinstance(text, str):
         raise SpecificationError(
             f"A formula is text such as 'y ~ 1 + x', not {type(text).__name__}."
         )
-    _check_size(text)
-    left, tilde, right = text.partition("~")
-    if not tilde or "~" in right or not left.strip() or not right.strip():
+    tokens = tokenize(text)
+    tildes = [i for i, token in enumerate(tokens) if token.text == "~" and token.kind == "operator"]
+    if len(tildes) != 1 or tildes[0] in (0, len(tokens) - 1):
         raise SpecificationError(
-            f"{text!r} is not a formula with an outcome. Write it as 'outcome ~ 1 + covariate'."
+            f"{shown(text)} is not a formula with an outcome. Write it as 'outcome ~ 1 + "
+            "covariate'."
         )
-    terms, offsets = _take_offsets(right)
-    return Formula(text.strip(), _response(left.strip(), text), terms, tuple(offsets))
+    response = _response(text, tokens[: tildes[0]])
+    formula = _right_hand_side(text, tokens[tildes[0] + 1 :], response)
+    among = [part for part in response.parts if (part,) in formula.products]
+    if among:
+        raise SpecificationError(
+            f"The outcome {label(among[0])!r} of {shown(text)} is among its own covariates. Leave "
+            "it out on the right."
+        )
+    return formula
 
 
-def unreadable(formula: str, error: Exception) -> SpecificationError:
-    """Say what is wrong with a formula that cannot be read, and offer backquotes for spaces."""
-    reason = str(error).partition("\n")[0]
-    if isinstance(error, SyntaxError):
-        # Without Python's advice on Python, and the file and line that it adds.
-        reason = error.msg.partition(". ")[0]
-    words = re.search(r"\w+(?:\s+\w+)+", re.sub(r"`[^`]*`", "", formula))
-    hint = f" A column name with spaces is written in backquotes: `{words[0]}`." if words else ""
-    return SpecificationError(
-        f"The formula {formula!r} cannot be read: {reason.rstrip('.')}.{hint}"
-    )
-
-
-def check_call(text: str, formula: str | None = None) -> ast.Expression:
-    """Parse an expression inside a formula and refuse all but listed calls on columns.
+def parse_terms(text: str) -> Formula:
+    """Read a right-hand side: terms without an outcome.
 
     Parameters
     ----------
     text : str
-        Python-like expression, for example ``"log(x)"``; backquoted names are allowed.
-    formula : str, optional
-        The whole formula, for the message.
+        For example ``"1 + x * f"``; a tilde may come first.
 
     Returns
     -------
-    ast.Expression
+    Formula
+        With an outcome that reads nothing.
+
+    Raises
+    ------
+    SpecificationError
+        As `parse_formula`.
+
+    Examples
+    --------
+    >>> len(parse_terms("1 + x * f").products)
+    3
     """
-    plain = re.sub(r"`[^`]*`", "quoted_name", text).strip().strip("{}")
-    try:
-        tree = ast.parse(plain, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise unreadable(formula or text, error) from None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
-            if name not in FUNCTIONS:
-                raise SpecificationError(
-                    f"{name!r} in the formula term {text!r} is not a known function. Formulas may "
-                    f"call: {', '.join(FUNCTIONS)}; and Surv(time, event) on the left, "
-                    "fix(column, value) as a term; mm(...) and hm(...) are arguments after the "
-                    "formula. Compute anything else as a column first."
-                )
-        elif not isinstance(node, _ALLOWED_NODES):
-            raise SpecificationError(
-                f"{text!r} in the formula contains {type(node).__name__}, which formulas do not "
-                "have. Compute it as a column of the table first."
-            )
-    return tree
+    if not isinstance(text, str):
+        raise SpecificationError(f"Terms are text such as '1 + x', not {type(text).__name__}.")
+    tokens = tokenize(text)
+    if tokens and tokens[0] == Token("operator", "~", tokens[0].position):
+        tokens = tokens[1:]
+    if not tokens:
+        raise SpecificationError(f"{shown(text)} names no terms. Write '1 + covariate'.")
+    return _right_hand_side(text, tokens, Response("value", (), "", ()))
 
 
-def _check_size(text: str) -> None:
-    if len(text) > MAX_LENGTH:
+def _right_hand_side(text: str, tokens: Sequence[Token], response: Response) -> Formula:
+    parts = summands(parse(text, tokens))
+    offsets = tuple(_offset(sign, part) for sign, part in parts if _is_fixed(part))
+    free = [(sign, part) for sign, part in parts if not _is_fixed(part)]
+    for _, part in free:
+        _refuse_fixed_inside(part)
+    intercept, products = expand(free)
+    for factor in dict.fromkeys(factor for term in products for factor in term):
+        check_factor(factor)
+    return Formula(text.strip(), response, _sum(free), offsets, intercept, products)
+
+
+def _sum(parts: Sequence[tuple[str, Node]]) -> str:
+    """Return signed parts as text."""
+    if not parts:
+        return "1"
+    text = " ".join(f"{sign} {label(part)}" for sign, part in parts)
+    return text.removeprefix("+ ")
+
+
+def _response(formula: str, tokens: Sequence[Token]) -> Response:
+    tree = parse(formula, tokens)
+    text = formula.partition("~")[0].strip() if "`" not in formula else label(tree)
+    if depth(tree) > MAX_OPERATORS:
         raise SpecificationError(
-            f"The formula has {len(text)} characters; the limit is {MAX_LENGTH}. Name fewer "
-            "columns."
+            f"The outcome has more than {MAX_OPERATORS} operators inside one another; compute it "
+            "as a column of the table first."
         )
-    depth = deepest = 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        deepest = max(deepest, depth)
-        if depth < 0:
-            break
-    if deepest > MAX_DEPTH or depth != 0:
-        what = "nests too deep" if deepest > MAX_DEPTH else "has unbalanced brackets"
-        raise SpecificationError(f"The formula {what}: {text[:60]!r}. Simplify it.")
-    if "__" in text and re.search(r"__\w+__", re.sub(r"`[^`]*`", "", text)):
+    if isinstance(tree, Call) and tree.function == "Surv":
+        return _survival(tree, text)
+    if any(isinstance(part, Call) and part.function == "Surv" for part in walk(tree)):
+        raise SpecificationError(f"{text!r}: Surv(time, event) is an outcome of its own.")
+    if not column_names(tree):
         raise SpecificationError(
-            "Names with double underscores on both sides are not columns of a formula; rename "
-            "the column or write it in backquotes."
-        )
-
-
-def _response(text: str, formula: str) -> Response:
-    call = re.fullmatch(r"Surv\s*\((.*)\)", text, flags=re.DOTALL)
-    if call:
-        columns = [_column(part) for part in call.group(1).split(",")]
-        if len(columns) > 2 or None in columns:
-            raise SpecificationError(
-                f"{text!r} is not understood: write Surv(time, event) with two column names "
-                "(or Surv(time) if every event was seen); event is 1 for an event and 0 for a "
-                "right-censored time. A name with spaces is written in backquotes."
-            )
-        return Response("survival", tuple(c for c in columns if c is not None), text)
-    name = _column(text)
-    if name is not None:
-        return Response("value", (name,), text)
-    tree = check_call(text, formula)
-    names = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in FUNCTIONS]
-    if len(set(names)) != 1 or "`" in text:
-        raise SpecificationError(
-            f"The outcome {text!r} must be one column, a function of one column such as log(y), "
+            f"The outcome {text!r} must be one column, an expression of columns such as log(y), "
             "or Surv(time, event)."
         )
-    return Response("value", (names[0],), text, expression=text)
+    check_expression(tree)
+    return Response("value", column_names(tree), text, (tree,))
 
 
-def _column(text: str) -> str | None:
-    """Return the column named by `text`, plain or in backquotes; None for anything else."""
-    text = text.strip()
-    quoted = re.fullmatch(r"`([^`]+)`", text)
-    if quoted:
-        return quoted.group(1)
-    return text if text.isidentifier() else None
-
-
-def _take_offsets(right: str) -> tuple[str, list[Offset]]:
-    """Split top-level ``fix(...)`` terms off the right-hand side."""
-    kept: list[str] = []
-    offsets: list[Offset] = []
-    for sign, term in _split_terms(right):
-        call = re.fullmatch(r"fix\s*\((.*)\)", term, flags=re.DOTALL)
-        if not call:
-            kept.append(f"{sign} {term}")
-            continue
-        column, value = _fix_arguments(term, call.group(1))
-        offsets.append(Offset(column, -value if sign == "-" else value))
-    if any(re.search(r"\bfix\s*\(", term) for term in kept):
+def _survival(call: Call, text: str) -> Response:
+    if call.keywords or not 1 <= len(call.args) <= 2 or not all(map(column_names, call.args)):
         raise SpecificationError(
-            "fix(column, value) is a term of its own: 'y ~ 1 + x + fix(z, 1)'; it cannot stand "
+            f"{text!r} is not understood: write Surv(time, event) with two columns (or Surv(time) "
+            "if every event was seen); event is 1 for an event and 0 for a right-censored time. "
+            "A name with spaces is written in backquotes."
+        )
+    for part in call.args:
+        check_expression(part)
+    names = dict.fromkeys(name for part in call.args for name in column_names(part))
+    return Response("survival", tuple(names), text, call.args)
+
+
+def _is_fixed(part: Node) -> bool:
+    return isinstance(part, Call) and part.function in _FIXED
+
+
+def _refuse_fixed_inside(part: Node) -> None:
+    inside = [x for x in walk(part) if _is_fixed(x)]
+    if inside:
+        raise SpecificationError(
+            f"{label(inside[0])} is a term of its own: 'y ~ 1 + x + fix(z, 1)'; it cannot stand "
             "inside another term."
         )
-    terms = " ".join(kept).strip()
-    return (terms[1:].strip() if terms.startswith("+") else terms) or "1", offsets
 
 
-def _fix_arguments(term: str, arguments: str) -> tuple[str, float]:
-    column, _, number = arguments.rpartition(",")
-    name = _column(column)
-    try:
-        value = float(number)
-    except ValueError:
-        value = float("nan")
-    if name is None or not abs(value) < float("inf"):
+def _offset(sign: str, call: Node) -> Offset:
+    assert isinstance(call, Call)
+    takes = 2 if call.function == "fix" else 1
+    value = _number(call.args[1]) if len(call.args) == takes == 2 else 1.0
+    if len(call.args) != takes or call.keywords or value is None:
         raise SpecificationError(
-            f"{term!r} is not understood: write fix(column, value) with a column name and a "
-            "number, for example fix(exposure, 1). A name with spaces is written in backquotes."
+            f"{label(call)!r} is not understood: write fix(column, value) with a column and a "
+            "number, for example fix(exposure, 1), or offset(column) for the value 1. A name with "
+            "spaces is written in backquotes."
         )
-    return name, value
+    expression = call.args[0]
+    if isinstance(expression, Text | Number):
+        raise SpecificationError(f"{label(call)!r} names no column: write fix(column, value).")
+    check_expression(expression, call)
+    if not is_rowwise(expression):
+        raise SpecificationError(
+            f"{label(call)!r}: a fixed term is computed row by row, without a mean of all rows. "
+            "Compute it as a column of the table first."
+        )
+    return Offset(expression, -value if sign == "-" else value)
 
 
-def _split_terms(text: str) -> list[tuple[str, str]]:
-    """Split at plus and minus signs outside brackets and backquotes."""
-    terms: list[tuple[str, str]] = []
-    sign, current, depth, quoted = "+", "", 0, False
-    for character in text:
-        quoted ^= character == "`"
-        depth += 0 if quoted else (character in "([{") - (character in ")]}")
-        if character in "+-" and depth == 0 and not quoted:
-            if current.strip():
-                terms.append((sign, current.strip()))
-            sign, current = character, ""
-        else:
-            current += character
-    if current.strip():
-        terms.append((sign, current.strip()))
-    return terms
+def _number(node: Node) -> float | None:
+    match node:
+        case Number(value=value):
+            return value
+        case Unary(op=op, operand=Number(value=value)):
+            return -value if op == "-" else value
+    return None

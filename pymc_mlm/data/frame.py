@@ -1,24 +1,99 @@
 """The one door for tables: any dataframe in, NumPy arrays out.
 
 narwhals reads pandas, Polars, PyArrow and lazy frames alike; nothing past this file knows
-which of them the user has.
+which of them the user has. A table is opened once for all columns that a model needs: rows of a
+lazy one may come in another order each time that it is collected. `pymc_mlm.data.values` has what
+becomes of the values.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
+from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 
+from pymc_mlm.data.values import objects, read_values, show, whole
 from pymc_mlm.errors import DataError
 
 Columns = Mapping[str, np.ndarray]
 
 # Text is read so many rows at a time; a shorter column at once, which is faster.
 CHUNK_ROWS = 1 << 18
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Some columns of a user's table, all of them from one collection.
+
+    Attributes
+    ----------
+    names : tuple of str
+        All columns of the table, read or not.
+    parts : mapping of str to narwhals.Series or ndarray, each of shape (row,)
+        The columns that were asked for, not converted yet.
+    num_rows : int
+        Number of rows.
+    """
+
+    names: tuple[str, ...]
+    parts: Mapping[str, Any]
+    num_rows: int
+
+
+def open_table(data: Any, names: Iterable[str]) -> Table:
+    """Collect the columns that a model needs, once.
+
+    Parameters
+    ----------
+    data : dataframe or mapping of str to array_like
+        pandas, Polars or PyArrow table, a lazy frame of those (collected for the named columns
+        only), a mapping of columns, or a `Table`.
+    names : iterable of str
+        Columns to read; repeated names are read once. Without any, the first column is read for
+        the number of rows.
+
+    Returns
+    -------
+    Table
+        For `columns` and `category_levels`.
+
+    Raises
+    ------
+    DataError
+        A column is missing, two have one name, columns differ in length, or there are no rows.
+
+    Examples
+    --------
+    >>> open_table({"y": [1.0, 2.0], "party": ["a", "b"]}, ["y"]).num_rows
+    2
+    """
+    if isinstance(data, Table):
+        require(names, data.names)
+        return data
+    available = column_names(data)
+    wanted = list(dict.fromkeys(names)) or available[:1]
+    require(wanted, available, _index_names(data))
+    if isinstance(data, Mapping):
+        parts = {name: _part(name, data[name]) for name in wanted}
+    else:
+        frame = _native(data)
+        frame = frame.select(wanted).collect() if isinstance(frame, nw.LazyFrame) else frame
+        parts = {name: frame.get_column(name) for name in wanted}
+    lengths = {name: len(part) for name, part in parts.items()}
+    if len(set(lengths.values())) > 1:
+        short, long = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
+        raise DataError(
+            f"Column {short!r} has {lengths[short]} values and {long!r} has {lengths[long]}; all "
+            "columns of a table have one value a row. Make them equally long."
+        )
+    num_rows = next(iter(lengths.values()), 0)
+    if num_rows == 0:
+        raise DataError("The table has no rows; nothing can be fitted or predicted.")
+    return Table(tuple(available), parts, num_rows)
 
 
 def column_names(data: Any) -> list[str]:
@@ -38,16 +113,19 @@ def column_names(data: Any) -> list[str]:
     >>> column_names({"y": [1.0, 2.0], "party": ["a", "b"]})
     ['y', 'party']
     """
+    if isinstance(data, Table):
+        return list(data.names)
     if isinstance(data, Mapping):
-        return [str(name) for name in data]
-    names = _native(data).collect_schema().names()
+        names = list(data)
+    else:
+        names = _native(data).collect_schema().names()
     odd = [name for name in names if not isinstance(name, str)]
     if odd:
         raise DataError(
-            f"Column name {odd[0]!r} is {type(odd[0]).__name__}, not text. Columns are named in "
-            "formulas: rename them, for example data.columns = data.columns.astype(str)."
+            f"Column name {show(odd[0])} is {type(odd[0]).__name__}, not text. Columns are named "
+            "in formulas: rename them, for example data.columns = data.columns.astype(str)."
         )
-    return list(names)
+    return names
 
 
 def columns(data: Any, names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -55,22 +133,22 @@ def columns(data: Any, names: Iterable[str]) -> dict[str, np.ndarray]:
 
     Parameters
     ----------
-    data : dataframe or mapping of str to array_like
-        pandas, Polars or PyArrow table, a lazy frame of those (collected for the named columns
-        only), or a mapping of columns.
+    data : dataframe, mapping of str to array_like or Table
+        As for `open_table`, which is called for all but a `Table`.
     names : iterable of str
         Columns to read; repeated names are read once.
 
     Returns
     -------
     dict of str to ndarray, shape (row,)
-        bool and integer columns without nulls keep their type; other numbers are float64 with
-        NaN for null; everything else is object with None for null.
+        bool and whole numbers without nulls keep their type; other numbers are float64 with
+        NaN for null; everything else is object with None for null. See `docs/tables.md`.
 
     Raises
     ------
     DataError
-        A column is missing, two have one name, or the table has no rows.
+        A column is missing, two have one name, the table has no rows, or a value is none that a
+        table can have.
 
     Examples
     --------
@@ -78,23 +156,51 @@ def columns(data: Any, names: Iterable[str]) -> dict[str, np.ndarray]:
     {'party': array(['a', None], dtype=object)}
     """
     wanted = list(dict.fromkeys(names))
-    require(wanted, column_names(data))
     if not wanted:
         return {}
-    if isinstance(data, Mapping):
-        import pandas as pd
-
-        frame = nw.from_native(pd.DataFrame({name: np.asarray(data[name]) for name in wanted}))
-    else:
-        frame = _native(data).select(wanted)
-        if isinstance(frame, nw.LazyFrame):
-            frame = frame.collect()
-    if len(frame) == 0:
-        raise DataError("The table has no rows; nothing can be fitted or predicted.")
-    return {name: _array(frame[name]) for name in wanted}
+    table = open_table(data, wanted)
+    return {name: _array(name, table.parts[name]) for name in wanted}
 
 
-def require(names: Iterable[str], available: Iterable[str]) -> None:
+def category_levels(data: Any, names: Iterable[str]) -> dict[str, tuple[Any, ...]]:
+    """Return the categories of the columns that are declared as categorical, in their order.
+
+    Parameters
+    ----------
+    data : dataframe, mapping of str to array_like or Table
+        As for `columns`.
+    names : iterable of str
+        Columns to look at.
+
+    Returns
+    -------
+    dict of str to tuple
+        In the order of the categories where the user chose it (pandas, Polars' Enum, an ordered
+        dictionary of Arrow), else sorted as text; those without rows too. Plain columns are left
+        out.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> dose = pd.Categorical(["low", "high"], categories=["low", "mid", "high"])
+    >>> category_levels({"dose": dose}, ["dose"])
+    {'dose': ('low', 'mid', 'high')}
+    """
+    wanted = list(dict.fromkeys(names))
+    if not wanted:
+        return {}
+    table = open_table(data, wanted)
+    found = {name: _levels(table.parts[name]) for name in wanted}
+    return {
+        name: tuple(read_values(name, levels).tolist())
+        for name, levels in found.items()
+        if levels is not None
+    }
+
+
+def require(
+    names: Iterable[str], available: Iterable[str], index_names: Collection[str] = ()
+) -> None:
     """Raise a `DataError` that names the missing columns and the nearest existing ones."""
     available = list(available)
     missing = [name for name in names if name not in available]
@@ -102,11 +208,20 @@ def require(names: Iterable[str], available: Iterable[str]) -> None:
         return
     hints = []
     for name in missing:
-        near = difflib.get_close_matches(name, available, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(name), available, n=1, cutoff=0.5)
         hints.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    indexed = [name for name in missing if name in index_names]
+    remedy = (
+        f" {indexed[0]!r} is in the index of the table: pass data.reset_index()." if indexed else ""
+    )
     raise DataError(
         f"The table has no column {', '.join(hints)}. Its columns are: {_listing(available)}."
+        f"{remedy}"
     )
+
+
+def _index_names(data: Any) -> list[str]:
+    return list(getattr(getattr(data, "index", None), "names", None) or ())
 
 
 def _native(data: Any) -> Any:
@@ -127,31 +242,82 @@ def _native(data: Any) -> Any:
         ) from error
 
 
-def _array(series: Any) -> np.ndarray:
-    dtype = series.dtype
-    if len(series) > CHUNK_ROWS and isinstance(dtype, (nw.Categorical, nw.Enum, nw.String)):
-        return _labels(series)
-    has_null = series.null_count() > 0
-    if dtype == nw.Boolean and not has_null:
-        return np.asarray(series.to_numpy(), dtype=bool)
-    if dtype.is_integer() and not has_null:
-        return np.asarray(series.to_numpy(), dtype=np.int64)
-    if dtype == nw.Boolean or dtype.is_numeric():
-        if dtype.is_integer() and has_null:
-            # Integers stay integers, also beyond 2**53, where float64 would merge ids.
-            return _objects(series.to_list())
-        if has_null or dtype.is_decimal():
-            return np.array([np.nan if _is_missing(v) else float(v) for v in series.to_list()])
-        return np.asarray(series.to_numpy(), dtype=np.float64)
-    return _objects(series.to_list())
+def _part(name: str, value: Any) -> Any:
+    """Return a column of a mapping as a series or an array, without copying what need not be."""
+    found = nw.from_native(value, series_only=True, pass_through=True)
+    if isinstance(found, nw.Series):
+        return found
+    if hasattr(value, "to_pylist"):  # of Arrow, whose NumPy array has floats for integers
+        return objects(value.to_pylist())
+    if hasattr(value, "__array__"):
+        shape = np.shape(value)
+        if len(shape) != 1:
+            raise DataError(
+                f"Column {name!r} has shape {shape}; a column has one value a row. Give every "
+                "column of a matrix a name of its own."
+            )
+        return _part_of_array(value)
+    if isinstance(value, (str, bytes, Mapping, Set)) or not isinstance(value, Collection):
+        raise DataError(
+            f"Column {name!r} is {type(value).__name__}, which has no order or no length. Give a "
+            "list or an array with one value a row."
+        )
+    return objects(list(value))
 
 
-def _labels(series: Any) -> np.ndarray:
+def _part_of_array(value: Any) -> Any:
+    if type(value).__module__.partition(".")[0] == "pandas":
+        return _pandas_series(value)
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        return _without_mask(value)
+    values = np.asarray(value)
+    if values.dtype.kind in "UMm":
+        return _pandas_series(values)
+    # Files of other machines hold numbers with their bytes in another order.
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _without_mask(values: Any) -> Any:
+    """Return a masked array with something missing in the place of its masked entries."""
+    if values.dtype.kind in "Mm":
+        return _pandas_series(values.filled(np.array("NaT", dtype=values.dtype)))
+    return values.filled(np.nan) if values.dtype.kind == "f" else objects(values.tolist())
+
+
+def _pandas_series(values: Any) -> Any:
+    import pandas as pd
+
+    return nw.from_native(pd.Series(values, copy=False), series_only=True)
+
+
+def _array(name: str, part: Any) -> np.ndarray:
+    """Read a column; long text through codes, numbers without a list."""
+    if isinstance(part, np.ndarray):
+        return _read_array(name, part)
+    dtype = part.dtype
+    if len(part) > CHUNK_ROWS and isinstance(dtype, (nw.Categorical, nw.Enum, nw.String)):
+        return _labels(name, part)
+    plain = dtype == nw.Boolean or dtype.is_integer() or dtype.is_float()
+    if plain and dtype not in (nw.Int128, nw.UInt128) and part.null_count() == 0:
+        return _read_array(name, np.asarray(part.to_numpy()))
+    return read_values(name, part.to_list())
+
+
+def _read_array(name: str, values: np.ndarray) -> np.ndarray:
+    kind = values.dtype.kind
+    if kind in "iu":
+        return whole(values)
+    if kind == "f":
+        return values.astype(np.float64, copy=False)
+    return values.astype(bool, copy=False) if kind == "b" else read_values(name, values.tolist())
+
+
+def _labels(name: str, series: Any) -> np.ndarray:
     """Read text through codes: one object per distinct text, where a list has one per row."""
     distinct = series.drop_nulls().unique(maintain_order=True).to_list()
-    if not distinct or 2 * len(distinct) > len(series):
-        return _objects(series.to_list())
-    labels = _objects([*distinct, None])
+    if not distinct or 2 * len(distinct) > len(series) or not isinstance(distinct[0], str):
+        return read_values(name, series.to_list())
+    labels = read_values(name, [*distinct, None])
     out = np.empty(len(series), dtype=object)
     # Each chunk pays for the look-up of all labels, so it is longer than they are many.
     step = max(CHUNK_ROWS, 8 * len(distinct))
@@ -163,20 +329,23 @@ def _labels(series: Any) -> np.ndarray:
     return out
 
 
-def _objects(values: list[Any]) -> np.ndarray:
-    out = np.empty(len(values), dtype=object)
-    out[:] = [None if _is_missing(v) else v for v in values]
-    return out
-
-
-def _is_missing(value: Any) -> bool:
-    # NaN, NaT and pd.NA differ from themselves, or refuse to say.
-    if value is None:
-        return True
-    try:
-        return bool(value != value)
-    except (TypeError, ValueError):
-        return True
+def _levels(part: Any) -> list[Any] | None:
+    """Return the categories of a column, or None for a plain one."""
+    if isinstance(part, np.ndarray):
+        return None
+    native, dtype = part.to_native(), part.dtype
+    if isinstance(dtype, nw.Enum):
+        return list(dtype.categories)
+    if isinstance(dtype, nw.Categorical):
+        if part.implementation.is_pandas_like() and hasattr(native.dtype, "categories"):
+            return list(native.dtype.categories)
+        if getattr(getattr(native, "type", None), "ordered", False):  # a dictionary of Arrow
+            return list(native.unify_dictionaries().chunk(0).dictionary.to_pylist())
+        # Any other order is that of the rows.
+        return sorted(part.drop_nulls().unique().to_list(), key=str)
+    if str(getattr(native, "dtype", "")).startswith("interval"):
+        return sorted(part.drop_nulls().unique().to_list())
+    return None
 
 
 def _listing(names: list[str], most: int = 30) -> str:

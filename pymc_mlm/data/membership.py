@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pymc_mlm.data.checks import show
 from pymc_mlm.data.factor import UNKNOWN, Factor
+from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError
 
 

@@ -9,24 +9,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from pymc_mlm.data.checks import show
-from pymc_mlm.data.factor import Factor, encode
+from pymc_mlm.data.factor import Factor, UnknownUnit, check_types, encode
+from pymc_mlm.data.values import objects, show
 from pymc_mlm.errors import DataError, SpecificationError
 
 OUTERMOST = -1
-
-
-@dataclass(frozen=True)
-class UnknownUnit:
-    """Id of a unit whose id is missing in new data: a fitted unit, nobody knows which.
-
-    Attributes
-    ----------
-    row : int
-        Its row; two rows with missing ids have two unknown units.
-    """
-
-    row: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -308,7 +295,7 @@ def _number_dense(level: str, values: np.ndarray) -> Factor:
     present[place] = True
     code = np.cumsum(present) - 1
     distinct = np.flatnonzero(present) + lowest
-    return Factor(level, _objects(distinct.tolist()), code[place], len(distinct))
+    return Factor(level, objects(distinct.tolist()), code[place], len(distinct))
 
 
 def _within_parent(factor: Factor, parent_labels: np.ndarray, above: np.ndarray) -> Factor:
@@ -326,31 +313,17 @@ def _within_parent(factor: Factor, parent_labels: np.ndarray, above: np.ndarray)
             "unique_ids=True, because an id contains '/' or is both a number and text. Rename the "
             "ids."
         )
-    return Factor(factor.name, _objects(paths), codes.astype(np.int64), len(paths))
+    return Factor(factor.name, objects(paths), codes.astype(np.int64), len(paths))
 
 
 def _after_known(factor: Factor, known: np.ndarray) -> Factor:
     """Recode units so that the known ones keep their codes and new ones follow."""
     position = {label: code for code, label in enumerate(known)}
     new = [label for label in factor.labels if label not in position]
-    texts = {str(label): label for label in known} if new else {}
-    for label in new:
-        if str(label) in texts:
-            fitted = texts[str(label)]
-            raise DataError(
-                f"{factor.name!r}={show(label)} is {type(label).__name__}, but the fitted unit "
-                f"{show(fitted)} is {type(fitted).__name__}: they would be two units. Give the ids "
-                "of new data the type of the fitted ones."
-            )
+    check_types(factor.name, new, known)
     position |= {label: len(known) + code for code, label in enumerate(new)}
     recode = np.array([position[label] for label in factor.labels], dtype=np.int64)
-    return Factor(factor.name, _objects([*known, *new]), recode[factor.codes], len(known))
-
-
-def _objects(values: Sequence[object]) -> np.ndarray:
-    out = np.empty(len(values), dtype=object)
-    out[:] = values
-    return out
+    return Factor(factor.name, objects([*known, *new]), recode[factor.codes], len(known))
 
 
 def _parents(factor: Factor, above: np.ndarray, fitted: np.ndarray) -> np.ndarray:

@@ -6,28 +6,43 @@ It is imported when the first formula is read: with pandas it takes a third of a
 
 from __future__ import annotations
 
-import ast
-import re
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from pymc_mlm.data.checks import as_numbers
-from pymc_mlm.data.formula import Formula, check_call, unreadable
+from pymc_mlm.data.categories import Levels
+from pymc_mlm.data.checks import as_numbers, check_spread
+from pymc_mlm.data.covariates import EVALUATED, Covariates, read_covariates
+from pymc_mlm.data.formula import Formula, Response
+from pymc_mlm.data.formula_calls import is_rowwise
+from pymc_mlm.data.formula_terms import Term, term_label
+from pymc_mlm.data.formula_tree import Column, Node, column_names, label
+from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 
 INTERCEPT = "Intercept"
 # Rows coded at a time: beside the design, formulaic needs the memory of some six columns a term.
 CHUNK_ROWS = 1 << 18
-# Functions whose value in a row needs no other row, such as a mean or the knots of a spline.
-ROWWISE = frozenset(("exp", "log", "log10", "log2"))
-_BAR_HINT = (
-    " Varying effects such as (1 | unit) are terms after the formula: hm('unit'), mm('member', "
-    "'group')."
-)
+# Of the variation in a column, what is left for a polynomial term that rounding made.
+SPENT = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Coding:
+    """How the columns of a design were made, for new data.
+
+    Attributes
+    ----------
+    covariates : Covariates
+        Names and categories.
+    spec : formulaic.ModelSpec
+        Means, knots and the columns of each term.
+    """
+
+    covariates: Covariates
+    spec: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +59,10 @@ class PopulationDesign:
         Whether the formula has one.
     offset : ndarray, shape (unit,)
         Sum of the terms with a fixed coefficient.
-    spec : formulaic.ModelSpec
+    spec : Coding
         How the columns were coded.
+    terms : tuple of str
+        Term that each column of `X` belongs to.
     """
 
     X: np.ndarray
@@ -53,6 +70,7 @@ class PopulationDesign:
     intercept: bool
     offset: np.ndarray
     spec: Any
+    terms: tuple[str, ...] = field(default=())
 
 
 def right_hand_columns(formula: Formula) -> tuple[str, ...]:
@@ -61,18 +79,15 @@ def right_hand_columns(formula: Formula) -> tuple[str, ...]:
     Parameters
     ----------
     formula : Formula
-        Parsed formula; its function calls are checked here.
+        Parsed formula.
 
     Returns
     -------
     tuple of str
     """
-    names: list[str] = []
-    for term in _parse(formula):
-        for factor in term.factors:
-            names.extend(_factor_columns(factor))
-    names.extend(offset.column for offset in formula.offsets)
-    return tuple(dict.fromkeys(names))
+    factors = [factor for term in formula.products for factor in term]
+    factors += [offset.expression for offset in formula.offsets]
+    return tuple(dict.fromkeys(name for factor in factors for name in column_names(factor)))
 
 
 def population_design(
@@ -80,6 +95,7 @@ def population_design(
     columns: Mapping[str, np.ndarray],
     length: int,
     known: PopulationDesign | None = None,
+    levels: Levels | None = None,
 ) -> PopulationDesign:
     """Code the right-hand side of a formula.
 
@@ -93,6 +109,9 @@ def population_design(
         Number of units.
     known : PopulationDesign, optional
         Fitted design, whose coding (categories, centring, knots) is used again.
+    levels : mapping of str to tuple, optional
+        Categories in the order of the user's column (`pymc_mlm.data.frame.category_levels`); those
+        of other columns are sorted. Categories without rows are left out.
 
     Returns
     -------
@@ -101,79 +120,171 @@ def population_design(
     Raises
     ------
     DataError
-        A covariate is missing, or has a category that the fitted data lacked.
+        A covariate is missing, is not finite, has a category that the fitted data lacked, is of a
+        type without coefficients, does not vary, or varies too little beside its mean.
+    SpecificationError
+        The formula makes more columns than the limit, or two of one name.
     """
+    offset = np.zeros(length)
+    for fixed in formula.offsets:
+        offset += fixed.value * expression_values(fixed.expression, columns)
+    if known is None:
+        covariates = read_covariates(formula.products, columns, levels or {})
+        covariates.check_size(formula.products, length)
+        code: Any = _terms(formula, covariates)
+    else:
+        covariates, code = known.spec.covariates, known.spec.spec
+    X, spec = _coded(formula, code, covariates.table(columns), length, known is None)
+    names, terms = _names(formula, covariates, spec)
+    _check_finite(names, X)
+    if known is None:
+        _check_names(formula, names, terms, spec)
+        _check_states(formula, spec)
+        _check_variation(X, names, formula.intercept and length > 1)
+    return PopulationDesign(X, names, formula.intercept, offset, Coding(covariates, spec), terms)
+
+
+def response_values(
+    response: Response,
+    columns: Mapping[str, np.ndarray],
+    numbers: Callable[[str, np.ndarray], np.ndarray] = as_numbers,
+) -> list[np.ndarray]:
+    """Return the values of each part of an outcome.
+
+    Parameters
+    ----------
+    response : Response
+        The outcome, or time and event.
+    columns : mapping of str to ndarray, shape (unit,)
+        The columns that it reads.
+    numbers : callable
+        Makes numbers of a part that is a column as it is, from its name and values.
+
+    Returns
+    -------
+    list of ndarray of float64, each of shape (unit,)
+
+    Raises
+    ------
+    DataError
+        A value is missing, is no number, or is not finite after its transformation.
+
+    Examples
+    --------
+    >>> from pymc_mlm.data.formula import parse_formula
+    >>> response_values(parse_formula("log(y) + 1 ~ x").response, {"y": np.array([1.0, np.e])})
+    [array([1., 2.])]
+    """
+    return [
+        numbers(part.name, columns[part.name])
+        if isinstance(part, Column)
+        else expression_values(part, columns)
+        for part in response.parts
+    ]
+
+
+def expression_values(expression: Node, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the values of arithmetic of columns, shape (unit,), or say where it is not finite."""
+    own = {name: columns[name] for name in column_names(expression)}
+    if isinstance(expression, Column):
+        return as_numbers(expression.name, own[expression.name])
     import formulaic
 
-    table = {name: _checked(name, columns[name]) for name in columns}
-    fitting = known is None
-    code = _parse(formula) if known is None else known.spec
-    rowwise = not fitting or all(_is_rowwise(f, table) for term in code for f in term.factors)
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            # formulaic codes an unseen category as the reference and warns: a wrong answer.
-            warnings.simplefilter("error", formulaic.errors.DataMismatchWarning)
-            X, spec = _coded(code, table, length, CHUNK_ROWS if rowwise else length)
-    except formulaic.errors.DataMismatchWarning as unseen:
-        found = re.search(r"\{(.*)\}", str(unseen))
-        which = f" {found.group(1)}" if found else ""
+    covariates = read_covariates([(expression,)], own, {})
+    text = covariates.text(expression)
+    factor = formulaic.parser.types.Factor(text, eval_method="python")
+    code = formulaic.Formula([formulaic.parser.types.Term([factor])])
+    length = len(next(iter(own.values())))
+    values = np.empty(length)
+    # Formulas of numbers only are the same in parts; a mean is not.
+    step = CHUNK_ROWS if is_rowwise(expression) else length
+    table = covariates.table(own)
+    for rows in _parts(length, step):
+        values[rows] = np.asarray(_materialized(code, table, rows), dtype=np.float64)[:, 0]
+    _check_expression(expression, values, own)
+    return values
+
+
+def _check_expression(
+    expression: Node, values: np.ndarray, columns: Mapping[str, np.ndarray]
+) -> None:
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        there = ", ".join(f"{name} is {show(x[bad[0]])}" for name, x in columns.items())
         raise DataError(
-            f"New data have a category{which} that the fitted data lacked. The model has no "
-            "coefficient for it: drop those rows or recode the column."
-        ) from None
-    except (formulaic.errors.FormulaicError, ValueError, TypeError, KeyError) as error:
-        raise SpecificationError(
-            f"The formula {formula.text!r} cannot be evaluated on this table: {error}"
-        ) from error
-    offset = np.zeros(length)
-    for term in formula.offsets:
-        offset += term.value * as_numbers(term.column, table[term.column])
-    names = tuple(name for name in spec.column_names if name != INTERCEPT)
-    intercept = INTERCEPT in spec.column_names
-    _check_covariates(X, names, flat_is_wrong=fitting and intercept and length > 1)
-    return PopulationDesign(X, names, intercept, offset, spec)
+            f"{label(expression)!r} is not finite in {len(bad)} of {len(values)} rows or groups, "
+            f"first in row {bad[0]} (counted from 0), where {there}. Transform the column so that "
+            "every value is finite, or drop those rows."
+        )
 
 
-def response_values(expression: str, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the values of a transformed outcome such as ``log(y)``, shape (unit,)."""
-    table = {k: as_numbers(k, v) for k, v in columns.items()}
-    rows = slice(0, len(next(iter(table.values()))))
-    with np.errstate(all="ignore"):
-        matrix = _materialized(f"{expression} - 1", table, rows, na_action="ignore")
-    return np.asarray(matrix, dtype=np.float64)[:, 0]
+def _terms(formula: Formula, covariates: Covariates) -> Any:
+    """Return formulaic's formula: generated texts, and names to look up."""
+    import formulaic
+
+    types = formulaic.parser.types
+    terms = [types.Term([types.Factor("1", eval_method="literal")])] if formula.intercept else []
+    seen: dict[frozenset[str], Term] = {}
+    for term in formula.products:
+        texts = [covariates.text(factor) for factor in term]
+        if (twin := seen.setdefault(frozenset(texts), term)) is not term:
+            raise SpecificationError(
+                f"The formula {formula.text!r} has {term_label(twin)!r} and {term_label(term)!r}, "
+                "which are the same columns. Leave one out."
+            )
+        terms.append(types.Term([_factor(types, text) for text in texts]))
+    return formulaic.Formula(terms, _ordering="none")
+
+
+def _factor(types: Any, text: str) -> Any:
+    return types.Factor(text, eval_method="lookup" if text.isidentifier() else "python")
 
 
 def _coded(
-    code: Any, table: Mapping[str, np.ndarray], length: int, step: int
+    formula: Formula, code: Any, table: Mapping[str, Any], length: int, fitting: bool
 ) -> tuple[np.ndarray, Any]:
-    """Return the columns but for the intercept, coded `step` rows at a time, and their coding."""
+    """Return the columns but for the intercept, and their coding."""
+    import formulaic
+
+    rowwise = all(is_rowwise(factor) for term in formula.products for factor in term)
+    step = CHUNK_ROWS if rowwise or not fitting else length
     X = np.empty((length, 0))
-    for first in range(0, length, step):
-        rows = slice(first, min(first + step, length))
-        matrix = _materialized(code, table, rows)
-        code = matrix.model_spec
-        free = [column for name, column in matrix.items() if name != INTERCEPT]
-        if first == 0:
-            X = np.empty((length, len(free)))
-        for i, column in enumerate(free):
-            X[rows, i] = column
+    try:
+        for rows in _parts(length, step):
+            matrix = _materialized(code, table, rows)
+            code = matrix.model_spec
+            free = [column for name, column in matrix.items() if name != INTERCEPT]
+            if rows.start == 0:
+                X = np.empty((length, len(free)))
+            for i, column in enumerate(free):
+                X[rows, i] = column
+    except (formulaic.errors.FormulaicError, ValueError, TypeError, ArithmeticError) as error:
+        raise SpecificationError(
+            f"The formula {formula.text!r} cannot be evaluated on this table: {_reason(error)}"
+        ) from error
     return X, code
 
 
-def _materialized(
-    code: Any, table: Mapping[str, np.ndarray], rows: slice, na_action: str = "raise"
-) -> Any:
+def _reason(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    return str(cause) or type(cause).__name__
+
+
+def _parts(length: int, step: int) -> Iterable[slice]:
+    return (slice(i, min(i + step, length)) for i in range(0, length, step))
+
+
+def _materialized(code: Any, table: Mapping[str, Any], rows: slice) -> Any:
     """Let formulaic code some rows: by a formula, or by how it coded others."""
     import formulaic
     import pandas as pd
 
-    parts = {name: column[rows] for name, column in table.items()}
-    # Integers as numbers: C(k) labels its categories 1.0, 2.0, ...
-    parts = {k: v.astype(np.float64) if v.dtype.kind in "iu" else v for k, v in parts.items()}
+    parts = {name: _numbers(column[rows]) for name, column in table.items()}
     frame = pd.DataFrame(parts, index=pd.RangeIndex(rows.stop - rows.start), copy=False)
-    materializer = formulaic.materializers.PandasMaterializer(frame, context={})
+    materializer = formulaic.materializers.PandasMaterializer(frame, context=dict(EVALUATED))
     try:
-        return materializer.get_model_matrix(code, na_action=na_action)
+        with np.errstate(all="ignore"):
+            return materializer.get_model_matrix(code, na_action="ignore")
     finally:
         # Both are parts of reference cycles: what they hold would stay until the next collection.
         vars(materializer).clear()
@@ -181,75 +292,79 @@ def _materialized(
             del frame[name]
 
 
-def _is_rowwise(factor: Any, table: Mapping[str, np.ndarray]) -> bool:
-    """Tell whether a factor's value in a row depends on that row alone, as categories do not."""
-    if any(table[name].dtype.kind not in "iufb" for name in _factor_columns(factor)):
-        return False
-    if factor.eval_method.value != "python":
-        return True
-    nodes = list(ast.walk(check_call(factor.expr)))
-    called = {n.func.id for n in nodes if isinstance(n, ast.Call)}  # type: ignore[attr-defined]
-    return called <= ROWWISE and not any(isinstance(n, (ast.List, ast.Tuple)) for n in nodes)
+def _numbers(values: Any) -> Any:
+    # A sum of booleans would be a boolean, and a difference is none.
+    whole = isinstance(values, np.ndarray) and values.dtype.kind in "iub"
+    return values.astype(np.float64) if whole else values
 
 
-def _check_covariates(X: np.ndarray, names: tuple[str, ...], flat_is_wrong: bool) -> None:
+def _names(
+    formula: Formula, covariates: Covariates, spec: Any
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the label of each column, and that of its term."""
+    coded = spec.structure[int(formula.intercept) :]
+    names: list[str] = []
+    terms: list[str] = []
+    for term, structure in zip(formula.products, coded, strict=True):
+        own = covariates.labels(term, structure.columns)
+        names += own
+        terms += [term_label(term)] * len(own)
+    return tuple(names), tuple(terms)
+
+
+def _check_names(
+    formula: Formula, names: tuple[str, ...], terms: tuple[str, ...], spec: Any
+) -> None:
+    """Refuse terms without columns, and columns that cannot be told apart by name."""
+    for term in formula.products:
+        if term_label(term) not in terms:
+            raise DataError(
+                f"The covariate {term_label(term)!r} has one value only, or is made of other terms "
+                "of the formula: it has no coefficient of its own. Drop it from the formula."
+            )
+    twice = [name for name in names if names.count(name) > 1] if len({*names}) < len(names) else []
+    if twice or INTERCEPT in names:
+        raise SpecificationError(
+            f"Two coefficients of the formula {formula.text!r} would be called "
+            f"{(twice or [INTERCEPT])[0]!r}. Rename a column or a category."
+        )
+
+
+def _check_states(formula: Formula, spec: Any) -> None:
+    """Refuse knots outside the data, and polynomials of a degree that the values do not have."""
+    for state in spec.transform_state.values():
+        knots = state.get("knots", [])
+        if list(knots) != sorted(knots):
+            raise SpecificationError(
+                f"The formula {formula.text!r} has knots {knots} that do not lie inside the data "
+                "or the bounds. Choose knots between the smallest and the largest value."
+            )
+        norms = [state["norms2"][k] for k in sorted(state.get("norms2", {}))]
+        if len(norms) > 1 and norms[-1] <= SPENT * norms[-2] * norms[1] / norms[0]:
+            raise SpecificationError(
+                f"The formula {formula.text!r} has a polynomial of degree {len(norms) - 1}, for "
+                "which its column has too few distinct values. Lower the degree."
+            )
+
+
+def _check_finite(names: tuple[str, ...], X: np.ndarray) -> None:
     # Column by column: along rows of a few numbers NumPy is five times as slow.
     for name, x in zip(names, X.T, strict=True):
         if not np.isfinite(x).all():
+            row = int(np.argmin(np.isfinite(x)))
             raise DataError(
                 f"The formula term {name!r} is not finite in every row (for example the logarithm "
-                "of zero). Transform the column so that every value is finite."
+                f"of zero), first in row {row} (counted from 0). Transform the column so that "
+                "every value is finite."
             )
+
+
+def _check_variation(X: np.ndarray, names: tuple[str, ...], flat_is_wrong: bool) -> None:
     for name, x in zip(names, X.T, strict=True):
         if flat_is_wrong and (x == x[0]).all():
             raise DataError(
                 f"The covariate {name!r} has one value only; its coefficient cannot be told from "
                 "the intercept. Drop it from the formula."
             )
-
-
-def _parse(formula: Formula) -> Any:
-    import formulaic
-
-    try:
-        parsed = formulaic.Formula(formula.terms)
-    except (formulaic.errors.FormulaicError, SyntaxError, ValueError, RecursionError) as error:
-        refusal = unreadable(formula.text, error)
-        raise SpecificationError(f"{refusal}{_BAR_HINT if '|' in formula.terms else ''}") from None
-    if not isinstance(parsed, formulaic.SimpleFormula):
-        raise SpecificationError(
-            f"The formula {formula.text!r} has several parts; one right-hand side is expected."
-            + _BAR_HINT
-        )
-    return parsed
-
-
-def _factor_columns(factor: Any) -> list[str]:
-    method = factor.eval_method.value
-    if method == "literal":
-        return []
-    if method == "lookup":
-        return [factor.expr]
-    tree = check_call(factor.expr)
-    called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call)}  # type: ignore[attr-defined]
-    names = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in called]
-    quoted = [part for i, part in enumerate(factor.expr.split("`")) if i % 2]
-    return [n for n in names if n != "quoted_name"] + quoted
-
-
-def _checked(name: str, values: np.ndarray) -> np.ndarray:
-    """Numbers must be finite; categories must be present and are passed on as text."""
-    if values.dtype.kind in "iub" or (values.dtype == np.float64 and np.isfinite(values).all()):
-        return values
-    if values.dtype.kind == "f":
-        return as_numbers(name, values)
-    absent = np.fromiter((v is None for v in values), dtype=bool, count=len(values))
-    if absent.any():
-        row = int(np.flatnonzero(absent)[0])
-        raise DataError(
-            f"Column {name!r} is missing in {int(absent.sum())} of {len(values)} rows or groups, "
-            f"first at position {row}. Missing values are not imputed: drop or fill them first."
-        )
-    if all(isinstance(v, (int, float)) for v in values):
-        return as_numbers(name, values)
-    return values
+    for name, x in zip(names, X.T, strict=True):
+        check_spread(name, x)

@@ -14,9 +14,11 @@ import numpy as np
 from pymc_mlm.data.arms import (
     ClusterDesign,
     check_arms,
+    check_roles,
     cluster_design,
     cluster_notes,
     dense,
+    few_clusters,
     order_arms,
     take,
 )
@@ -27,9 +29,10 @@ from pymc_mlm.data.cells import (
     predictor_labels,
     response_patterns,
 )
-from pymc_mlm.data.checks import show
+from pymc_mlm.data.event import code_event
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import require
+from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 
 Array = np.ndarray[Any, Any]
@@ -77,6 +80,8 @@ class TrialDesign:
         Cells that an observed pattern allows; the 2**K fully observed patterns come first.
     dropped : dict of str to int
         Rows left out, by reason.
+    events : dict of str to object
+        The value that counts as one, by outcome; None where it is 1.
     notes : tuple of str
         What a reader of the results should know about the data.
     """
@@ -90,6 +95,7 @@ class TrialDesign:
     pattern: Array
     compatible: Array
     dropped: dict[str, int]
+    events: dict[str, Any]
     notes: tuple[str, ...]
 
     @property
@@ -169,6 +175,7 @@ def resolve_trial(
     cluster: str | None = None,
     dependence: Dependence = "saturated",
     usable: Array | None = None,
+    event: Any = None,
 ) -> TrialDesign:
     """Read the design of a trial from columns.
 
@@ -193,6 +200,8 @@ def resolve_trial(
         Which associations between the outcomes are free, see `logit_basis`.
     usable : ndarray of bool, shape (row,), optional
         False for rows that lack a covariate; they are dropped and counted.
+    event : object or mapping of str to object, optional
+        The value that counts as one, of all outcomes or by outcome; needed unless they are 0/1.
 
     Returns
     -------
@@ -201,8 +210,8 @@ def resolve_trial(
     Raises
     ------
     DataError
-        A column is missing; an outcome is not 0/1 or does not vary; an arm is absent, or fewer
-        than two are left.
+        A column is missing; an outcome is not 0/1 and its event is not named; an arm is absent,
+        or fewer than two are left.
     SpecificationError
         A column has two roles; the control is not named; too many outcomes for `dependence`.
 
@@ -217,11 +226,12 @@ def resolve_trial(
     """
     names = (outcomes,) if isinstance(outcomes, str) else tuple(outcomes)
     roles = [*names, arm, *([] if cluster is None else [cluster])]
-    _check_roles(names, roles)
+    check_roles(names, roles)
     require(roles, columns)
     logit_basis(len(names), dependence)
 
-    observed = np.column_stack([_binary(name, columns[name]) for name in names])
+    events = _events(names, event)
+    observed = np.column_stack([_coded(name, columns[name], events[name]) for name in names])
     found = encode(arm, columns[arm], missing="unknown")
     arms = order_arms(found, control, treatment)
     clusters = None if cluster is None else encode(cluster, columns[cluster], missing="unknown")
@@ -237,9 +247,9 @@ def resolve_trial(
     kept, dropped = _drop(reasons, len(observed))
     arms = take(arms, kept)
     check_arms(arms, dropped)
-    _check_variation(names, observed[kept])
+    _check_observed(names, observed[kept])
     clusters = None if clusters is None else dense(take(clusters, kept))
-    return _design(names, dependence, kept, observed[kept], arms, clusters, dropped)
+    return _design(names, dependence, kept, observed[kept], arms, clusters, dropped, events)
 
 
 def recode_trial(columns: Mapping[str, Array], known: TrialDesign) -> TrialDesign:
@@ -268,13 +278,16 @@ def recode_trial(columns: Mapping[str, Array], known: TrialDesign) -> TrialDesig
     rows = np.arange(len(arms.codes))
     observed = np.column_stack(
         [
-            _binary(name, columns[name]) if name in columns else np.full(len(rows), np.nan)
+            _coded(name, columns[name], known.events[name])
+            if name in columns
+            else np.full(len(rows), np.nan)
             for name in known.outcomes
         ]
     )
     if cluster is not None:
         cluster = encode(cluster.name, columns[cluster.name], known=cluster, unseen="new")
-    return _design(known.outcomes, known.dependence, rows, observed, arms, cluster, {})
+    kind = known.outcomes, known.dependence
+    return _design(*kind, rows, observed, arms, cluster, {}, known.events)
 
 
 def _design(
@@ -285,6 +298,7 @@ def _design(
     arms: Factor,
     clusters: Factor | None,
     dropped: dict[str, int],
+    events: dict[str, Any],
 ) -> TrialDesign:
     pattern, compatible = response_patterns(observed)
     cluster = None if clusters is None else cluster_design(clusters, arms)
@@ -298,48 +312,16 @@ def _design(
         pattern=pattern,
         compatible=compatible,
         dropped=dropped,
+        events=events,
         notes=(
+            *(
+                f"Event of {name!r}: {show(event)}."
+                for name, event in events.items()
+                if event is not None
+            ),
             *_separation_notes(outcomes, observed, arms),
-            *([] if cluster is None else cluster_notes(cluster)),
+            *([] if cluster is None else [*few_clusters(cluster, arms), *cluster_notes(cluster)]),
         ),
-    )
-
-
-def _check_roles(outcomes: tuple[str, ...], roles: list[str]) -> None:
-    if not outcomes:
-        raise SpecificationError("outcomes is empty; name at least one column of 0/1 values.")
-    twice = [name for name in dict.fromkeys(roles) if roles.count(name) > 1]
-    if twice:
-        raise SpecificationError(
-            f"Column {twice[0]!r} is named {roles.count(twice[0])} times among outcomes, arm and "
-            "cluster. Give every role a column of its own."
-        )
-
-
-def _binary(name: str, values: Array) -> Array:
-    """Return an outcome as 0, 1 and NaN, or say which value is neither."""
-    if values.dtype.kind in "biuf":
-        numbers = values.astype(float)
-    else:
-        numbers = np.array([_number(name, v, row) for row, v in enumerate(values.tolist())])
-    strange = np.flatnonzero(~np.isnan(numbers) & (numbers != 0) & (numbers != 1))
-    if len(strange):
-        raise _not_binary(name, values[strange[0]], int(strange[0]))
-    return numbers
-
-
-def _number(name: str, value: Any, row: int) -> float:
-    if value is None:
-        return np.nan
-    if not isinstance(value, (bool, int, float, np.number, np.bool_)):
-        raise _not_binary(name, value, row)
-    return float(value)
-
-
-def _not_binary(name: str, value: Any, row: int) -> DataError:
-    return DataError(
-        f"Outcome {name!r} is {show(value)} in row {row} (counted from 0); an outcome must be 0 "
-        f"or 1, or a boolean. Recode it, for example with data[{name!r}] == {show(value)}."
     )
 
 
@@ -355,24 +337,51 @@ def _drop(reasons: Mapping[str, Any], num_rows: int) -> tuple[Array, dict[str, i
     return np.flatnonzero(kept), dropped
 
 
-def _check_variation(outcomes: tuple[str, ...], observed: Array) -> None:
+def _check_observed(outcomes: tuple[str, ...], observed: Array) -> None:
     for name, values in zip(outcomes, observed.T, strict=True):
-        seen = np.unique(values[~np.isnan(values)])
-        if len(seen) < 2:
-            what = f"is {int(seen[0])} in every row" if len(seen) else "is missing in every row"
+        if np.isnan(values).all():
             raise DataError(
-                f"Outcome {name!r} {what}, so it says nothing about the arms. Leave it out of "
-                "outcomes, or check how it was coded."
+                f"Outcome {name!r} is missing in every row. Leave it out of outcomes, or check how "
+                "it was coded."
             )
 
 
+def _events(outcomes: tuple[str, ...], event: Any) -> dict[str, Any]:
+    """Return the event of each outcome, None where it is 1."""
+    if not isinstance(event, Mapping):
+        return dict.fromkeys(outcomes, event)
+    strange = [name for name in event if name not in outcomes]
+    if strange:
+        raise SpecificationError(
+            f"event names {strange[0]!r}, which is no outcome; the outcomes are "
+            f"{', '.join(map(repr, outcomes))}."
+        )
+    return {name: event.get(name) for name in outcomes}
+
+
+def _coded(name: str, values: Array, event: Any) -> Array:
+    coded: Array = code_event(name, values, event, f"event={{{{{name!r}: {{}}}}}}")
+    return coded
+
+
 def _separation_notes(outcomes: tuple[str, ...], observed: Array, arms: Factor) -> list[str]:
-    """Report an outcome that is constant in an arm: no error, but the prior speaks there."""
-    notes = []
+    """Report an outcome that is constant, in all arms or in one.
+
+    No error: how many rows there were says how rare the other value is, and the prior the rest.
+    """
+    notes, constant = [], []
+    for name, values in zip(outcomes, observed.T, strict=True):
+        seen = np.unique(values[~np.isnan(values)])
+        if len(seen) == 1:
+            constant.append(name)
+            notes.append(
+                f"Outcome {name!r} is {int(seen[0])} in every row: the number of rows bounds its "
+                "probability, and beyond that all that is said of it rests on the prior."
+            )
     for code, label in enumerate(arms.labels):
         for name, values in zip(outcomes, observed[arms.codes == code].T, strict=True):
             seen = np.unique(values[~np.isnan(values)])
-            if len(seen) == 1:
+            if len(seen) == 1 and name not in constant:
                 notes.append(
                     f"Outcome {name!r} is {int(seen[0])} in every row of arm {show(label)}: its "
                     "log odds there rest on the prior."

@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.data.arms import Array
-from pymc_mlm.data.checks import show
+from pymc_mlm.data.formula import parse_terms
+from pymc_mlm.data.formula_terms import Term, term_label
+from pymc_mlm.data.formula_tree import Column, column_names
+from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 
 INTERCEPT = "Intercept"
@@ -97,6 +100,31 @@ class TrialMatrix:
                 T[a, own : own + num_covariates] = -self.center / self.scale
         return T
 
+    def random_to_original(self) -> Array:
+        """Map effects of the standardised varying columns to those of the columns as they are.
+
+        Returns
+        -------
+        ndarray, shape (slope, slope)
+
+        Raises
+        ------
+        SpecificationError
+            Without the column that a covariate is centred by, such as the intercept, the effects
+            of the covariate as it is are none of the standardised columns.
+        """
+        T, varying = self.to_original, list(self.random)
+        fixed = [i for i in range(len(self.names)) if i not in varying]
+        needed = np.flatnonzero((T[np.ix_(fixed, varying)] != 0).any(axis=1))
+        if len(needed):
+            missing = self.names[fixed[needed[0]]]
+            raise SpecificationError(
+                f"A prior on effects of covariates as they are needs {missing!r} among the varying "
+                f"coefficients ({', '.join(self.random_names)}). Let it vary too, or state the "
+                "prior for standardised covariates."
+            )
+        return T[np.ix_(varying, varying)]
+
     def preconditioner(self, X: Array, weight: Array, prior_sd: Array) -> Array:
         r"""Return a matrix R such that the posterior of :math:`R^{-1} \beta` is about round.
 
@@ -126,6 +154,7 @@ def trial_matrix(
     covariate_names: Sequence[str],
     interactions: bool,
     random: str | None,
+    covariate_terms: Sequence[str] | None = None,
 ) -> TrialMatrix:
     """Lay out the columns of a trial's linear predictor.
 
@@ -144,6 +173,8 @@ def trial_matrix(
     random : str or None
         Terms whose coefficients vary by cluster, for example ``"1 + arm"``; None without
         clusters.
+    covariate_terms : sequence of str, optional
+        Term of each covariate, such as ``"site"`` for ``"site[T.b]"``; its label by default.
 
     Returns
     -------
@@ -169,7 +200,7 @@ def trial_matrix(
             "every analysed row, so it cannot be told from the intercept. Leave it out."
         )
     arms = [f"{arm}[{label}]" for label in list(labels)[1:]]
-    base = [name.partition("[")[0] for name in covariate_names]
+    base = list(covariate_names if covariate_terms is None else covariate_terms)
     names = [INTERCEPT, *arms, *covariate_names]
     terms = ["1", *[ARM] * len(arms), *base]
     if interactions:
@@ -183,25 +214,70 @@ def trial_matrix(
     return TrialMatrix(**{**matrix.__dict__, "random": _random_columns(random, arm, matrix)})
 
 
+def check_random(random: Any, arm: str, columns: Sequence[str]) -> None:
+    """Refuse varying terms that no table could have.
+
+    Parameters
+    ----------
+    random : str
+        Terms, for example ``"1 + arm"``.
+    arm : str
+        Column of the arm.
+    columns : sequence of str
+        Columns that covariates are made from.
+
+    Raises
+    ------
+    SpecificationError
+        A term names neither the arm nor one of the columns, or nothing varies.
+    """
+    if not isinstance(random, str):
+        raise SpecificationError(f"random={random!r} must be text, such as '1 + arm'.")
+    known = {arm, ARM, *columns}
+    for term in parse_terms(random).products:
+        if not all(known.issuperset(column_names(factor)) for factor in term):
+            raise _no_term(random, term_label(term), ["1", ARM, *columns])
+    if not _random_terms(random, arm):
+        raise _nothing_varies(random)
+
+
 def _random_columns(random: str, arm: str, matrix: TrialMatrix) -> tuple[int, ...]:
-    asked = [part.strip() for part in str(random).split("+")]
-    asked = [_in_terms_of_arm(part, arm) for part in asked]
-    has_intercept = "0" not in asked
-    wanted = dict.fromkeys((["1"] if has_intercept else []) + [t for t in asked if t != "0"])
+    wanted = _random_terms(random, arm)
     for term in wanted:
         if term not in matrix.terms:
-            have = ", ".join(dict.fromkeys(matrix.terms))
-            raise SpecificationError(
-                f"random={random!r}: {term!r} is no term of the model, which has {have}. Only "
-                "coefficients that the model has can vary by cluster; write, say, '1 + arm'."
-            )
+            raise _no_term(random, term, matrix.terms)
     columns = tuple(i for i, term in enumerate(matrix.terms) if term in wanted)
     if not columns:
-        raise SpecificationError(
-            f"random={random!r} lets nothing vary by cluster. Write '1', or leave out cluster=."
-        )
+        raise _nothing_varies(random)
     return columns
 
 
-def _in_terms_of_arm(term: str, arm: str) -> str:
-    return ":".join(ARM if part.strip() == arm else part.strip() for part in term.split(":"))
+def _random_terms(random: str, arm: str) -> list[str]:
+    formula = parse_terms(random)
+    if formula.offsets:
+        raise SpecificationError(
+            f"random={random!r}: fix() has no place here; a coefficient that varies is not fixed."
+        )
+    asked = [_in_terms_of_arm(term, arm) for term in formula.products]
+    return list(dict.fromkeys([*(["1"] if formula.intercept else []), *asked]))
+
+
+def _no_term(random: str, term: str, have: Sequence[str]) -> SpecificationError:
+    return SpecificationError(
+        f"random={random!r}: {term!r} is no term of the model, which has "
+        f"{', '.join(dict.fromkeys(have))}. Only coefficients that the model has can vary by "
+        "cluster; write, say, '1 + arm'."
+    )
+
+
+def _nothing_varies(random: str) -> SpecificationError:
+    return SpecificationError(
+        f"random={random!r} lets nothing vary by cluster. Write '1', or leave out cluster=."
+    )
+
+
+def _in_terms_of_arm(term: Term, arm: str) -> str:
+    """Return a term's label with the arm first, whatever its column is called."""
+    arms = [ARM for factor in term if factor in (Column(arm), Column(ARM))]
+    others = tuple(factor for factor in term if factor not in (Column(arm), Column(ARM)))
+    return ":".join([*arms, *([term_label(others)] if others else [])])

@@ -67,7 +67,7 @@ def outcome_correlation(
     theta_other = theta.rename(outcome="other_outcome")
     both = xr.dot(cell_probability, digits * other, dim="cell")
     spread = np.sqrt(theta * (1 - theta) * theta_other * (1 - theta_other))
-    return (both - theta * theta_other) / spread
+    return ((both - theta * theta_other) / spread).rename("correlation")
 
 
 def difference(probability: xr.DataArray, treatment: Any, control: Any) -> xr.DataArray:

@@ -95,7 +95,7 @@ def standardized_normal(
 
 
 def preconditioned(name: str, prior: Any, root: LinearMap, **kwargs: Any) -> Any:
-    """Add a matrix of coefficients with an elementwise prior of the user's.
+    """Add a matrix of coefficients with a prior of the user's, of its elements or of its rows.
 
     Parameters
     ----------
@@ -114,7 +114,11 @@ def preconditioned(name: str, prior: Any, root: LinearMap, **kwargs: Any) -> Any
     """
 
     def logp(value: Variable, *_: Any) -> Variable:
-        return pm.logp(prior, value)
+        density = pm.logp(prior, value)
+        if density.ndim == value.ndim:
+            return density
+        # Of a row as a whole: in equal parts, as the Jacobian of the transform.
+        return pt.zeros_like(value) + density[..., None] / value.shape[-1]
 
     def random(*_: Any, rng: np.random.Generator, size: Any) -> Any:
         return pm.draw(prior, random_seed=rng)

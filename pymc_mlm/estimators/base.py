@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from pymc_mlm.errors import NotFittedError, SpecificationError
+from pymc_mlm.errors import NotFittedError, SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
 from pymc_mlm.fitting import fit, path_of
 from pymc_mlm.inference import Run, as_sampler, as_seed
@@ -99,7 +99,7 @@ class Estimator(ABC):
         run = Run(count, tune, chains, as_seed(random_seed), bool(progressbar))
         self.result_ = fit(spec, data, engine, run, self._path(path))
         for text in spec.cautions(self.result_.design):
-            warnings.warn(text, stacklevel=2)
+            warn_of_data(text)
         # Draws without a sampler are draws from the posterior.
         sampled = "sample_stats" in self.result_.idata
         problems = diagnose(self.result_).problems() if sampled else []
@@ -232,8 +232,7 @@ class Estimator(ABC):
         spec = self.specification
         design = spec.read(data, known)
         for text in () if known is not None else spec.cautions(design):
-            # Of the table, to whoever gave it.
-            warnings.warn(text, stacklevel=3)
+            warn_of_data(text)
         return design
 
     def _build(self, design: Any, path: str = "auto") -> pm.Model:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pymc_mlm import prediction
 from pymc_mlm.estimators.base import Estimator
 from pymc_mlm.reporting import effects, pictures, summary, variance, weights
+from pymc_mlm.reporting.nested_tables import unit_table
 from pymc_mlm.reporting.summary import MODEL_KINDS, Table
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class AbstractLinearEstimator(Estimator):
+class AbstractLinearEstimator(Estimator, ABC):
     """A model with one linear predictor: reports are functions of its fit."""
 
     def summary(self, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = 0.89) -> Table:
@@ -128,7 +130,7 @@ class AbstractLinearEstimator(Estimator):
         pandas.DataFrame
             A row per unit and varying coefficient.
         """
-        return effects.unit_table(self.coefficient_draws(level), ci_prob)
+        return unit_table(self.coefficient_draws(level), ci_prob)
 
     def coefficient_draws(self, level: str | None = None) -> xr.DataArray:
         """Return draws of nested units' own intercepts and slopes.

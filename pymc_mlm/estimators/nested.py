@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pymc_mlm.data.formula import parse_formula
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.estimators.base import as_mapping, as_tuple
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
@@ -163,8 +162,8 @@ class NestedVaryingEffects(AbstractLinearEstimator):
     def _refuse_bars(self) -> None:
         varying = () if self.varying is None else self.varying
         texts = (varying,) if isinstance(varying, str) else tuple(dict(varying).values())
-        for text in (parse_formula(self.formula).terms, *texts):
-            plain = re.sub("`[^`]*`", "", text)
+        for text in (str(self.formula).partition("~")[2], *texts):
+            plain = re.sub("`[^`]*`|'[^']*'|\"[^\"]*\"", "", str(text))
             if "|" in plain or "~" in plain:
                 raise SpecificationError(
                     f"{text.strip()!r} holds '|' or '~'. Write what varies as a plain sum, "

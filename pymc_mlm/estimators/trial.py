@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -24,13 +24,15 @@ from pymc_mlm.decisions import (
 from pymc_mlm.decisions.populations import Table as PopulationTable
 from pymc_mlm.decisions.populations import Value, as_populations, population_rows
 from pymc_mlm.decisions.thresholds import Alternative
-from pymc_mlm.errors import SpecificationError
-from pymc_mlm.estimators.base import Estimator, as_mapping, as_tuple
+from pymc_mlm.errors import SpecificationError, warn_of_data
+from pymc_mlm.estimators.base import Estimator, as_mapping
 from pymc_mlm.inference import as_seed
 from pymc_mlm.reporting import trial_plots
+from pymc_mlm.reporting.extrapolation import population_outside, values_outside
 from pymc_mlm.reporting.trial_summary import TrialSummary, trial_summary
-from pymc_mlm.terms.cluster_effects import AbstractClusterPrior, as_cluster_prior
+from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
 from pymc_mlm.trial import TrialSpecification
+from pymc_mlm.trial.arguments import check_plot_arguments, outcome_names
 from pymc_mlm.trial.draws import (
     Target,
     TrialDraws,
@@ -40,6 +42,9 @@ from pymc_mlm.trial.draws import (
     row_cells,
     trial_draws,
 )
+
+if TYPE_CHECKING:
+    from pymc_mlm.trial.bmco import BmcoCall
 
 MEASURES = {"difference": difference, "ratio": ratio, "odds_ratio": odds_ratio}
 CURVE_POINTS = 256
@@ -63,7 +68,8 @@ class MultivariateLogitTrial(Estimator):
     Parameters
     ----------
     outcomes : str or sequence of str
-        Columns of 0/1 outcomes. A row with some outcomes missing is kept.
+        Columns of 0/1 outcomes, or of any two values with `event`. A row with some outcomes
+        missing is kept.
     arm : str
         Column of the arm.
     control : label, optional
@@ -85,6 +91,9 @@ class MultivariateLogitTrial(Estimator):
     priors : mapping of str to prior, optional
         ``beta`` (of the columns as they are), ``cluster_sd``, or ``cell_probability`` (a
         Dirichlet, without covariates and clusters).
+    event : object or mapping of str to object, optional
+        The value that counts as one, of all outcomes or by outcome, for example ``"yes"`` or
+        ``{"recovered": "yes", "relapse": "no"}``. Needed unless outcomes are 0/1 or booleans.
 
     Attributes
     ----------
@@ -121,6 +130,7 @@ class MultivariateLogitTrial(Estimator):
         dependence: Dependence = "saturated",
         cluster_prior: str | AbstractClusterPrior = "lkj",
         priors: Mapping[str, Any] | None = None,
+        event: Any = None,
     ) -> None:
         self.outcomes = outcomes
         self.arm = arm
@@ -133,40 +143,46 @@ class MultivariateLogitTrial(Estimator):
         self.dependence = dependence
         self.cluster_prior = cluster_prior
         self.priors_given = priors
+        self.event = event
         self.specification  # noqa: B018  (refuses what does not go together)
 
     @property
     def specification(self) -> TrialSpecification:
         """The trial apart from data."""
         return TrialSpecification(
-            as_tuple(self.outcomes, "outcomes", "outcomes=['y1', 'y2']"),
+            outcome_names(self.outcomes),
             self.arm,
             self.control,
             self.treatment,
             self.covariates,
-            bool(self.interactions),
+            self.interactions,
             self.cluster,
             self.random,
             self.dependence,
-            as_cluster_prior(self.cluster_prior),
+            self.cluster_prior,
             as_mapping(self.priors_given, type(self).__name__),
+            self.event,
         )
 
     @classmethod
-    def from_bmco(cls, *args: Any, **kwargs: Any) -> tuple[Self, dict[str, Any]]:
+    def from_bmco(cls, *args: Any, **kwargs: Any) -> BmcoCall:
         """Translate a call of bmco; see `pymc_mlm.trial.bmco.read_bmco`.
 
         Parameters
         ----------
         *args, **kwargs
-            Arguments of ``bmvb``, ``bglm`` or ``bglmm`` under their names in R, without `data`.
+            Arguments of ``bmvb``, ``bglm`` or ``bglmm`` under their names in R. Those without a
+            counterpart are explained in the `notes` of what is returned.
 
         Returns
         -------
-        trial : MultivariateLogitTrial
-            The model with bmco's priors.
-        question : dict
-            What bmco decides with it: ``trial.fit(data).probability(**question)``.
+        BmcoCall
+            Unpacks as the model with bmco's priors, and the question that bmco asks of it.
+
+        Raises
+        ------
+        SpecificationError
+            An argument that bmco does not have there, or that has no translation.
 
         Examples
         --------
@@ -178,8 +194,7 @@ class MultivariateLogitTrial(Estimator):
         """
         from pymc_mlm.trial.bmco import read_bmco
 
-        arguments, question = read_bmco(*args, **kwargs)
-        return cls(**arguments), question
+        return read_bmco(cls, *args, **kwargs)
 
     # ------------------------------------------------------------------ questions
 
@@ -350,6 +365,8 @@ class MultivariateLogitTrial(Estimator):
         values = _grid(fit.design.columns[column]) if grid is None else list(grid)
         if not values:
             raise SpecificationError("effect_curve: grid is empty. Give at least one value.")
+        for text in values_outside(column, values, fit.design.columns[column]):
+            warn_of_data(text)
         base = list(as_populations(self._population(population)))
         arms = fit.design.trial.arm.labels.tolist()
         chosen = self._treatment(treatment, arms)
@@ -439,7 +456,7 @@ class MultivariateLogitTrial(Estimator):
 
     # ------------------------------------------------------------------ reports
 
-    def summary(  # type: ignore[override]
+    def summary(
         self,
         population: Any = None,
         estimand: str | None = None,
@@ -474,6 +491,7 @@ class MultivariateLogitTrial(Estimator):
             ci_prob,
             alpha,
             alternative,
+            tuple(self._outside(target)),
         )
 
     def plot(self, kind: str = "effects", **kwargs: Any) -> Any:
@@ -499,6 +517,7 @@ class MultivariateLogitTrial(Estimator):
             for name in ("population", "estimand", "treatment", *PLOT_QUESTIONS.get(kind, ()))
             if name in kwargs
         }
+        self._check_plot(kind, kwargs, asked)
         if kind == "effects":
             if asked.get("measure", "difference") != "difference":
                 kwargs.setdefault("null", 1.0)
@@ -513,12 +532,27 @@ class MultivariateLogitTrial(Estimator):
             return trial_plots.plot_clusters(self.cluster_effects(), **kwargs)
         if kind == "forest":
             return trial_plots.plot_parameters(self._fitted(), **kwargs)
-        if kind == "trace":
-            return trial_plots.plot_walks(self._fitted(), **kwargs)
-        raise SpecificationError(
-            f"plot has no kind {kind!r}. Use 'effects', 'joint', 'curve', 'clusters', 'forest' "
-            "or 'trace'."
-        )
+        return trial_plots.plot_walks(self._fitted(), **kwargs)
+
+    def _check_plot(self, kind: str, given: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+        import arviz_plots
+
+        questions = ("population", "estimand", "treatment")
+        known: dict[str, tuple[Any, ...]] = {
+            "effects": ((*questions, *PLOT_QUESTIONS["effects"]), trial_plots.plot_effects),
+            "joint": ((*questions, *PLOT_QUESTIONS["joint"]), trial_plots.plot_joint),
+            "curve": ((*questions, "grid"), trial_plots.plot_curve),
+            "clusters": ((), trial_plots.plot_clusters),
+            "forest": ((), trial_plots.plot_parameters, arviz_plots.plot_forest),
+            "trace": ((), trial_plots.plot_walks, arviz_plots.plot_trace_dist),
+        }
+        if kind not in known:
+            raise SpecificationError(
+                f"plot has no kind {kind!r}. Use 'effects', 'joint', 'curve', 'clusters', 'forest' "
+                "or 'trace'."
+            )
+        names, *functions = known[kind]
+        check_plot_arguments(kind, (*given, *asked), names, *functions)
 
     # ------------------------------------------------------------------ from draws to answers
 
@@ -536,7 +570,8 @@ class MultivariateLogitTrial(Estimator):
 
     def _draws(self) -> TrialDraws:
         fit = self._fitted()
-        return trial_draws(fit.design, fit.posterior, fit.spec.cluster_prior)
+        prior = fit.spec.trial_priors.clusters(fit.design.matrix)
+        return trial_draws(fit.design, fit.posterior, prior)
 
     def _target(
         self, population: Any, estimand: str | None, weights: str | None, covariate_rows: str
@@ -558,8 +593,17 @@ class MultivariateLogitTrial(Estimator):
             # Without covariates only the sample itself is a population; others name a column.
             population_rows(as_populations(target.population), {}, 1)
             return self._fitted().posterior["cell_probability"]
+        for text in self._outside(target):
+            warn_of_data(text)
         draws = self._draws()
         return self._labelled(population_cells(draws, target), draws.shape)
+
+    def _outside(self, target: Target) -> list[str]:
+        """Say where the population of a target lies outside the data."""
+        if target.population is None or self._is_conjugate:
+            return []
+        design = self._fitted().design
+        return population_outside(as_populations(target.population), design.columns, len(design.X))
 
     def _labelled(self, cells: np.ndarray, shape: tuple[int, int]) -> xr.DataArray:
         trial = self._fitted().design.trial

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pymc_mlm.priors import Prior
+from pymc_mlm.priors import Prior, check_priors
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,13 @@ class AbstractFamily(ABC):
     roles: ClassVar[tuple[str, ...]]
 
     priors: Mapping[str, Any]
+    # Whether outcomes have two values, and which of them counts as one if they are not 0 and 1.
+    binary: ClassVar[bool] = False
+    event: Any = None
+
+    def __post_init__(self) -> None:
+        """Check the priors."""
+        check_priors(self.priors, type(self).__name__)
 
     @property
     def side_columns(self) -> dict[str, str]:

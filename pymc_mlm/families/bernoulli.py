@@ -22,6 +22,9 @@ class Bernoulli(AbstractFamily):
     ----------
     priors : mapping of str to prior, optional
         The family has no parameters of its own; must be empty.
+    event : object, optional
+        The value of the outcome that counts as one, for example ``"yes"``. Needed unless the
+        outcome is 0/1 or boolean.
 
     Examples
     --------
@@ -30,13 +33,15 @@ class Bernoulli(AbstractFamily):
     """
 
     priors: Mapping[str, Any] = field(default_factory=dict)
+    event: Any = None
 
+    binary: ClassVar[bool] = True
     name: ClassVar[str] = "bernoulli"
     link: ClassVar[str] = "logit"
     roles: ClassVar[tuple[str, ...]] = ("value",)
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Zeros and ones, or booleans, with both present."""
+        """Zeros and ones; one of them alone says how rare the other is."""
         y = values["value"].astype(np.float64)
         wrong = y[(y != 0) & (y != 1)]
         if len(wrong):
@@ -44,8 +49,6 @@ class Bernoulli(AbstractFamily):
                 f"The outcome {label!r} of a Bernoulli model must be 0 or 1 (or False, True); "
                 f"found {wrong[0]:g}. Recode it, for example as (column > threshold)."
             )
-        if np.ptp(y) == 0:
-            raise DataError(f"The outcome {label!r} is {y[0]:g} in every group; it must vary.")
         return {"value": y}
 
     def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:

@@ -11,7 +11,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
-from pymc_mlm.families.poisson import counts
+from pymc_mlm.families.poisson import counts, log_mean
 from pymc_mlm.priors import Prior, create
 
 
@@ -38,12 +38,12 @@ class NegativeBinomial(AbstractFamily):
     roles: ClassVar[tuple[str, ...]] = ("value",)
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Counts that vary."""
+        """Counts; zeros alone say how rare an event is."""
         return {"value": counts(label, values["value"])}
 
     def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
         """Log of the mean count; spread 1, a factor of 7 either way within 2 sd."""
-        return OutcomeScale(float(np.log(outcome["value"].mean())), 1.0)
+        return OutcomeScale(log_mean(outcome["value"]), 1.0)
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
         """Inverse gamma: strong overdispersion and none are both possible, neither preferred."""
@@ -58,7 +58,7 @@ class NegativeBinomial(AbstractFamily):
         dims: str,
     ) -> Any:
         """Add ``alpha`` and the outcome."""
-        alpha = create(priors["alpha"], "alpha")
+        alpha = create(priors["alpha"], "alpha", positive=True)
         y = outcome["value"]
         return pm.NegativeBinomial(name, mu=pt.exp(eta), alpha=alpha, observed=y, dims=dims)
 

@@ -39,12 +39,12 @@ class Poisson(AbstractFamily):
     roles: ClassVar[tuple[str, ...]] = ("value",)
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Counts that vary."""
+        """Counts; zeros alone say how rare an event is."""
         return {"value": counts(label, values["value"])}
 
     def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
         """Log of the mean count; spread 1, a factor of 7 either way within 2 sd."""
-        return OutcomeScale(float(np.log(outcome["value"].mean())), 1.0)
+        return OutcomeScale(log_mean(outcome["value"]), 1.0)
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
         """Nothing: the family has no parameters of its own."""
@@ -86,6 +86,9 @@ def counts(label: str, values: np.ndarray) -> np.ndarray:
             f"The outcome {label!r} must be a count (0, 1, 2, ...); found {wrong[0]:g}. For other "
             "numbers use family='gaussian' or 'student_t'."
         )
-    if np.ptp(y) == 0:
-        raise DataError(f"The outcome {label!r} has one value only ({y[0]:g}); it must vary.")
     return y
+
+
+def log_mean(y: np.ndarray) -> float:
+    """Return the log of the mean count; without any event, of half an event in all rows."""
+    return float(np.log(max(y.mean(), 0.5 / len(y))))

@@ -71,7 +71,8 @@ class StudentT(AbstractFamily):
         dims: str,
     ) -> Any:
         """Add ``sigma``, ``nu`` and the outcome."""
-        sigma, nu = create(priors["sigma"], "sigma"), create(priors["nu"], "nu")
+        sigma = create(priors["sigma"], "sigma", positive=True)
+        nu = create(priors["nu"], "nu", positive=True)
         return pm.StudentT(name, nu=nu, mu=eta, sigma=sigma, observed=outcome["value"], dims=dims)
 
     def mean(self, eta: Any, parameters: Mapping[str, Any]) -> Any:

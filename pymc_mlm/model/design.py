@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pymc_mlm.data.checks import as_numbers, constant_within
+from pymc_mlm.data.event import outcome_numbers
 from pymc_mlm.data.factor import Factor, encode
-from pymc_mlm.data.frame import column_names, columns, require
+from pymc_mlm.data.frame import Table, category_levels, columns, open_table
 from pymc_mlm.data.population import PopulationDesign, population_design, response_values
 from pymc_mlm.errors import DataError
 from pymc_mlm.families import OutcomeScale
@@ -99,7 +101,7 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
     DataError
         A column is missing or does not fit its place; the message names it.
     """
-    require(spec.columns if known is None else spec.predictors, column_names(data))
+    data = open_table(data, spec.columns if known is None else spec.predictors)
     rows, count = _observations(spec, data)
     table = _Table(data, rows if spec.observation else None)
     # Before the rest: while a column is read, it takes the memory of five.
@@ -111,8 +113,13 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
         "mm(covariates=...)."
     )
     covariates = table.observed(spec.population().columns, remedy)
-    before = known.population if known else None
-    population = population_design(spec.parsed, covariates, len(rows), before)
+    population = population_design(
+        spec.parsed,
+        covariates,
+        len(rows),
+        known.population if known else None,
+        category_levels(data, spec.population().columns),
+    )
     parts = tuple(
         _resolve(term, table, population, known.terms[i][1] if known else None)
         for i, term in enumerate(spec.named)
@@ -125,13 +132,12 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
     return Design(count, rows, population, terms, outcome, scale, side, means)
 
 
-def _observations(spec: Specification, data: Any) -> tuple[Factor, int]:
+def _observations(spec: Specification, data: Table) -> tuple[Factor, int]:
     """Return the units of observation, and the number of rows."""
     if spec.observation:
         rows = encode(spec.observation, columns(data, [spec.observation])[spec.observation])
         return rows, len(rows.codes)
-    first = spec.columns[0] if spec.columns[0] in column_names(data) else column_names(data)[0]
-    count = len(columns(data, [first])[first])
+    count = data.num_rows
     numbers = np.arange(count)
     return Factor(OBSERVATION, numbers, numbers, count), count
 
@@ -161,19 +167,8 @@ def _outcome(
         "the member, then member and group are swapped in mm(member, group)."
     )
     found = table.observed(response.columns, remedy)
-    if response.expression is not None:
-        values = [response_values(response.expression, found)]
-        finite = np.isfinite(values[0])
-        if not finite.all():
-            at = int(np.flatnonzero(~finite)[0])
-            label = table.group.labels[at] if table.group else f"row {at} (counted from 0)"
-            raise DataError(
-                f"The outcome {response.label!r} is not finite in {int((~finite).sum())} of "
-                f"{len(finite)} observations, first in {label} (for example the logarithm of "
-                "zero). Transform or drop those."
-            )
-    else:
-        values = [as_numbers(name, found[name]) for name in response.columns]
+    numbers = partial(outcome_numbers, binary=spec.family.binary, event=spec.family.event)
+    values = response_values(response, found, numbers)
     roles = dict(zip(spec.family.roles, values, strict=False))
     return spec.family.outcome(response.label, roles | dict(side))
 

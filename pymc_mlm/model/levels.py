@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pymc_mlm.data.checks import as_numbers, constant_within
-from pymc_mlm.data.factor import Factor
+from pymc_mlm.data.factor import Factor, UnknownUnit
 from pymc_mlm.data.nested_design import NestedDesign, varies_within
-from pymc_mlm.data.nesting import UnknownUnit
 from pymc_mlm.data.population import PopulationDesign
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.terms.nested import Nested

@@ -9,6 +9,8 @@ from typing import Any
 
 import pymc as pm
 
+from pymc_mlm.data.event import constant_note
+from pymc_mlm.data.few_units import few_units
 from pymc_mlm.data.formula import Formula, parse_formula
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.errors import SpecificationError
@@ -187,9 +189,12 @@ class Specification(AbstractSpecification):
         return f"{self.family.name}: {self.formula}  ({', '.join(parts)})"
 
     def notes(self, design: Design) -> tuple[str, ...]:
-        """Return what the terms report of themselves."""
+        """Return an outcome that does not vary, few units, and what terms report of themselves."""
         spread = design.scale.spread
-        return tuple(n for term, part in design.terms for n in term.notes(part, spread))
+        own = [n for term, part in design.terms for n in term.notes(part, spread)]
+        constant = constant_note(self.parsed.response.label, design.outcome or {})
+        sizes = {name: n for term, part in design.terms for name, n in term.sizes(part).items()}
+        return (*constant, *few_units(sizes), *own)
 
     def derived(self, posterior: Any, design: Design) -> dict[str, Any]:
         """Return variables that follow from draws and are kept with them, by name."""

@@ -46,13 +46,15 @@ class TrialSummary:
     arms : pandas.DataFrame
         Success probabilities per arm and outcome, and the correlations of the outcomes.
     effects : pandas.DataFrame
-        Effects per treatment and outcome: difference with posterior sd, ratio, odds ratio.
+        Effects per treatment and outcome: mean of the difference with posterior sd, and medians
+        of ratio and odds ratio, whose means need not exist.
     decisions : tuple of Decision
         Rules All and Any for every treatment.
     coefficients : pandas.DataFrame or None
         Log odds of the columns as they are; None where there are none.
     clusters : pandas.DataFrame or None
-        Standard deviations of the cluster effects.
+        Posterior means of the standard deviations (with sd, interval, effective sample size and
+        R-hat), variances and correlations of the cluster effects.
     diagnostics : str
         Convergence in one line.
     notes : tuple of str
@@ -92,9 +94,13 @@ class TrialSummary:
     def _tables(self) -> list[tuple[str, pd.DataFrame]]:
         found = [
             ("Success probabilities", self.arms),
-            ("Effects, treatment against control", self.effects),
+            ("Effects, treatment against control; ratios are medians", self.effects),
             ("Coefficients, log odds, covariates as they are", self.coefficients),
-            ("Cluster effects, log odds, covariates centred and scaled", self.clusters),
+            (
+                "Cluster effects, log odds, covariates centred and scaled: posterior means of sd, "
+                "variance and correlations",
+                self.clusters,
+            ),
         ]
         return [(heading, frame) for heading, frame in found if frame is not None]
 
@@ -107,6 +113,7 @@ def trial_summary(
     ci_prob: float,
     alpha: float,
     alternative: Alternative,
+    about_population: tuple[str, ...] = (),
 ) -> TrialSummary:
     """Summarise a fitted trial.
 
@@ -124,6 +131,8 @@ def trial_summary(
         Probability inside the equal-tailed intervals.
     alpha, alternative
         Of the decisions.
+    about_population : tuple of str
+        Sentences about what is asked, which come before the notes of the fit.
 
     Returns
     -------
@@ -154,7 +163,7 @@ def trial_summary(
         coefficients=_coefficients(fit, ci_prob),
         clusters=None if roots is None else _clusters(fit, roots, ci_prob),
         diagnostics=_diagnostics(fit),
-        notes=fit.notes,
+        notes=(*about_population, *fit.notes),
     )
 
 
@@ -200,7 +209,7 @@ def _effects(
                 "mc_error": table["mc_error"],
             }
         )
-        for label, measure in (("ratio", ratio), ("odds ratio", odds_ratio)):
+        for label, measure in (("median ratio", ratio), ("median odds ratio", odds_ratio)):
             frame[label] = measure(theta, arm, control).median(("chain", "draw")).values
         frames[name] = frame
     return pd.concat(frames, names=["treatment", "outcome"])
@@ -232,6 +241,7 @@ def _coefficients(fit: Fit, ci_prob: float) -> pd.DataFrame | None:
 
 
 def _clusters(fit: Fit, roots: np.ndarray, ci_prob: float) -> pd.DataFrame:
+    import arviz_stats
     import pandas as pd
 
     slopes = list(fit.design.matrix.random_names)
@@ -243,7 +253,11 @@ def _clusters(fit: Fit, roots: np.ndarray, ci_prob: float) -> pd.DataFrame:
     table = draws_table({", ".join(key): sd[:, d] for d, key in enumerate(keys)}, ci_prob)
     table.index = pd.MultiIndex.from_tuples(keys, names=["slope", "predictor"])
     table.columns = ["sd", "sd_of_sd", *table.columns[2:]]
-    table["variance"] = np.median(variance, axis=0)
+    chains, draws = fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]
+    by_chain = xr.DataArray(sd.reshape(chains, draws, -1), dims=("chain", "draw", "dimension"))
+    table["ess_bulk"] = arviz_stats.ess(by_chain, method="bulk").values
+    table["r_hat"] = arviz_stats.rhat(by_chain).values
+    table["variance"] = variance.mean(axis=0)
     if len(keys) <= 8:
         spread = np.maximum(sd[:, :, None] * sd[:, None, :], np.finfo(float).tiny)
         correlation = (covariance / spread).mean(axis=0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pymc_mlm.errors import SpecificationError
+from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting.effects import nested_of, population_coefficients, varying_slope
+from pymc_mlm.reporting.extrapolation import values_outside
 from pymc_mlm.reporting.nested_tables import share_table
 from pymc_mlm.reporting.shares import shares_of
 from pymc_mlm.reporting.summary import Table, draws_table
@@ -60,6 +61,7 @@ def variance_decomposition(
        determination R2 and intra-class correlation coefficient from generalized linear
        mixed-effects models revisited and expanded. J. R. Soc. Interface 14, 20170213.
     """
+    warn_outside(fit, at or {})
     parts = variances(fit, at)
     residual = residual_variance(fit, parts)
     title = f"Variance decomposition of {fit.spec.label}"
@@ -103,6 +105,12 @@ def variance_shares(
     if values is None:
         j = nested.columns.index(column)
         values = nested.means[j] + nested.spreads[j] * np.linspace(-2, 2, CURVE_POINTS)
+    else:
+        if not len(values) or not np.isfinite(np.asarray(values, dtype=float)).all():
+            raise SpecificationError(
+                f"values={list(values)!r} of {column!r} must be finite numbers, at least one."
+            )
+        warn_outside(fit, {column: values})
     points = []
     for value in values:
         parts = variances(fit, {column: float(value)})
@@ -127,6 +135,15 @@ def variances(fit: Fit, at: Mapping[str, float] | None = None) -> dict[str, np.n
             "The model has no random effects, so there is no variance to split."
         )
     return parts
+
+
+def warn_outside(fit: Fit, asked: Mapping[str, Any]) -> None:
+    """Warn of values that lie outside the observed range of a varying column."""
+    nested = fit.design.nested
+    for column, values in asked.items():
+        if nested is not None and column in nested.columns:
+            for text in values_outside(column, values, nested.values[nested.columns.index(column)]):
+                warn_of_data(text)
 
 
 def residual_variance(fit: Fit, parts: Mapping[str, np.ndarray]) -> np.ndarray | None:

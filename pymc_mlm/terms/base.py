@@ -132,6 +132,10 @@ class AbstractTerm(ABC):
         """Return name, labels and number of fitted units of each id column."""
         return ()
 
+    def sizes(self, design: Any) -> dict[str, int]:
+        """Return the number of units with random effects, by the name in reports."""
+        return {}
+
     def size(self, design: Any) -> str:
         """Return the number of units in words, for headings."""
         return self.label

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from pymc_mlm.ops.correlation import (
     partials_to_cholesky,
 )
 from pymc_mlm.ops.linear_predictors import linear_predictors
-from pymc_mlm.priors import Prior
+from pymc_mlm.priors import Prior, check_priors, create
 from pymc_mlm.terms.base import Role
 
 Z = "cluster_z"
@@ -69,10 +70,16 @@ class LKJ(AbstractClusterPrior):
     eta: float = 1.0
     sd: Any = field(default_factory=lambda: Prior("HalfNormal", sigma=2.0))
 
+    def __post_init__(self) -> None:
+        """Refuse a shape or a prior that no correlation matrix or standard deviation has."""
+        _check_positive("LKJ(eta=", self.eta, "1 is uniform over correlation matrices")
+        check_priors({"cluster_sd": self.sd}, "LKJ()")
+
     def effects(self, cluster: str, num_clusters: int, slopes: int, predictors: int) -> Any:
         """Add standard deviations, partial correlations and offsets."""
         size = slopes * predictors
-        sd = _matrix(self.sd, "cluster_sd", slopes, predictors)
+        shape, dims = (slopes, predictors), (SLOPE, "predictor")
+        sd = create(self.sd, "cluster_sd", dims, positive=True, shape=shape)
         z = _offsets(cluster, num_clusters, size)
         scale = sd.reshape((size, 1))
         if size == 1:
@@ -102,7 +109,7 @@ class LKJ(AbstractClusterPrior):
 class InverseWishart(AbstractClusterPrior):
     r"""bmco's prior: each predictor has an inverse-Wishart covariance, unrelated to the others.
 
-    .. math:: \Sigma_m \sim \text{IW}(\nu, \tau I), \quad u_{jm} \sim N(0, \Sigma_m)
+    .. math:: \Sigma_m \sim \text{IW}(\nu, S), \quad u_{jm} \sim N(0, \Sigma_m)
 
     For comparison with bmco only: it couples spreads and correlations, has a spike near zero
     spread and no mean, and forbids the outcomes' cluster effects to be correlated.
@@ -111,22 +118,55 @@ class InverseWishart(AbstractClusterPrior):
     ----------
     df : float, optional
         Degrees of freedom; bmco's default is the number of slopes.
-    scale : float, default 0.1
-        Diagonal of the scale matrix.
+    scale : float or array_like, shape (slope, slope), default 0.1
+        Scale matrix S, or its diagonal as one number.
+    standardised : bool, default True
+        Whether S is stated for effects of centred and scaled covariates, as other priors of
+        cluster effects are, or of the covariates as they are, as in bmco.
+
+    Examples
+    --------
+    >>> InverseWishart(df=3, scale=[[0.1, 0.0], [0.0, 0.2]]).scale
+    ((0.1, 0.0), (0.0, 0.2))
     """
 
     df: float | None = None
-    scale: float = 0.1
+    scale: Any = 0.1
+    standardised: bool = True
 
-    # The covariance as a chain of regressions of each slope on those before it: residual
-    # variances are inverse gamma and coefficients normal (Bartlett's decomposition).
+    def __post_init__(self) -> None:
+        """Refuse degrees of freedom and scales that no covariance has."""
+        if np.ndim(self.scale):
+            object.__setattr__(self, "scale", _covariance(self.scale))
+        else:
+            _check_positive("InverseWishart(scale=", self.scale, "bmco's default is 0.1")
+        if self.df is not None:
+            _check_positive("InverseWishart(df=", self.df, "bmco's default is the number of slopes")
+
+    def on_standardised(self, to_original: np.ndarray) -> InverseWishart:
+        """Return the same prior, stated for effects of centred and scaled columns.
+
+        Parameters
+        ----------
+        to_original : ndarray, shape (slope, slope)
+            Map from effects of standardised columns to those of the columns as they are. An
+            inverse-Wishart matrix stays one under a linear map.
+        """
+        inverse = np.linalg.inv(to_original)
+        root = inverse @ self._root(len(inverse))
+        return InverseWishart(self.df, root @ root.T)
+
+    # The covariance as a chain of regressions of each slope on those before it (Bartlett's
+    # decomposition). With S = C C', C lower triangular, the residual variance of slope i is
+    # inverse gamma with scale C_ii^2 / 2, and its coefficients on the slopes before are normal:
+    # C_<i^-T (C_i,<i + sd_i z).
     def effects(self, cluster: str, num_clusters: int, slopes: int, predictors: int) -> Any:
         """Add residual variances, regression coefficients and offsets."""
-        shape = self._shapes(slopes)
+        shape, root = self._shapes(slopes), self._root(slopes)
         variance = pm.InverseGamma(
             "cluster_variance",
             shape[:, None],
-            self.scale / 2.0,
+            np.diag(root)[:, None] ** 2 / 2.0,
             shape=(slopes, predictors),
             dims=(SLOPE, "predictor"),
         )
@@ -137,10 +177,11 @@ class InverseWishart(AbstractClusterPrior):
         chain = pm.Normal("cluster_chain", 0.0, 1.0, shape=(pairs, predictors))
         u: list[Any] = []
         for i in range(slopes):
-            own = pt.sqrt(variance[i]) * z[:, i * predictors : (i + 1) * predictors]
-            for j in range(i):
-                b = chain[i * (i - 1) // 2 + j] * pt.sqrt(variance[i] / self.scale)
-                own = own + b * u[j]
+            sd = pt.sqrt(variance[i])
+            own = sd * z[:, i * predictors : (i + 1) * predictors]
+            noise = sd * chain[i * (i - 1) // 2 : i * (i + 1) // 2]
+            for b, before in zip(_regression(root, i, noise), u, strict=True):
+                own = own + b * before
             u.append(own)
         return pt.concatenate(u, axis=1)
 
@@ -153,8 +194,9 @@ class InverseWishart(AbstractClusterPrior):
             chain = posterior["cluster_chain"].values.reshape(len(sd), -1, predictors)
         m = np.arange(predictors)
         for i in range(slopes):
-            for j in range(i):
-                b = chain[:, i * (i - 1) // 2 + j] * sd[:, i] / np.sqrt(self.scale)
+            noise = sd[:, i, None] * chain[:, i * (i - 1) // 2 : i * (i + 1) // 2]
+            coefficients = _regression(self._root(slopes), i, np.swapaxes(noise, 0, 1))
+            for j, b in enumerate(coefficients):
                 root[:, i] += b[:, :, None, None] * root[:, j]
             root[:, i, m, i, m] = sd[:, i]
         return root.reshape(len(sd), slopes * predictors, slopes * predictors)
@@ -174,6 +216,40 @@ class InverseWishart(AbstractClusterPrior):
                 f"{slopes} varying coefficients. Use df={slopes} or more."
             )
         return (df - (slopes - 1 - np.arange(slopes))) / 2.0
+
+    def _root(self, slopes: int) -> np.ndarray:
+        """Return C, lower triangular, with C C' = S."""
+        if not np.ndim(self.scale):
+            return np.eye(slopes) * np.sqrt(self.scale)
+        if len(self.scale) != slopes:
+            raise SpecificationError(
+                f"InverseWishart(scale=...) has {len(self.scale)} rows, and {slopes} "
+                f"coefficient(s) vary by cluster. Give a {slopes} x {slopes} matrix, or one number."
+            )
+        return np.linalg.cholesky(np.array(self.scale))
+
+
+def _regression(root: np.ndarray, i: int, noise: Any) -> list[Any]:
+    """Return the coefficients of slope i on those before it, one array for each of them."""
+    if i == 0:
+        return []
+    back = np.linalg.inv(root[:i, :i]).T  # upper triangular
+    moved = [float(root[i, k]) + noise[k] if root[i, k] else noise[k] for k in range(i)]
+    return [sum(float(back[j, k]) * moved[k] for k in range(j, i) if back[j, k]) for j in range(i)]
+
+
+def _covariance(scale: Any) -> tuple[tuple[float, ...], ...]:
+    """Return a scale matrix as a value that compares and prints."""
+    matrix = np.asarray(scale, dtype=float)
+    square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
+    if square and np.isfinite(matrix).all() and np.allclose(matrix, matrix.T):
+        if np.linalg.eigvalsh(matrix).min() > 0:
+            return tuple(tuple(row) for row in matrix.tolist())
+    raise SpecificationError(
+        f"InverseWishart(scale={matrix.tolist()!r}) must be a positive number, or a symmetric, "
+        "positive definite matrix with a row for each varying coefficient, such as 0.1 times the "
+        "identity."
+    )
 
 
 def as_cluster_prior(prior: Any) -> AbstractClusterPrior:
@@ -196,12 +272,10 @@ def as_cluster_prior(prior: Any) -> AbstractClusterPrior:
     )
 
 
+def _check_positive(what: str, value: Any, example: str) -> None:
+    if not isinstance(value, Real) or not 0.0 < float(value) < np.inf:
+        raise SpecificationError(f"{what}{value!r}) must be a positive, finite number; {example}.")
+
+
 def _offsets(cluster: str, num_clusters: int, size: int) -> Any:
     return pm.Normal(Z, 0.0, 1.0, shape=(num_clusters, size), dims=(cluster, DIMENSION))
-
-
-def _matrix(prior: Any, name: str, slopes: int, predictors: int) -> Any:
-    if isinstance(prior, Prior):
-        kwargs = {"shape": (slopes, predictors)}
-        return prior.create_variable(name, dims=(SLOPE, "predictor"), **kwargs)
-    return prior.create_variable(name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor.tensor as pt
 
-from pymc_mlm.data.checks import as_numbers, constant_within
+from pymc_mlm.data.checks import as_numbers, check_spread, constant_within
 from pymc_mlm.data.crossed_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import columns
@@ -137,8 +137,11 @@ class Hierarchical(AbstractTerm):
             self.unit, ids, None if known is None else known.units, unseen=unseen, missing=missing
         )
         self._check_units(units, known)
-        numbers = [as_numbers(k, v) for k, v in table.items()]
-        X = np.column_stack(numbers) if numbers else np.zeros((len(ids), 0))
+        numbers = {k: as_numbers(k, v) for k, v in table.items()}
+        if known is None:
+            for covariate, x in numbers.items():
+                check_spread(covariate, x)
+        X = np.column_stack(list(numbers.values())) if numbers else np.zeros((len(ids), 0))
         name = self.name or self.unit
         return HierarchicalDesign(name, units, tuple(table), np.ascontiguousarray(X))
 
@@ -230,6 +233,10 @@ class Hierarchical(AbstractTerm):
     def units(self, design: HierarchicalDesign) -> tuple[tuple[str, Any, int], ...]:
         """Units."""
         return ((self.unit, design.units.labels, design.units.num_known),)
+
+    def sizes(self, design: HierarchicalDesign) -> dict[str, int]:
+        """Return the number of units, if their effects are random."""
+        return {self.label: len(design.units)} if self.effect_type == "random" else {}
 
     def size(self, design: HierarchicalDesign) -> str:
         """Units."""

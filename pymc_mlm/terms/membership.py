@@ -10,11 +10,12 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
-from pymc_mlm.data.checks import as_numbers, show
+from pymc_mlm.data.checks import as_numbers, check_spread
 from pymc_mlm.data.crossed_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
-from pymc_mlm.data.frame import column_names, columns
+from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.data.membership import Membership, sort_by_group
+from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.ops.group_mean import group_mean
@@ -177,7 +178,8 @@ class MultipleMembership(AbstractTerm):
         DataError
             An id, covariate or weight column is unusable; the message names it.
         """
-        self.weight_function.check(column_names(data))
+        data = open_table(data, self.columns)
+        self.weight_function.check(data.names)
         table = columns(data, self.columns)
         group = encode(self.group, table[self.group]) if group is None else group
         member, keep = self._members(table[self.member], known)
@@ -186,8 +188,11 @@ class MultipleMembership(AbstractTerm):
         rows = membership.rows
         X = np.empty((len(rows), len(covariates)))
         for j, name in enumerate(covariates):
-            X[:, j] = as_numbers(name, table[name][rows])
-        ordered = {c: table[c][rows] for c in self.weight_function.columns}
+            X[:, j] = as_numbers(name, table[name][rows], rows)
+            if known is None:
+                check_spread(name, X[:, j])
+        read = self.weight_function.columns
+        ordered = {c: as_numbers(c, table[c][rows], rows) for c in read}
         weight = self.weight_function.resolve(
             ordered, membership.group, membership.indptr, None if known is None else known.weight
         )
@@ -391,6 +396,12 @@ class MultipleMembership(AbstractTerm):
         """Members."""
         member = design.membership.member
         return ((self.member, member.labels, member.num_known),)
+
+    def sizes(self, design: MembershipDesign) -> dict[str, int]:
+        """Return the number of members, if they have effects."""
+        if self.effect_type is None:
+            return {}
+        return {self.label: len(design.membership.member)}
 
     def size(self, design: MembershipDesign) -> str:
         """Memberships and members."""

@@ -12,8 +12,8 @@ import xarray as xr
 
 from pymc_mlm.data.checks import constant_within
 from pymc_mlm.data.factor import Factor
-from pymc_mlm.data.formula import parse_formula
-from pymc_mlm.data.frame import columns
+from pymc_mlm.data.formula import parse_terms
+from pymc_mlm.data.frame import category_levels, columns, open_table
 from pymc_mlm.data.nested_design import (
     NestedDesign,
     columns_far_from_zero,
@@ -102,12 +102,12 @@ class Nested(AbstractTerm):
                     "'noncentered'."
                 )
             eta = self.eta_of(level)
-            if isinstance(eta, bool) or not isinstance(eta, int | float) or not eta > 0:
+            if isinstance(eta, bool) or not isinstance(eta, int | float) or not 0 < eta < np.inf:
                 raise SpecificationError(
-                    f"eta of {level!r} is {eta!r}; the LKJ shape must be positive: 1 for any "
-                    "correlations alike, larger for smaller ones."
+                    f"eta of {level!r} is {eta!r}; the LKJ shape must be positive and finite: 1 "
+                    "for any correlations alike, larger for smaller ones."
                 )
-            if parse_formula(f"effect ~ {self.formula_of(level)}").offsets:
+            if parse_terms(self.formula_of(level)).offsets:
                 raise SpecificationError(
                     f"varying={self.formula_of(level)!r}: fix() has no place here; a varying "
                     "coefficient is not fixed."
@@ -141,7 +141,7 @@ class Nested(AbstractTerm):
     @property
     def columns(self) -> tuple[str, ...]:
         """Id columns and the covariates of the varying coefficients."""
-        formulas = [parse_formula(f"effect ~ {self.formula_of(level)}") for level in self.levels]
+        formulas = [parse_terms(self.formula_of(level)) for level in self.levels]
         names = [n for formula in formulas for n in right_hand_columns(formula)]
         return tuple(dict.fromkeys([*self.levels, *names]))
 
@@ -168,6 +168,10 @@ class Nested(AbstractTerm):
     def units(self, design: NestedDesign) -> tuple[tuple[str, Any, int], ...]:
         """Units of each level."""
         return tuple(zip(self.levels, design.nesting.labels, design.num_known, strict=True))
+
+    def sizes(self, design: NestedDesign) -> dict[str, int]:
+        """Return the number of units of each level."""
+        return dict(zip(self.levels, design.nesting.sizes.tolist(), strict=True))
 
     def size(self, design: NestedDesign) -> str:
         """Units of each level."""
@@ -205,7 +209,8 @@ class Nested(AbstractTerm):
             An id is missing or has two parents, the levels are in the wrong order, a level has a
             single unit, or a slope is to vary where its covariate does not.
         """
-        table = columns(data, self.columns)
+        data = open_table(data, self.columns)
+        table, levels = columns(data, self.columns), category_levels(data, self.columns)
         if group is not None:
             remedy = f"Each {group.name!r} belongs to one unit of every level."
             table = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
@@ -219,10 +224,11 @@ class Nested(AbstractTerm):
         for level in self.levels:
             text = self.formula_of(level)
             if text not in coded:
-                formula = parse_formula(f"effect ~ {text}")
+                formula = parse_terms(text)
                 own = {n: table[n] for n in right_hand_columns(formula)}
                 before = known.coded[text] if known else None
-                coded[text] = population_design(formula, own, len(nesting.leaf), before)
+                own_levels = {n: levels[n] for n in own if n in levels}
+                coded[text] = population_design(formula, own, len(nesting.leaf), before, own_levels)
             at_level[level] = varying_columns(coded[text])
         return nested_design(self.name or "", nesting, at_level, coded, known)
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pymc_mlm.data.factor import UnknownUnit
 from pymc_mlm.data.nested_design import NestedDesign
-from pymc_mlm.data.nesting import UnknownUnit
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.ops.correlation import partials_to_cholesky

@@ -14,7 +14,7 @@ import pytensor.tensor as pt
 from pymc_mlm.data.checks import constant_within
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import Formula
-from pymc_mlm.data.frame import columns
+from pymc_mlm.data.frame import category_levels, columns, open_table
 from pymc_mlm.data.population import (
     INTERCEPT,
     PopulationDesign,
@@ -74,13 +74,15 @@ class Population(AbstractTerm):
         """Code the covariates, one row per group."""
         if group is None:
             raise TypeError("The population part needs the units of observation: group=.")
+        data = open_table(data, self.columns)
         table = columns(data, self.columns)
         remedy = (
             f"Formula covariates must be constant within {group.name!r}; put member-level "
             "columns in mm(covariates=...)."
         )
         reduced = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
-        return population_design(self.formula, reduced, len(group), known)
+        levels = category_levels(data, self.columns)
+        return population_design(self.formula, reduced, len(group), known, levels)
 
     def effect(self, design: PopulationDesign, scale: float = 1.0, elsewhere: Any = 0.0) -> Any:
         """Add the intercept and the coefficients.

@@ -10,11 +10,13 @@ import numpy as np
 
 from pymc_mlm.data.arms import Array
 from pymc_mlm.data.cells import Dependence
-from pymc_mlm.data.formula import Formula, parse_formula
-from pymc_mlm.data.frame import columns
+from pymc_mlm.data.formula import Formula, parse_terms
+from pymc_mlm.data.formula_tree import Column, label
+from pymc_mlm.data.frame import Table, category_levels, columns, open_table
 from pymc_mlm.data.population import PopulationDesign, population_design, right_hand_columns
 from pymc_mlm.data.trial import CollapsedRows, TrialDesign, recode_trial, resolve_trial
 from pymc_mlm.data.trial_matrix import TrialMatrix, trial_matrix
+from pymc_mlm.data.values import narrow
 from pymc_mlm.errors import SpecificationError
 
 
@@ -34,6 +36,7 @@ class TrialColumns:
     interactions : bool
     random : str or None
     dependence : str
+    event : object or mapping of str to object, or None
     """
 
     outcomes: tuple[str, ...]
@@ -45,11 +48,17 @@ class TrialColumns:
     interactions: bool
     random: str | None
     dependence: Dependence
+    event: Any = None
 
     @property
     def covariates(self) -> tuple[str, ...]:
         """Columns that the covariates are made from."""
         return () if self.formula is None else right_hand_columns(self.formula)
+
+    def columns(self, outcomes: Sequence[str]) -> tuple[str, ...]:
+        """Columns to read, with some outcomes."""
+        cluster = () if self.cluster is None else (self.cluster,)
+        return (*outcomes, self.arm, *cluster, *self.covariates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,17 +120,28 @@ def covariate_formula(covariates: str | Sequence[str] | None) -> Formula | None:
     """
     if covariates is None or (not isinstance(covariates, str) and not len(covariates)):
         return None
-    if isinstance(covariates, str):
-        text = covariates.strip().removeprefix("~").strip()
-    else:
-        text = " + ".join(name if str(name).isidentifier() else f"`{name}`" for name in covariates)
-    formula = parse_formula(f"outcome ~ {text}")
+    text = covariates if isinstance(covariates, str) else " + ".join(map(_as_term, covariates))
+    formula = parse_terms(text)
     if formula.offsets:
         raise SpecificationError(
             f"covariates={covariates!r}: coefficients cannot be fixed in a trial, where every "
             "response pattern has its own. Leave fix(...) out."
         )
+    if not formula.intercept:
+        raise SpecificationError(
+            f"covariates={covariates!r} remove the intercept, which every response pattern needs. "
+            "Leave out 0 and -1."
+        )
     return formula
+
+
+def _as_term(name: Any) -> str:
+    if not isinstance(name, str) or not name or "`" in name:
+        raise SpecificationError(
+            f"covariates names {name!r}: a list has names of columns, which are text without "
+            "backquotes. Rename the column."
+        )
+    return label(Column(name))
 
 
 def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
@@ -138,7 +158,8 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
     -------
     TrialModelDesign
     """
-    table = _table(data, spec, spec.outcomes)
+    data = _open(data, spec, spec.outcomes)
+    table = columns(data, spec.columns(spec.outcomes))
     usable = np.ones(len(table[spec.arm]), dtype=bool)
     for name in spec.covariates:
         usable &= _present(table[name])
@@ -151,34 +172,33 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
         cluster=spec.cluster,
         dependence=spec.dependence,
         usable=usable,
+        event=spec.event,
     )
-    raw = {name: _narrow(table[name][trial.rows]) for name in spec.covariates}
+    raw = {name: narrow(name, table[name][trial.rows]) for name in spec.covariates}
     coded = None
     if spec.formula is not None:
-        coded = population_design(spec.formula, raw, len(trial.rows))
-        if not coded.intercept:
-            raise SpecificationError(
-                f"covariates={spec.formula.terms!r} remove the intercept, which every response "
-                "pattern needs. Leave out 0 and -1."
-            )
+        levels = category_levels(data, spec.covariates)
+        coded = population_design(spec.formula, raw, len(trial.rows), levels=levels)
     x = np.zeros((len(trial.rows), 0)) if coded is None else coded.X
     names = () if coded is None else coded.names
+    terms = () if coded is None else coded.terms
     random = None if spec.cluster is None else spec.random
-    matrix = trial_matrix(spec.arm, trial.arm.labels.tolist(), x, names, spec.interactions, random)
+    arms = trial.arm.labels.tolist()
+    matrix = trial_matrix(spec.arm, arms, x, names, spec.interactions, random, terms)
     X = matrix.rows(trial.arm.codes, x)
     return TrialModelDesign(trial, spec.formula, coded, raw, matrix, X)
 
 
 def reread_trial(data: Any, spec: TrialColumns, known: TrialModelDesign) -> TrialModelDesign:
     """Read new rows with the coding of the fitted ones; outcomes may be absent."""
-    table = _table(data, spec, ())
+    table = columns(_open(data, spec, ()), spec.columns(()))
     trial = recode_trial(table, known.trial)
-    raw = {name: _narrow(table[name]) for name in spec.covariates}
+    raw = {name: narrow(name, table[name]) for name in spec.covariates}
     X = known.matrix.rows(trial.arm.codes, known.code(raw, len(trial.rows)))
     return TrialModelDesign(trial, known.formula, known.covariates, raw, known.matrix, X)
 
 
-def _table(data: Any, spec: TrialColumns, outcomes: Sequence[str]) -> dict[str, Array]:
+def _open(data: Any, spec: TrialColumns, outcomes: Sequence[str]) -> Table:
     roles = {"arm": spec.arm, **({} if spec.cluster is None else {"cluster": spec.cluster})}
     for role, name in [*roles.items(), *(("an outcome", name) for name in spec.outcomes)]:
         if name in spec.covariates:
@@ -186,7 +206,7 @@ def _table(data: Any, spec: TrialColumns, outcomes: Sequence[str]) -> dict[str, 
                 f"Column {name!r} is both {role} and a covariate. Arms, clusters and outcomes "
                 "have their own arguments: leave it out of covariates."
             )
-    return columns(data, [*outcomes, *roles.values(), *spec.covariates])
+    return open_table(data, spec.columns(outcomes))
 
 
 def _present(values: Array) -> Array:
@@ -195,10 +215,3 @@ def _present(values: Array) -> Array:
     if values.dtype == object:
         return np.array([value is not None for value in values], dtype=bool)
     return np.ones(len(values), dtype=bool)
-
-
-def _narrow(values: Array) -> Array:
-    """Return objects that are all booleans as booleans, now that no missing value is left."""
-    if values.dtype == object and all(isinstance(v, (bool, np.bool_)) for v in values):
-        return values.astype(bool)
-    return values

@@ -10,6 +10,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from pymc_mlm.data.trial_matrix import TrialMatrix
 from pymc_mlm.distributions.coefficients import (
     linear_map,
     preconditioned,
@@ -23,7 +24,9 @@ from pymc_mlm.terms.cluster_effects import (
     LKJ,
     SLOPE,
     AbstractClusterPrior,
+    InverseWishart,
 )
+from pymc_mlm.trial.arguments import check_coefficient_prior
 from pymc_mlm.trial.design import TrialModelDesign
 
 # Log odds, of centred and scaled columns; rstanarm's scale for logistic regression.
@@ -62,10 +65,18 @@ class TrialPriors:
         """Return the default prior's standard deviations, shape (column,)."""
         return np.full(columns, COEFFICIENT_SD)
 
-    def clusters(self) -> AbstractClusterPrior:
-        """Return the cluster prior with the user's prior of its standard deviations."""
+    def clusters(self, matrix: TrialMatrix) -> AbstractClusterPrior:
+        """Return the cluster prior with the user's prior of its standard deviations.
+
+        Parameters
+        ----------
+        matrix : TrialMatrix
+            Columns that it is the prior for; those that vary are centred and scaled.
+        """
         if "cluster_sd" in self.given and isinstance(self.cluster, LKJ):
             return LKJ(self.cluster.eta, self.given["cluster_sd"])
+        if isinstance(self.cluster, InverseWishart) and not self.cluster.standardised:
+            return self.cluster.on_standardised(matrix.random_to_original())
         return self.cluster
 
     def dirichlet(self, num_outcomes: int) -> Any:
@@ -102,7 +113,7 @@ class TrialPriors:
         rows = [("beta", meaning, text)]
         if design.trial.cluster is None:
             return rows
-        cluster = self.clusters()
+        cluster = self.clusters(design.matrix)
         if isinstance(cluster, LKJ):
             spread = ("cluster_sd", "sd of cluster effects, log odds", repr(cluster.sd))
             size = len(design.matrix.random) * design.trial.basis.shape[1]
@@ -174,7 +185,7 @@ def _logit_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
         Z = np.zeros((len(X), 0))
         if trial.cluster is not None:
             Z = design.matrix.random_rows(X)
-            effect = priors.clusters().effects(
+            effect = priors.clusters(design.matrix).effects(
                 trial.cluster.factor.name, len(trial.cluster.factor), Z.shape[1], predictors
             )
         loglik = multinomial_logit_loglik(
@@ -207,6 +218,7 @@ def _coefficients(
         standard = linear_map("standard", design.matrix.to_original)
         return standardized_normal("beta", pm.Data("prior_sd", sd), standard, root, **kwargs)
     if isinstance(prior, Prior):
+        check_coefficient_prior(prior, shape, design.matrix.names)
         unnamed = getattr(pm, prior.distribution).dist(**prior.parameters, shape=shape)
         return preconditioned("beta", unnamed, root, **kwargs)
     return prior.create_variable("beta")

@@ -11,13 +11,14 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
+from pymc_mlm.data.arms import few_clusters
 from pymc_mlm.data.cells import Dependence
 from pymc_mlm.data.formula import Formula
-from pymc_mlm.errors import SpecificationError
 from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.priors import check_priors
 from pymc_mlm.terms.base import Role
-from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
+from pymc_mlm.terms.cluster_effects import AbstractClusterPrior, as_cluster_prior
+from pymc_mlm.trial.arguments import check_arguments
 from pymc_mlm.trial.design import (
     TrialColumns,
     TrialModelDesign,
@@ -44,8 +45,10 @@ class TrialSpecification(AbstractSpecification):
     random : str
         What varies by cluster.
     dependence : {"saturated", "pairwise", "independent"}
-    cluster_prior : AbstractClusterPrior
+    cluster_prior : str or AbstractClusterPrior
     priors : mapping of str to prior
+    event : object or mapping of str to object
+        The value that counts as one.
 
     Raises
     ------
@@ -62,19 +65,17 @@ class TrialSpecification(AbstractSpecification):
     cluster: str | None
     random: str
     dependence: Dependence
-    cluster_prior: AbstractClusterPrior
+    cluster_prior: str | AbstractClusterPrior = "lkj"
     priors: Mapping[str, Any] = field(default_factory=dict)
+    event: Any = None
 
     def __post_init__(self) -> None:
         """Refuse what can be refused before there are data."""
         check_priors(self.priors, "priors")
-        self.formula  # noqa: B018  (checks the calls of the formula)
-        if self.cluster is None and str(self.random).strip() != "1":
-            raise SpecificationError(
-                f"random={self.random!r} lets coefficients vary by cluster, and cluster= is not "
-                "given. Name the column of the cluster, or leave random= out."
-            )
+        check_arguments(self.parts, self.interactions, self.cluster_prior)
         self.trial_priors.check(self.is_conjugate, self.cluster is not None)
+        if self.is_conjugate:
+            self.trial_priors.dirichlet(len(self.outcomes))
 
     @cached_property
     def formula(self) -> Formula | None:
@@ -84,7 +85,7 @@ class TrialSpecification(AbstractSpecification):
     @property
     def trial_priors(self) -> TrialPriors:
         """The user's priors, and the default ones for the rest."""
-        return TrialPriors(self.priors, self.cluster_prior)
+        return TrialPriors(self.priors, as_cluster_prior(self.cluster_prior))
 
     @property
     def is_conjugate(self) -> bool:
@@ -97,7 +98,7 @@ class TrialSpecification(AbstractSpecification):
         """Which columns play which part."""
         return TrialColumns(
             self.outcomes, self.arm, self.control, self.treatment, self.cluster, self.formula,
-            self.interactions, self.random, self.dependence,
+            bool(self.interactions), self.random, self.dependence, self.event,
         )  # fmt: skip
 
     @property
@@ -139,7 +140,7 @@ class TrialSpecification(AbstractSpecification):
         """Coefficients, or response patterns, and what belongs to clusters."""
         if self.is_conjugate:
             return {"cell_probability": Role("coefficient", None)}
-        clusters = {} if self.cluster is None else self.cluster_prior.roles()
+        clusters = {} if self.cluster is None else as_cluster_prior(self.cluster_prior).roles()
         return {"beta": Role("coefficient", None)} | clusters
 
     def title(self, design: TrialModelDesign) -> str:
@@ -162,6 +163,11 @@ class TrialSpecification(AbstractSpecification):
                 f"{partial} rows lack some outcomes; they are kept and count for those they have."
             )
         return (*notes, *trial.notes, *self.trial_priors.notes(design, self.is_conjugate))
+
+    def cautions(self, design: TrialModelDesign) -> tuple[str, ...]:
+        """Return where clusters are too few."""
+        trial = design.trial
+        return () if trial.cluster is None else tuple(few_clusters(trial.cluster, trial.arm))
 
     def observed(self, design: TrialModelDesign) -> xr.Dataset:
         """Return the outcomes as observed, dims (row, outcome)."""

@@ -1,6 +1,7 @@
 """Laws of the door for tables, and of ids as codes."""
 
 import uuid
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -103,7 +104,7 @@ def test_long_columns_of_text_without_repetition_are_read_as_they_are(values, mo
 
 
 @pytest.mark.parametrize(
-    "values", [[3, 1, None, 3], [True, False, None], [(1, 2), None, (1, 2)]], ids=str
+    "values", [[3, 1, None, 3], [True, False, None], [date(2020, 1, 2), None]], ids=str
 )
 def test_categories_need_not_be_text(values, monkeypatch):
     monkeypatch.setattr(frame, "CHUNK_ROWS", 1)
@@ -197,7 +198,7 @@ def test_numbers_must_be_finite_and_say_where():
         as_numbers("x", np.array([1.0, np.nan]))
     with pytest.raises(DataError, match=r"'x' is infinite"):
         as_numbers("x", np.array([np.inf, 1.0]))
-    with pytest.raises(DataError, match=r"'x' holds str values such as 'low'"):
+    with pytest.raises(DataError, match=r"'x' holds text, such as 'low'"):
         as_numbers("x", np.array(["low", "high"], dtype=object))
 
 

@@ -5,7 +5,8 @@ import uuid
 import numpy as np
 import pytest
 
-from pymc_mlm.data.nesting import UnknownUnit, design_warnings, name_missing, nest
+from pymc_mlm.data.factor import UnknownUnit
+from pymc_mlm.data.nesting import design_warnings, name_missing, nest
 from pymc_mlm.errors import DataError, SpecificationError
 
 REGION = np.array(["B", "A", "B", "A", "B"], dtype=object)

@@ -11,7 +11,7 @@ from pymc_mlm.data import population
 from pymc_mlm.data.formula import parse_formula
 from pymc_mlm.data.frame import columns
 from pymc_mlm.data.population import population_design, right_hand_columns
-from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.errors import DataError
 
 NUM_ROWS = 23
 
@@ -63,15 +63,15 @@ def test_rows_coded_in_parts_give_the_design_of_all_rows(text, table, monkeypatc
     np.testing.assert_array_equal(design(text, table[5:20], parts).X, again.X, strict=True)
 
 
-def test_formulas_of_numbers_are_coded_in_parts_and_others_at_once(table, monkeypatch):
+def test_formulas_are_coded_in_parts_and_those_with_a_mean_at_once(table, monkeypatch):
     monkeypatch.setattr(population, "CHUNK_ROWS", 4)
     seen = []
     coded = population._materialized
     monkeypatch.setattr(
         population, "_materialized", lambda *given: seen.append(given[2]) or coded(*given)
     )
-    # Columns of numbers; categories, whose first rows may lack one; a mean of all rows.
-    for text, parts in [("y ~ x * yes + log(x)", 6), ("y ~ x + c", 1), ("y ~ center(x)", 1)]:
+    # Numbers; categories, which are counted before; a mean of all rows.
+    for text, parts in [("y ~ x * yes + log(x)", 6), ("y ~ x + c", 6), ("y ~ center(x)", 1)]:
         seen.clear()
         design(text, table)
         assert len(seen) == parts
@@ -83,7 +83,7 @@ def test_a_bad_value_in_a_late_part_is_found(table, monkeypatch):
     with pytest.raises(DataError, match=r"term 'log\(x\)' is not finite"):
         design("y ~ z + log(x)", table)
     table.loc[NUM_ROWS - 1, "x"] = -1.0
-    with pytest.raises(SpecificationError, match=r"contains null values after evaluation"):
+    with pytest.raises(DataError, match=r"term 'log\(x\)' is not finite .* row 22"):
         design("y ~ z + log(x)", table)
     with pytest.raises(DataError, match=r"a category 'new' that the fitted data lacked"):
         design("y ~ c", table.assign(c=[*table["c"][:-1], "new"]), design("y ~ c", table))

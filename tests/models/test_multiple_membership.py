@@ -146,14 +146,16 @@ def test_prediction_ignores_the_outcome_of_new_data(fitted, table):
     )
 
 
-@pytest.mark.parametrize("what", ["forest", "trace", "weights", "members"])
+@pytest.mark.parametrize("what", ["forest", "trace", "weights", "effects"])
 def test_every_plot_is_drawn_and_can_be_saved(fitted, what, tmp_path):
     fitted.plot(what).savefig(tmp_path / f"{what}.png")
     assert (tmp_path / f"{what}.png").stat().st_size > 5_000
 
 
 def test_unknown_plot_lists_the_known_ones(fitted):
-    with pytest.raises(mlm.SpecificationError, match="'forest', 'trace', 'weights' or 'members'"):
+    with pytest.raises(
+        mlm.SpecificationError, match="one of 'forest', 'trace', 'pairs'"
+    ):
         fitted.plot("violin")
 
 

@@ -511,7 +511,7 @@ def test_new_units_are_refused_where_they_are_not_allowed(fitted):
 
 
 def test_an_unknown_level_in_allow_new_is_named(fitted):
-    with pytest.raises(mlm.SpecificationError, match="allow_new names the level 'scool'"):
+    with pytest.raises(mlm.SpecificationError, match="allow_new names 'scool'"):
         fitted.predict(allow_new=["scool"])
     with pytest.raises(mlm.DataError, match="'region'='Z' was not among"):
         new = pd.DataFrame({"region": ["Z"], "school": [99], "x": [0.0]})
@@ -526,7 +526,9 @@ def test_a_new_unit_of_an_unknown_parent_is_refused(fitted):
 
 def test_ids_of_another_type_are_not_silently_new(fitted):
     new = pd.DataFrame({"region": ["A"], "school": ["3"], "x": [0.0]})
-    with pytest.raises(mlm.DataError, match="'school'='3' is str, but the fitted unit 3 is int"):
+    with pytest.raises(
+        mlm.DataError, match="'school'='3' is text, but the fitted unit 3 is a number"
+    ):
         fitted.predict(new)
 
 

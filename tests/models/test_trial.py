@@ -1,7 +1,9 @@
 """Laws of the trial model: likelihood, questions, reports, and every bad input by its text."""
 
 import warnings
+from functools import partial
 
+import arviz_stats
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -329,6 +331,30 @@ def test_the_summary_says_everything(clustered):
     assert "<table" in clustered.summary()._repr_html_()
 
 
+def test_the_table_of_clusters_holds_means_with_their_diagnostics(clustered):
+    table, sd = clustered.summary().clusters, clustered.idata.posterior["cluster_sd"]
+    every = ("chain", "draw")
+    np.testing.assert_allclose(table["sd"], sd.mean(every).values.ravel())
+    np.testing.assert_allclose(table["sd_of_sd"], sd.std(every, ddof=1).values.ravel())
+    np.testing.assert_allclose(table["variance"], (sd**2).mean(every).values.ravel())
+    # Both rank the draws, which the root of a square moves in the last digit.
+    np.testing.assert_allclose(table["r_hat"], arviz_stats.rhat(sd).values.ravel(), rtol=2e-3)
+    ess = arviz_stats.ess(sd, method="bulk").values.ravel()
+    np.testing.assert_allclose(table["ess_bulk"], ess, rtol=0.02)
+    assert "posterior means of sd, variance and correlations" in str(clustered.summary())
+
+
+def test_ratios_in_the_summary_are_called_what_they_are(covariate):
+    effects = covariate.summary().effects
+    ratio = covariate.effect(measure="ratio").median(("chain", "draw"))
+    np.testing.assert_allclose(effects["median ratio"], ratio)
+
+
+def test_draws_are_named_by_what_they_are(covariate):
+    asked = ("cell_probability", "success_probability", "correlation", "effect")
+    assert [getattr(covariate, name)().name for name in asked] == list(asked)
+
+
 def test_the_summary_of_the_direct_path_has_no_coefficients(direct):
     text = str(direct.summary())
     assert "Coefficients" not in text
@@ -398,9 +424,8 @@ def fit_with(table=None, **arguments):
 
 
 BAD = [
-    (lambda: fit_with(trial_table().assign(y1=2)), mlm.DataError, "must be 0 or 1"),
+    (lambda: fit_with(trial_table().assign(y1=2)), mlm.DataError, "Which one is the event"),
     (lambda: fit_with(trial_table().assign(y1="yes")), mlm.DataError, "'yes' in row 0"),
-    (lambda: fit_with(trial_table().assign(y1=1)), mlm.DataError, "'y1' is 1 in every row"),
     (lambda: fit_with(trial_table().assign(group="old")), mlm.DataError, "at least two"),
     (lambda: fit_with(control="olf"), mlm.DataError, "Did you mean 'old'"),
     (lambda: fit_with(control=None), mlm.SpecificationError, "control is not named"),
@@ -555,54 +580,40 @@ def test_single_rows_and_one_arm_clusters_are_reported():
     assert "each arm over its own observed clusters (covariate_rows='arm', as bmco)" in notes
 
 
-# ---------------------------------------------------------------------- bmco's names
+RANDOM_TERMS = {
+    "1 + site": ("Intercept", "site[T.b]", "site[T.c]"),
+    "age + arm": ("Intercept", "arm[1]", "age"),
+    "0 + age:arm": ("arm[1]:age",),
+    "1 + site:age": ("Intercept", "site[T.b]:age", "site[T.c]:age"),
+    "C(site, 'b')": None,
+    "1 + age:site:arm": None,
+    "fix(age, 1)": None,
+    "1 + `": None,
+}
 
 
-def test_bmco_names_are_understood():
-    trial, question = mlm.MultivariateLogitTrial.from_bmco(
-        grp="method", grp_a="old", grp_b="new", id_var="school", x_var="ability",
-        y_vars=["math", "reading"], x_method="Empirical", x_def=(-np.inf, 45),
-        fixed=["method", "ability", "method_ability"], random=["Intercept"],
-        test="left_sided", rule="Comp", w=(0.7, 0.3),
-    )  # fmt: skip
-    assert trial.interactions
-    assert trial.random == "1"
-    assert trial.cluster_prior == mlm.InverseWishart(None, 0.1)
-    np.testing.assert_allclose(trial.priors_given["beta"].parameters["sigma"], np.sqrt(10))
-    assert question["population"] == mlm.Range("ability", -np.inf, 45)
-    assert question["alternative"] == "less"
-    assert question["estimand"] == "observed_clusters"
-
-
-def test_bmco_averages_each_arm_over_its_own_clusters_also_without_a_covariate():
-    _, question = mlm.MultivariateLogitTrial.from_bmco(
-        grp="g", grp_a=0, grp_b=1, y_vars=["a", "b"], id_var="j"
+@pytest.mark.parametrize("random", RANDOM_TERMS)
+def test_terms_that_vary_are_terms_and_not_parts_of_labels(random, rng):
+    n = 120
+    table = pd.DataFrame(
+        {
+            "y": rng.integers(0, 2, n),
+            "arm": np.tile([0, 1], n // 2),
+            "site": np.tile(list("aabbcc"), n // 6),
+            "age": rng.normal(size=n),
+            "clinic": np.repeat(np.arange(20), 6),
+        }
     )
-    assert question["estimand"] == "observed_clusters"
-    assert question["covariate_rows"] == "arm"
+    trial = partial(mlm.MultivariateLogitTrial, "y", "arm", covariates="site * age")
+    if (wanted := RANDOM_TERMS[random]) is None:
+        with pytest.raises(mlm.SpecificationError, match=r"random=|cannot be read"):
+            trial(cluster="clinic", random=random)._design(table)
+    else:
+        found = trial(cluster="clinic", random=random)._design(table)
+        assert found.matrix.random_names == wanted
 
 
-def test_bmco_priors_are_precisions():
-    trial, _ = mlm.MultivariateLogitTrial.from_bmco(
-        grp="g", grp_a=0, grp_b=1, y_vars=["a", "b"], x_var="x", id_var="j",
-        fixed=["g", "x", "g_x"], random=["Intercept"], priors={"b_sigma0": 1.0, "g_sigma0": 0.25},
-    )  # fmt: skip
-    assert trial.priors_given["beta"].parameters["sigma"].tolist() == [2.0, 1.0, 1.0, 1.0]
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"rule": "Best"}, "'All', 'Any' and 'Comp'"),
-        ({"rule": "Comp"}, "needs weights"),
-        ({"test": "up"}, "right_sided"),
-        ({"x_var": "x", "x_method": "Mean"}, "'Analytical'"),
-        ({"x_var": "x", "fixed": ["z"]}, "'z' is no term of bmco"),
-        ({"priors": {"tau": 1}}, "bmco has no prior 'tau'"),
-    ],
-)
-def test_what_bmco_does_not_have_is_refused(change, text):
-    with pytest.raises(mlm.SpecificationError, match=text):
-        mlm.MultivariateLogitTrial.from_bmco(
-            **({"grp": "g", "grp_a": 0, "grp_b": 1, "y_vars": ["a", "b"]} | change)
-        )
+@pytest.mark.parametrize("covariates", ["0 + age", ["a`b"], [3], "fix(age, 1)", "y ~ age", "age +"])
+def test_covariates_that_are_no_terms_are_refused_at_construction(covariates):
+    with pytest.raises(mlm.SpecificationError):
+        mlm.MultivariateLogitTrial("y", "arm", covariates=covariates)

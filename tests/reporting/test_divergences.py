@@ -9,6 +9,19 @@ from pymc_mlm.reporting.diagnostics import diagnose
 from pymc_mlm.terms.base import Role
 
 
+class Specification:
+    """Stands for a model: roles and a title."""
+
+    def __init__(self, roles):
+        self.known = roles
+
+    def roles(self, design):
+        return self.known
+
+    def title(self, design):
+        return "Long labels"
+
+
 def fit_with(divergences, rng):
     values = rng.normal(size=(4, 500))
     dims, coords = ("chain", "draw"), {"chain": range(4), "draw": range(500)}
@@ -18,7 +31,7 @@ def fit_with(divergences, rng):
         "posterior": xr.Dataset({"sigma": (dims, values)}, coords=coords),
         "sample_stats": xr.Dataset({"diverging": (dims, diverging.reshape(4, 500))}, coords=coords),
     })  # fmt: skip
-    return Fit(None, tree, None, {"sigma": Role("family", "sigma")}, "title")
+    return Fit(Specification({"sigma": Role("family", "sigma")}), None, tree)
 
 
 @pytest.mark.parametrize("count", [1, 40])

@@ -18,11 +18,25 @@ ROLES = {
 }
 
 
+class Specification:
+    """Stands for a model: roles and a title."""
+
+    def __init__(self, roles):
+        self.known = roles
+
+    def roles(self, design):
+        return self.known
+
+    def title(self, design):
+        return "Long labels"
+
+
 @pytest.fixture
 def fit(rng):
     draws = {name: (("chain", "draw"), rng.normal(size=(2, 50))) for name in ROLES}
     posterior = xr.Dataset(draws, coords={"chain": range(2), "draw": range(50)})
-    return Fit(None, xr.DataTree.from_dict({"posterior": posterior}), None, ROLES, "Long labels")
+    tree = xr.DataTree.from_dict({"posterior": posterior})
+    return Fit(Specification(ROLES), None, tree)
 
 
 def boxes(figure, axes):

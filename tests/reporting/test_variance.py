@@ -3,7 +3,8 @@
 import numpy as np
 
 from pymc_mlm.reporting.nested_tables import share_table
-from pymc_mlm.reporting.variance import shares_of, variance_decomposition
+from pymc_mlm.reporting.shares import shares_of
+from pymc_mlm.reporting.variance import decomposition_table
 
 PARTS = {"school": np.array([1.0, 3.0, 2.0]), "residual": np.array([3.0, 1.0, np.inf])}
 
@@ -16,10 +17,10 @@ def test_infinite_variance_has_all_of_it():
 
 def test_table_says_so_in_a_note():
     school = {"school": PARTS["school"]}
-    table = variance_decomposition("t", school, PARTS["residual"], "the outcome")
+    table = decomposition_table("t", school, PARTS["residual"], ["note"])
     assert np.isfinite(table.frame["share"]).all()
     assert "In 1 of 3 draws the residual variance is infinite" in table.notes[-1]
-    finite = variance_decomposition("t", school, np.ones(3), "the outcome")
+    finite = decomposition_table("t", school, np.ones(3), ["note"])
     assert "infinite" not in " ".join(finite.notes)
 
 

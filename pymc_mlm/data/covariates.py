@@ -1,0 +1,373 @@
+"""Columns of a formula under generated names, and the texts that formulaic may evaluate.
+
+formulaic evaluates texts as Python. It is given texts from here only: they hold generated names
+(``n0``, ``c1``), numbers, operators and functions of a closed list. What the user wrote, names of
+columns and of categories included, comes back as labels afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from pymc_mlm.data.categories import Levels, coded, distinct, in_order, levels_with_rows
+from pymc_mlm.data.checks import as_covariate, as_numbers
+from pymc_mlm.data.formula_calls import (
+    CATEGORIES,
+    CENTERING,
+    SPLINES,
+    is_comparison,
+    options,
+    width,
+)
+from pymc_mlm.data.formula_terms import Term, term_label
+from pymc_mlm.data.formula_tree import (
+    Binary,
+    Call,
+    Column,
+    Node,
+    Number,
+    Text,
+    Unary,
+    column_names,
+    label,
+    walk,
+)
+from pymc_mlm.data.values import show
+from pymc_mlm.errors import SpecificationError
+
+MAX_COLUMNS = 5_000
+MAX_CELLS = 1 << 30
+
+
+def _truth(values: Any) -> Any:
+    # Sums of truth values would be truth values: True + True is True.
+    return values.astype(np.float64)
+
+
+# What generated texts call, besides formulaic's own transforms.
+EVALUATED: Mapping[str, Callable[..., Any]] = {
+    "truth": _truth,
+    "abs": np.abs,
+    "exp": np.exp,
+    "log": np.log,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "log2": np.log2,
+    "sqrt": np.sqrt,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Covariates:
+    """How the columns of a formula are handed to formulaic.
+
+    Attributes
+    ----------
+    names : mapping of Node to str
+        Generated name of each column of numbers, comparison with a category, and factor of
+        categories.
+    levels : mapping of Node to tuple
+        Categories of each such factor, the reference first.
+    """
+
+    names: Mapping[Node, str]
+    levels: Mapping[Node, tuple[Any, ...]]
+
+    def table(self, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return the columns under their generated names.
+
+        Parameters
+        ----------
+        columns : mapping of str to ndarray, shape (unit,)
+            Columns of the user's table.
+
+        Returns
+        -------
+        dict of str to ndarray or pandas.Categorical, each of shape (unit,)
+
+        Raises
+        ------
+        DataError
+            A value is missing, or is a category that the fitted data lacked.
+        """
+        return {name: self._values(node, columns) for node, name in self.names.items()}
+
+    def _values(self, node: Node, columns: Mapping[str, np.ndarray]) -> Any:
+        column = column_names(node)[0]
+        if node in self.levels:
+            categories = as_covariate(column, columns[column], declared=True)
+            return coded(column, categories, self.levels[node])
+        if isinstance(node, Binary):
+            return _equal(node, as_covariate(column, columns[column], declared=True))
+        return _numbers(column, columns[column])
+
+    def text(self, factor: Node) -> str:
+        """Return a factor as text that formulaic may evaluate."""
+        return self.names.get(factor) or generated(factor, self.names)
+
+    def width(self, term: Term) -> int:
+        """Return the number of columns of a term, at most."""
+        return prod(self._width(factor) for factor in term)
+
+    def _width(self, factor: Node) -> int:
+        if factor in self.levels:
+            return len(self.levels[factor])
+        several = isinstance(factor, Call) and factor.function in (*SPLINES, "poly")
+        return width(factor) if several else 1  # type: ignore[arg-type]
+
+    def check_size(self, terms: Iterable[Term], length: int) -> None:
+        """Refuse more columns than a model can have, before they are made.
+
+        Raises
+        ------
+        SpecificationError
+            There are more columns, or more numbers in them, than the limit.
+        """
+        widths = {term: self.width(term) for term in terms}
+        total = sum(widths.values())
+        if total <= MAX_COLUMNS and total * length <= MAX_CELLS:
+            return
+        widest = max(widths, key=lambda term: widths[term])
+        limit = f"{MAX_COLUMNS} columns"
+        if total <= MAX_COLUMNS:
+            limit = f"{MAX_CELLS} numbers in all, here {MAX_CELLS // length} columns"
+        raise SpecificationError(
+            f"The formula makes {total} columns, {widths[widest]} of them by "
+            f"{term_label(widest)[:200]!r}; the limit is {limit}. Units with effects of their own, "
+            "such as schools, are terms after the formula: hm('unit')."
+        )
+
+    def labels(self, term: Term, coded: Iterable[str]) -> list[str]:
+        """Return the names of a term's columns as the user would write them.
+
+        Parameters
+        ----------
+        term : tuple of Node
+            Factors of the term.
+        coded : iterable of str
+            Names that formulaic gave: generated texts, with the category or number in brackets.
+        """
+        factors = {self.text(factor): factor for factor in term}
+        # Some columns of f:g may be those of f alone, which is why factors are found by text.
+        return [":".join(self._label(factors, part) for part in name.split(":")) for name in coded]
+
+    def _label(self, factors: Mapping[str, Node], part: str) -> str:
+        if part in factors:
+            return term_label((factors[part],))
+        text, _, field = part.removesuffix("]").rpartition("[")
+        factor = factors[text]
+        if factor in self.levels:
+            prefix = "T." if field.startswith("T.") else ""
+            field = f"{prefix}{self.levels[factor][int(field.removeprefix('T.'))]}"
+        return f"{term_label((factor,))}[{field}]"
+
+
+def read_covariates(
+    terms: Iterable[Term], columns: Mapping[str, np.ndarray], given: Levels
+) -> Covariates:
+    """Name what a formula reads from a table.
+
+    Parameters
+    ----------
+    terms : iterable of tuple of Node
+        Factors of each term.
+    columns : mapping of str to ndarray, shape (unit,)
+        Columns of the fitted table.
+    given : mapping of str to tuple
+        Categories of some columns in the order that the user chose.
+
+    Returns
+    -------
+    Covariates
+
+    Raises
+    ------
+    DataError
+        A column is of a type without coefficients.
+    SpecificationError
+        The formula names a category that a column does not have.
+    """
+    factors = list(dict.fromkeys(factor for term in terms for factor in term))
+    declared = {*given, *(name for factor in factors for name in _declared(factor))}
+    used = dict.fromkeys(name for factor in factors for name in column_names(factor))
+    table = {name: as_covariate(name, columns[name], name in declared) for name in used}
+    names: dict[Node, str] = {}
+    levels: dict[Node, tuple[Any, ...]] = {}
+    coded_as: dict[tuple[str, tuple[Any, ...]], str] = {}
+    for factor in factors:
+        if _is_categories(factor, table, given):
+            column = column_names(factor)[0]
+            levels[factor] = _levels(factor, table[column], given.get(column))
+            # f and C(f) are the same columns, and so have the same name.
+            names[factor] = coded_as.setdefault((column, levels[factor]), f"c{len(names)}")
+            continue
+        for node in _inputs(factor):
+            if isinstance(node, Binary):
+                _match(node, _category_of(node), distinct(table[column_names(node)[0]])[1])
+            names.setdefault(node, f"n{len(names)}")
+    return Covariates(names, levels)
+
+
+def _declared(factor: Node) -> list[str]:
+    """Return the columns that a factor takes for categories: C(column), column == 'a'."""
+    of_categories = isinstance(factor, Call) and factor.function == CATEGORIES
+    parts = [factor] if of_categories else [x for x in walk(factor) if _category_of(x) is not None]
+    return [name for part in parts for name in column_names(part)]
+
+
+def _is_categories(factor: Node, table: Mapping[str, np.ndarray], given: Levels) -> bool:
+    if isinstance(factor, Call):
+        return factor.function == CATEGORIES
+    return isinstance(factor, Column) and (
+        factor.name in given or table[factor.name].dtype.kind not in "iufb"
+    )
+
+
+def _inputs(node: Node) -> list[Node]:
+    """Return the columns of numbers in an expression, and its comparisons with categories."""
+    compared = [x for x in walk(node) if _category_of(x) is not None]
+    taken = {id(part) for x in compared for part in walk(x)}
+    plain = [x for x in walk(node) if isinstance(x, Column) and id(x) not in taken]
+    if isinstance(node, Call) and (node.function in (*SPLINES, "poly", *CENTERING)):
+        plain = [x for x in walk(node.args[0]) if isinstance(x, Column) and id(x) not in taken]
+    return list(dict.fromkeys([*plain, *compared]))
+
+
+def _category_of(node: Node) -> str | None:
+    """Return the text that a comparison is with; None for anything else."""
+    if isinstance(node, Binary):
+        for side in (node.left, node.right):
+            if isinstance(side, Text):
+                return side.value
+    return None
+
+
+def generated(node: Node, names: Mapping[Node, str]) -> str:
+    """Return an expression as Python's text, with generated names only.
+
+    Parameters
+    ----------
+    node : Node
+        A checked expression.
+    names : mapping of Node to str
+        Generated names of what it reads.
+
+    Examples
+    --------
+    >>> generated(
+    ...     Binary("+", Call("log", (Column("os.system"),)), Number(1.0)),
+    ...     {Column("os.system"): "n0"},
+    ... )
+    '(log(n0) + 1.0)'
+    """
+    if node in names:
+        return names[node]
+    match node:
+        case Number(value=value):
+            return repr(value)
+        case Unary(op=op, operand=x):
+            return f"({op}{generated(x, names)})"
+        case Binary(op=op, left=left, right=right) if not column_names(node):
+            return _constant(node)
+        case Binary(op=op, left=left, right=right):
+            text = f"({generated(left, names)} {op} {generated(right, names)})"
+            return f"truth{text}" if is_comparison(node) else text
+        case Call(function="I" | "{}", args=(x,)):
+            return generated(x, names)
+        case Call(function=function, args=args) if function in EVALUATED:
+            return f"{function}({generated(args[0], names)})"
+        case Call(function=function, args=args) if function in (*SPLINES, "poly", "center",
+                                                               "scale", "standardize"):  # fmt: skip
+            chosen = [f"{k}={_plain(v)!r}" for k, v in options(node).items()]
+            return f"{function}({', '.join([generated(args[0], names), *chosen])})"
+    raise TypeError(f"no text for {node!r}")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _constant(node: Node) -> str:
+    value = _number(node)
+    if not np.isfinite(value):
+        raise SpecificationError(f"{label(node)!r} in the formula is not a finite number.")
+    return f"({float(value)!r})"
+
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "**": np.float_power,
+    "==": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
+
+
+def _number(node: Node) -> Any:
+    with np.errstate(all="ignore"):
+        match node:
+            case Number(value=value):
+                return np.float64(value)
+            case Unary(op=op, operand=x):
+                return -_number(x) if op == "-" else _number(x)
+            case Binary(op=op, left=left, right=right):
+                return np.float64(_OPERATORS[op](_number(left), _number(right)))
+            case Call(function="I" | "{}", args=(x,)):
+                return _number(x)
+            case Call(function=function, args=(x,)) if function in EVALUATED:
+                return EVALUATED[function](_number(x))
+    raise SpecificationError(f"{label(node)!r} in the formula names no column.")
+
+
+def _numbers(column: str, values: np.ndarray) -> np.ndarray:
+    # As they are where possible: a copy takes the memory of another column.
+    if values.dtype.kind in "iub" or (values.dtype == np.float64 and np.isfinite(values).all()):
+        return values
+    return as_numbers(column, values)
+
+
+def _levels(factor: Node, values: np.ndarray, given: Iterable[Any] | None) -> tuple[Any, ...]:
+    chosen = options(factor) if isinstance(factor, Call) else {}
+    present = distinct(values)[1]
+    if "levels" in chosen:
+        given = [_match(factor, level, present) for level in chosen["levels"]]
+        unlisted = [level for level in present if level not in set(given)]
+        if unlisted:
+            raise SpecificationError(
+                f"{label(factor)[:200]!r} does not list the category {show(unlisted[0])}. List "
+                "every category, or drop its rows."
+            )
+    reference = chosen.get("reference")
+    if reference is not None:
+        reference = _match(factor, reference, present)
+    return levels_with_rows(values, given, reference)
+
+
+def _match(factor: Node, level: Any, present: Iterable[Any]) -> Any:
+    """Return the category of the data that a literal in the formula stands for."""
+    present = list(present)
+    for found in present:
+        if found == level and isinstance(found, str) == isinstance(level, str):
+            return found
+    those = ", ".join(show(x) for x in in_order(present)[:10])
+    raise SpecificationError(
+        f"{label(factor)[:200]!r} names the category {show(level)}, which the data do not have. "
+        f"They have {those}."
+    )
+
+
+def _equal(comparison: Binary, values: np.ndarray) -> np.ndarray:
+    codes, found = distinct(values)
+    same = np.array([level == _category_of(comparison) for level in found], dtype=np.float64)
+    return same[codes] if comparison.op == "==" else 1.0 - same[codes]
