@@ -14,13 +14,14 @@ import xarray as xr
 from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.crossed_information import EffectInformation, crossed_information
 from pymc_mlm.data.event import constant_note, outcome_numbers
-from pymc_mlm.data.factor import Factor, encode
+from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.few_units import few_units
 from pymc_mlm.data.formula import Formula, parse_formula
 from pymc_mlm.data.frame import Table as Opened
 from pymc_mlm.data.frame import columns, open_table
+from pymc_mlm.data.nested_design import varies_within
 from pymc_mlm.data.population import PopulationDesign, response_values
-from pymc_mlm.errors import SpecificationError
+from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale, as_family
 from pymc_mlm.inference import Nutpie, as_seed
 from pymc_mlm.models.base import Estimator
@@ -30,6 +31,7 @@ from pymc_mlm.priors import check_priors, support_point
 from pymc_mlm.reporting import plots, variance
 from pymc_mlm.reporting.summary import Table, draws_table
 from pymc_mlm.terms import Hierarchical, MultipleMembership, Population, Role
+from pymc_mlm.terms.membership import WIDE
 from pymc_mlm.terms.population import COVARIATE
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 OBSERVATION = "obs"
 # Weights are evaluated per draw for reports; a thousand draws place a mean within 3% of an sd.
 REPORT_DRAWS = 1_000
+# No name that a column is likely to have, as "sample" is.
+DRAW_OF_ALL = "draw of all chains"
 
 _LINK_SCALES = {"identity": "the outcome", "logit": "the log odds", "log": "the log mean"}
 
@@ -320,7 +324,7 @@ class MultipleMembershipModel(Estimator):
 
         effects = self._fitted().posterior[self._effect_name(term)]
         dim = next(d for d in effects.dims if d not in ("chain", "draw"))
-        flat = effects.stack(sample=("chain", "draw")).values
+        flat = effects.stack({DRAW_OF_ALL: ("chain", "draw")}).values
         table = draws_table({str(i): draws for i, draws in enumerate(flat)}, ci_prob)
         table.index = pd.Index(effects[dim].values, name=dim)
         return table.sort_values("mean", ascending=False)
@@ -440,16 +444,33 @@ class MultipleMembershipModel(Estimator):
         self, data: Any, formula: Formula, family: AbstractFamily, group: Factor
     ) -> dict[str, np.ndarray]:
         response = formula.response
-        remedy = (
-            f"The outcome belongs to {group.name!r}: repeat one value in all of its rows. If "
-            f"{group.name!r} is the member, then member and group are swapped in mm(member, group)."
-        )
         table = columns(data, response.columns)
-        reduced = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
+        remedy = f"The outcome belongs to {group.name!r}: repeat one value in all of its rows."
+        try:
+            reduced = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
+        except DataError as error:
+            hint = self._layout_hint(data, next(iter(table.values())))
+            raise DataError(f"{error}{hint}") from None
         numbers = partial(outcome_numbers, binary=family.binary, event=family.event)
         values = response_values(response, reduced, numbers)
         named = dict(zip(family.roles, values, strict=False))
         return family.outcome(response.label, named | self._side_columns(data, family, group))
+
+    def _layout_hint(self, data: Opened, outcome: np.ndarray) -> str:
+        """Say how the table differs from one row per membership, if the outcome tells."""
+        blocks = [t for t in self.terms if isinstance(t, MultipleMembership)]
+        if not blocks:
+            return ""
+        name = blocks[0].member
+        member = encode(name, columns(data, [name])[name], missing="unknown")
+        if (member.codes == UNKNOWN).any() or varies_within(outcome, member.codes, len(member)):
+            return ""
+        if len(member) == len(outcome):
+            return f" Every row has a {name!r} of its own.{WIDE}"
+        return (
+            f" It has one value in every {name!r}: member and group are swapped. Write "
+            f"mm({blocks[0].group!r}, {name!r})."
+        )
 
     def _side_columns(
         self, data: Any, family: AbstractFamily, group: Factor
@@ -563,7 +584,7 @@ class MultipleMembershipModel(Estimator):
         dims = {design.group.name}
         for term, _ in design.terms:
             dims.add(term.member if isinstance(term, MultipleMembership) else term.unit)
-        own = dims & {"chain", "draw", "sample", COVARIATE}
+        own = dims & {"chain", "draw", COVARIATE}
         if own:
             raise SpecificationError(
                 f"Column {min(own)!r} would name a dimension that the model uses itself. Rename "
@@ -662,13 +683,13 @@ class MultipleMembershipModel(Estimator):
         return block, design, block.weights(design, draws)
 
     def _report_draws(self) -> xr.Dataset:
-        """Return model-level draws, dims (sample,), evenly thinned to what reports need."""
+        """Return model-level draws of all chains, evenly thinned to what reports need."""
         fit = self._fitted()
         names = fit.names("coefficient", "sd", "weight", "family")
-        stacked = fit.posterior[names].stack(sample=("chain", "draw"))
-        count = stacked.sizes["sample"]
+        stacked = fit.posterior[names].stack({DRAW_OF_ALL: ("chain", "draw")})
+        count = stacked.sizes[DRAW_OF_ALL]
         keep = np.linspace(0, count - 1, min(count, REPORT_DRAWS)).astype(int)
-        return stacked.isel(sample=keep)
+        return stacked.isel({DRAW_OF_ALL: keep})
 
     def _weight_draws(
         self, term: MultipleMembership, design: Any, posterior: xr.Dataset

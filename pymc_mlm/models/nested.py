@@ -578,7 +578,7 @@ class NestedVaryingEffects(Estimator):
             self._refuse_unknown_priors(design)
             self._refuse_colliding_names(design)
             for text in (
-                *design_warnings(design.nested.nesting),
+                *design_warnings(design.nested.nesting, row_variation=self._family().row_variation),
                 *columns_far_from_zero(design.nested),
             ):
                 # Said of the table, to whoever gave it to fit().

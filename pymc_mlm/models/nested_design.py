@@ -165,6 +165,11 @@ class NestedReader:
                     f"within_between names {column!r}, which the formula lacks. Add it to "
                     f"{self.formula.text!r}: its coefficient becomes the effect within units."
                 )
+            if known is None and category_levels(data, [column]):
+                raise DataError(
+                    f"within_between names {column!r}, which holds categories: they have no mean. "
+                    "Make the column numbers, or leave it out of within_between."
+                )
             x = as_numbers(column, columns(data, [column])[column])
             before = len(means)
             for level in units.levels:

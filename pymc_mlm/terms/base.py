@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +135,28 @@ def as_names(value: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return column names given as one name, several or none."""
     if value is None:
         return ()
-    return (value,) if isinstance(value, str) else tuple(value)
+    if isinstance(value, (Mapping, Set)) or not isinstance(value, (str, Iterable)):
+        raise SpecificationError(
+            f"{value!r} names no columns: give one name, or a list of names in order."
+        )
+    names = (value,) if isinstance(value, str) else tuple(value)
+    for name in names:
+        check_name("a column", name)
+    return names
+
+
+def check_name(what: str, name: Any, hint: str = "") -> None:
+    """Refuse what cannot be the name of one column.
+
+    Raises
+    ------
+    SpecificationError
+        `name` is no text, or empty.
+    """
+    if not isinstance(name, str) or not name:
+        raise SpecificationError(
+            f"{name!r} cannot be {what}: one column is named, as text such as 'school'.{hint}"
+        )
 
 
 def pick_priors(
