@@ -21,10 +21,11 @@ from pymc_mlm.data.frame import Table as Opened
 from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.data.nested_design import varies_within
 from pymc_mlm.data.population import PopulationDesign, response_values
-from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.errors import DataError, SpecificationError, warn_of_data
 from pymc_mlm.families import AbstractFamily, OutcomeScale, as_family
 from pymc_mlm.inference import Nutpie, as_seed
 from pymc_mlm.models.base import Estimator
+from pymc_mlm.models.extrapolation import rows_outside
 from pymc_mlm.models.row_likelihood import row_likelihood
 from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.priors import check_priors, support_point
@@ -192,6 +193,12 @@ class MultipleMembershipModel(Estimator):
             raise SpecificationError(f"kind is 'mean', 'outcome' or 'eta', not {kind!r}.")
         fit = self._fitted()
         design = fit.design if data is None else self._design(data, known=fit.design)
+        if data is not None:
+            for text in rows_outside(
+                dict(zip(design.population.names, design.population.X.T, strict=True)),
+                dict(zip(design.population.names, fit.design.population.X.T, strict=True)),
+            ):
+                warn_of_data(text)
         name = "eta" if kind == "mean" else kind
         draws = self._predictive(design, fit.posterior, as_seed(random_seed))[name]
         if kind != "mean":

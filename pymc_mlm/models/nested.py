@@ -25,7 +25,7 @@ from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.inference import as_seed
 from pymc_mlm.models.base import Estimator
-from pymc_mlm.models.extrapolation import values_outside
+from pymc_mlm.models.extrapolation import rows_outside, values_outside
 from pymc_mlm.models.nested_collapsed import (
     add_collapsed_likelihood,
     correlations,
@@ -389,6 +389,12 @@ class NestedVaryingEffects(Estimator):
             raise SpecificationError(f"kind is 'mean', 'outcome' or 'eta', not {kind!r}.")
         fit, (seed, noise_seed) = self._fitted(), _two_seeds(random_seed)
         design = fit.design if data is None else self._design(data, known=fit.design)
+        if data is not None:
+            for text in rows_outside(
+                dict(zip(design.population.names, design.population.X.T, strict=True)),
+                dict(zip(design.population.names, fit.design.population.X.T, strict=True)),
+            ):
+                warn_of_data(text)
         refuse_new_units(design, allow_new)
         eta = self._eta_draws(design, seed)
         if kind == "eta":

@@ -30,7 +30,7 @@ from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.inference import Run, as_seed
 from pymc_mlm.models.base import Estimator
-from pymc_mlm.models.extrapolation import population_outside, values_outside
+from pymc_mlm.models.extrapolation import population_outside, rows_outside, values_outside
 from pymc_mlm.models.trial_arguments import (
     check_arguments,
     check_plot_arguments,
@@ -501,6 +501,9 @@ class MultivariateLogitTrial(Estimator):
             raise SpecificationError(f"kind is 'probability', 'cell' or 'outcome', not {kind!r}.")
         known = self._fitted().design
         design = known if data is None else self._design(data, known)
+        if data is not None:
+            for text in rows_outside(design.columns, known.columns):
+                warn_of_data(text)
         rng = np.random.default_rng(as_seed(random_seed))
         if self._is_conjugate:
             by_arm = self._fitted().posterior["cell_probability"]
