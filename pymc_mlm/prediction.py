@@ -11,10 +11,11 @@ import xarray as xr
 
 from pymc_mlm.data.factor import UnknownUnit
 from pymc_mlm.data.population import INTERCEPT
-from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.errors import DataError, SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import as_seed
 from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.reporting.extrapolation import rows_outside
 
 KINDS = ("mean", "outcome", "eta")
 
@@ -67,6 +68,7 @@ def predict(
     design = fit.design
     if data is not None:
         design = spec.read(_with_ids(data, spec, chosen), known=fit.design)
+        _warn_outside(design.population, fit.design.population)
     refuse_new_units(design, allow_new)
     eta = linear_predictor_draws(fit, design, seed, chosen)
     if kind == "eta":
@@ -184,6 +186,13 @@ def refuse_new_units(design: Any, allowed: bool | Sequence[str]) -> None:
                 f"{name!r} are not allowed here. Pass allow_new=True to draw its effects from "
                 "their distribution, or drop its rows."
             )
+
+
+def _warn_outside(new: Any, fitted: Any) -> None:
+    """Warn of covariates that lie outside the fitted ones."""
+    asked = dict(zip(new.names, new.X.T, strict=True))
+    for text in rows_outside(asked, dict(zip(fitted.names, fitted.X.T, strict=True))):
+        warn_of_data(text)
 
 
 def _typical_terms(spec: Any, typical: bool | Sequence[str]) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ WALLS = {
     ),
     "fit": wall("errors", "numpy xarray pymc"),
     "fitting": wall("errors fit inference model paths", ""),
-    "prediction": wall("errors data ops fit inference", "numpy xarray pymc"),
+    "prediction": wall("errors data ops fit inference reporting", "numpy xarray pymc"),
     "prior_predictive": wall("ops", "xarray pymc"),
     "decisions": wall("errors", "numpy scipy xarray"),
     "reporting": wall(

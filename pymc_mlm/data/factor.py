@@ -7,7 +7,6 @@ The one place that decides which ids are the same unit. Equal values are: 1, 1.0
 from __future__ import annotations
 
 import unicodedata
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.data.values import NUMBERS, TEXT, kinds_of, objects, show
-from pymc_mlm.errors import DataError
+from pymc_mlm.errors import DataError, warn_of_data
 
 UNKNOWN = -1
 
@@ -106,7 +105,7 @@ def encode(
 
     Warns
     -----
-    UserWarning
+    DataWarning
         Two ids differ only in blanks or in how letters are coded.
 
     Examples
@@ -156,7 +155,7 @@ def check_types(name: str, new: Iterable[Any], known: Iterable[Any] = ()) -> Non
 
     Warns
     -----
-    UserWarning
+    DataWarning
         A new id differs from another only in blanks or in how letters are coded.
     """
     known, new = list(known), [label for label in new if not isinstance(label, UnknownUnit)]
@@ -176,6 +175,11 @@ def check_types(name: str, new: Iterable[Any], known: Iterable[Any] = ()) -> Non
         _refuse_equal_texts(name, [*known, *new])
     if TEXT in found:
         _warn_of_look_alikes(name, new, known)
+
+
+def one_of_each_type(labels: Iterable[Any]) -> tuple[Any, ...]:
+    """Return one id of each type, for `check_types`."""
+    return tuple(_types(labels).values())
 
 
 def _types(labels: Iterable[Any]) -> dict[str, Any]:
@@ -215,11 +219,10 @@ def _warn_of_look_alikes(name: str, new: Sequence[Any], known: Sequence[Any]) ->
             continue
         other = seen.setdefault(_reading(label), label)
         if other != label:
-            warnings.warn(
+            warn_of_data(
                 f"Ids {other!r} and {label!r} of {name!r} differ only in blanks or in how their "
                 "letters are coded, and are two units. If they are one, clean the column first, "
-                f"for example with data[{name!r}].str.strip().str.normalize('NFC').",
-                stacklevel=2,
+                f"for example with data[{name!r}].str.strip().str.normalize('NFC')."
             )
             return
 

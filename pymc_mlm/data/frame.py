@@ -9,14 +9,15 @@ becomes of the values.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 
-from pymc_mlm.data.values import objects, read_values, show, whole
+from pymc_mlm.data.native import column_of, known_type
+from pymc_mlm.data.values import read_values, show, whole
 from pymc_mlm.errors import DataError
 
 Columns = Mapping[str, np.ndarray]
@@ -82,7 +83,7 @@ def open_table(data: Any, names: Iterable[str]) -> Table:
     else:
         frame = _native(data)
         frame = frame.select(wanted).collect() if isinstance(frame, nw.LazyFrame) else frame
-        parts = {name: frame.get_column(name) for name in wanted}
+        parts = {name: _known_type(name, frame.get_column(name)) for name in wanted}
     lengths = {name: len(part) for name, part in parts.items()}
     if len(set(lengths.values())) > 1:
         short, long = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
@@ -243,51 +244,16 @@ def _native(data: Any) -> Any:
 
 
 def _part(name: str, value: Any) -> Any:
-    """Return a column of a mapping as a series or an array, without copying what need not be."""
+    """Return a column of a mapping as a series of narwhals or an array."""
+    value = column_of(name, value)
     found = nw.from_native(value, series_only=True, pass_through=True)
-    if isinstance(found, nw.Series):
-        return found
-    if hasattr(value, "to_pylist"):  # of Arrow, whose NumPy array has floats for integers
-        return objects(value.to_pylist())
-    if hasattr(value, "__array__"):
-        shape = np.shape(value)
-        if len(shape) != 1:
-            raise DataError(
-                f"Column {name!r} has shape {shape}; a column has one value a row. Give every "
-                "column of a matrix a name of its own."
-            )
-        return _part_of_array(value)
-    if isinstance(value, (str, bytes, Mapping, Set)) or not isinstance(value, Collection):
-        raise DataError(
-            f"Column {name!r} is {type(value).__name__}, which has no order or no length. Give a "
-            "list or an array with one value a row."
-        )
-    return objects(list(value))
+    return _known_type(name, found) if isinstance(found, nw.Series) else value
 
 
-def _part_of_array(value: Any) -> Any:
-    if type(value).__module__.partition(".")[0] == "pandas":
-        return _pandas_series(value)
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        return _without_mask(value)
-    values = np.asarray(value)
-    if values.dtype.kind in "UMm":
-        return _pandas_series(values)
-    # Files of other machines hold numbers with their bytes in another order.
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
-
-
-def _without_mask(values: Any) -> Any:
-    """Return a masked array with something missing in the place of its masked entries."""
-    if values.dtype.kind in "Mm":
-        return _pandas_series(values.filled(np.array("NaT", dtype=values.dtype)))
-    return values.filled(np.nan) if values.dtype.kind == "f" else objects(values.tolist())
-
-
-def _pandas_series(values: Any) -> Any:
-    import pandas as pd
-
-    return nw.from_native(pd.Series(values, copy=False), series_only=True)
+def _known_type(name: str, series: Any) -> Any:
+    native = series.to_native()
+    known = known_type(name, native)
+    return series if known is native else nw.from_native(known, series_only=True)
 
 
 def _array(name: str, part: Any) -> np.ndarray:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from pymc_mlm.data.factor import Factor, UnknownUnit, check_types, encode
+from pymc_mlm.data.factor import Factor, UnknownUnit, check_types, encode, one_of_each_type
 from pymc_mlm.data.values import objects, show
 from pymc_mlm.errors import DataError, SpecificationError
 
@@ -31,12 +32,16 @@ class Nesting:
         Unit of the level above that each unit lies in; ``-1`` at the outermost level.
     leaf : ndarray of int64, shape (row,)
         Unit of the innermost level that each row lies in.
+    examples : tuple of tuple
+        An id of each type at each level, as the fitted table has them; labels with the whole path
+        are text.
     """
 
     levels: tuple[str, ...]
     labels: tuple[np.ndarray, ...]
     parents: tuple[np.ndarray, ...]
     leaf: np.ndarray
+    examples: tuple[tuple[Any, ...], ...] = ()
 
     @property
     def sizes(self) -> np.ndarray:
@@ -114,10 +119,14 @@ def nest(
     _check_levels(columns, levels, known)
     labels: list[np.ndarray] = []
     parents: list[np.ndarray] = []
+    examples: list[tuple[Any, ...]] = []
     above = np.broadcast_to(np.int64(OUTERMOST), len(columns[levels[0]]))
     for level, name in enumerate(levels):
         factor = _number(name, columns[name])
+        examples.append(one_of_each_type(factor.labels))
         if unique_ids and level:
+            if known is not None:
+                check_types(name, factor.labels, known.examples[level])
             factor = _within_parent(factor, labels[-1], above)
         fitted = np.empty(0, dtype=np.int64)
         if known is not None:
@@ -134,7 +143,8 @@ def nest(
         above = factor.codes
     if known is None:
         _check_several_units(levels, labels)
-    return Nesting(tuple(levels), tuple(labels), tuple(parents), above)
+    types = tuple(examples) if known is None else known.examples
+    return Nesting(tuple(levels), tuple(labels), tuple(parents), above, types)
 
 
 def name_missing(
@@ -193,7 +203,11 @@ def name_missing(
     return filled
 
 
-def design_warnings(nesting: Nesting, rows_per_leaf: np.ndarray | None = None) -> tuple[str, ...]:
+def design_warnings(
+    nesting: Nesting,
+    rows_per_leaf: np.ndarray | None = None,
+    row_variation: str | None = "the residual of a Gaussian outcome",
+) -> tuple[str, ...]:
     """Name the standard deviations that a design cannot tell apart.
 
     Parameters
@@ -202,6 +216,9 @@ def design_warnings(nesting: Nesting, rows_per_leaf: np.ndarray | None = None) -
         Units of the table.
     rows_per_leaf : ndarray, shape (leaf,), optional
         Number of rows of each leaf; counted from ``nesting.leaf`` by default.
+    row_variation : str or None
+        What the outcome's family has to vary from row to row; None for a family that has nothing,
+        such as Poisson, where a unit per row is overdispersion.
 
     Returns
     -------
@@ -224,11 +241,11 @@ def design_warnings(nesting: Nesting, rows_per_leaf: np.ndarray | None = None) -
         )
         if len(np.unique(parents)) == len(parents)
     ]
-    if np.max(rows_per_leaf) <= 1:
+    if row_variation is not None and np.max(rows_per_leaf) <= 1:
         leaf = nesting.levels[-1]
         warnings.append(
-            f"Every {leaf!r} has one row: its deviation and the residual of a Gaussian outcome "
-            f"are told apart by their priors only. Leave {leaf!r} out of levels."
+            f"Every {leaf!r} has one row: its deviation and {row_variation} are told apart by "
+            f"their priors only. Leave {leaf!r} out of levels."
         )
     return tuple(warnings)
 

@@ -28,7 +28,7 @@ from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.estimators.base import Estimator, as_mapping
 from pymc_mlm.inference import as_seed
 from pymc_mlm.reporting import trial_plots
-from pymc_mlm.reporting.extrapolation import population_outside, values_outside
+from pymc_mlm.reporting.extrapolation import population_outside, rows_outside, values_outside
 from pymc_mlm.reporting.trial_summary import TrialSummary, trial_summary
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
 from pymc_mlm.trial import TrialSpecification
@@ -428,6 +428,9 @@ class MultivariateLogitTrial(Estimator):
             raise SpecificationError(f"kind is 'probability', 'cell' or 'outcome', not {kind!r}.")
         known = self._fitted().design
         design = known if data is None else self._fitted().spec.read(data, known)
+        if data is not None:
+            for text in rows_outside(design.columns, known.columns):
+                warn_of_data(text)
         rng = np.random.default_rng(as_seed(random_seed))
         if self._is_conjugate:
             by_arm = self._fitted().posterior["cell_probability"]

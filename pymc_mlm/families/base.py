@@ -39,6 +39,8 @@ class AbstractFamily(ABC):
     name: ClassVar[str]
     link: ClassVar[str]
     roles: ClassVar[tuple[str, ...]]
+    # What an effect of every single row cannot be told from; None where it is overdispersion.
+    row_variation: ClassVar[str | None] = None
 
     priors: Mapping[str, Any]
     # Whether outcomes have two values, and which of them counts as one if they are not 0 and 1.

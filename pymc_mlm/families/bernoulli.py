@@ -39,6 +39,7 @@ class Bernoulli(AbstractFamily):
     name: ClassVar[str] = "bernoulli"
     link: ClassVar[str] = "logit"
     roles: ClassVar[tuple[str, ...]] = ("value",)
+    row_variation: ClassVar[str | None] = "the chance in a single 0/1 outcome"
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Zeros and ones; one of them alone says how rare the other is."""

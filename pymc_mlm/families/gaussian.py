@@ -34,6 +34,7 @@ class Gaussian(AbstractFamily):
     name: ClassVar[str] = "gaussian"
     link: ClassVar[str] = "identity"
     roles: ClassVar[tuple[str, ...]] = ("value",)
+    row_variation: ClassVar[str | None] = "the residual of a Gaussian outcome"
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Any finite numbers that vary."""

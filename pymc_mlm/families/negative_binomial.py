@@ -36,6 +36,7 @@ class NegativeBinomial(AbstractFamily):
     name: ClassVar[str] = "negative_binomial"
     link: ClassVar[str] = "log"
     roles: ClassVar[tuple[str, ...]] = ("value",)
+    row_variation: ClassVar[str | None] = "the overdispersion of negative-binomial counts"
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Counts; zeros alone say how rare an event is."""

@@ -34,6 +34,7 @@ class StudentT(AbstractFamily):
     name: ClassVar[str] = "student_t"
     link: ClassVar[str] = "identity"
     roles: ClassVar[tuple[str, ...]] = ("value",)
+    row_variation: ClassVar[str | None] = "the residual of a Student-t outcome"
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Any finite numbers that vary."""

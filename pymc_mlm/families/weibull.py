@@ -46,6 +46,7 @@ class Weibull(AbstractFamily):
     name: ClassVar[str] = "weibull"
     link: ClassVar[str] = "log"
     roles: ClassVar[tuple[str, ...]] = ("time", "event")
+    row_variation: ClassVar[str | None] = "the residual of a log time"
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Positive times, and events that are 0 or 1; without events all times are events."""

@@ -11,13 +11,15 @@ import numpy as np
 
 from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.event import outcome_numbers
-from pymc_mlm.data.factor import Factor, encode
+from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import Table, category_levels, columns, open_table
+from pymc_mlm.data.nested_design import varies_within
 from pymc_mlm.data.population import PopulationDesign, population_design, response_values
 from pymc_mlm.errors import DataError
 from pymc_mlm.families import OutcomeScale
 from pymc_mlm.model.levels import check_level_covariates, with_unit_means
-from pymc_mlm.terms import AbstractTerm
+from pymc_mlm.terms import AbstractTerm, MultipleMembership
+from pymc_mlm.terms.membership import WIDE
 from pymc_mlm.terms.nested import Nested
 
 if TYPE_CHECKING:
@@ -113,19 +115,15 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
         "mm(covariates=...)."
     )
     covariates = table.observed(spec.population().columns, remedy)
-    population = population_design(
-        spec.parsed,
-        covariates,
-        len(rows),
-        known.population if known else None,
-        category_levels(data, spec.population().columns),
-    )
+    levels = category_levels(data, spec.population().columns)
+    before = known.population if known else None
+    population = population_design(spec.parsed, covariates, len(rows), before, levels)
     parts = tuple(
         _resolve(term, table, population, known.terms[i][1] if known else None)
         for i, term in enumerate(spec.named)
     )
     terms = tuple(zip(spec.named, parts, strict=True))
-    population, means = with_unit_means(spec, covariates, population, terms, known)
+    population, means = with_unit_means(spec, covariates, levels, population, terms, known)
     check_level_covariates(spec, table.observed, terms)
     if known is None and spec.nested is not None:
         _refuse_flat(population)
@@ -162,11 +160,11 @@ def _outcome(
 ) -> dict[str, np.ndarray]:
     response = spec.parsed.response
     where = table.group.name if table.group else "row"
-    remedy = (
-        f"The outcome belongs to {where!r}: repeat one value in all of its rows. If {where!r} is "
-        "the member, then member and group are swapped in mm(member, group)."
-    )
-    found = table.observed(response.columns, remedy)
+    remedy = f"The outcome belongs to {where!r}: repeat one value in all of its rows."
+    try:
+        found = table.observed(response.columns, remedy)
+    except DataError as error:
+        raise DataError(f"{error}{_layout_hint(spec, table.data)}") from None
     numbers = partial(outcome_numbers, binary=spec.family.binary, event=spec.family.event)
     values = response_values(response, found, numbers)
     roles = dict(zip(spec.family.roles, values, strict=False))
@@ -180,3 +178,20 @@ def _refuse_flat(population: PopulationDesign) -> None:
                 f"{name!r} has one value in all rows ({x[0]:g}): its coefficient cannot be "
                 "told from the intercept. Drop it from the formula."
             )
+
+
+def _layout_hint(spec: Specification, data: Table) -> str:
+    """Return how the table differs from one row per membership, if the outcome tells."""
+    term = next((t for t in spec.named if isinstance(t, MultipleMembership)), None)
+    if term is None:
+        return ""
+    outcome = columns(data, spec.parsed.response.columns[:1])[spec.parsed.response.columns[0]]
+    member = encode(term.member, columns(data, [term.member])[term.member], missing="unknown")
+    if (member.codes == UNKNOWN).any() or varies_within(outcome, member.codes, len(member)):
+        return ""
+    if len(member) == len(outcome):
+        return f" Every row has a {term.member!r} of its own.{WIDE}"
+    return (
+        f" It has one value in every {term.member!r}: member and group are swapped. Write "
+        f"mm({term.group!r}, {term.member!r})."
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def with_unit_means(
     spec: Specification,
     table: Mapping[str, np.ndarray],
+    categories: Collection[str],
     population: PopulationDesign,
     terms: tuple[tuple[Any, Any], ...],
     known: Design | None,
@@ -35,6 +36,8 @@ def with_unit_means(
         Names the covariates in `within_between`.
     table : mapping of str to ndarray, shape (row,)
         Columns of the formula.
+    categories : collection of str
+        Columns that hold categories.
     population : PopulationDesign
         Covariates without the means.
     terms : tuple
@@ -59,6 +62,11 @@ def with_unit_means(
             raise SpecificationError(
                 f"within_between names {column!r}, which the formula lacks. Add it to "
                 f"{spec.formula!r}: its coefficient becomes the effect within units."
+            )
+        if known is None and column in categories:
+            raise DataError(
+                f"within_between names {column!r}, which holds categories: they have no mean. "
+                "Make the column numbers, or leave it out of within_between."
             )
         x = as_numbers(column, table[column])
         before = len(means)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pymc_mlm.model.specification import Specification
 
 # Dimensions that draws have, whatever the model.
-DRAWS = ("chain", "draw", "sample")
+DRAWS = ("chain", "draw")
 
 
 def uniquely_named(

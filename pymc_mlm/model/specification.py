@@ -156,7 +156,9 @@ class Specification(AbstractSpecification):
 
     def cautions(self, design: Design) -> tuple[str, ...]:
         """Return what the terms warn of."""
-        return tuple(text for term, part in design.terms for text in term.cautions(part))
+        row_variation = self.family.row_variation
+        pairs = design.terms
+        return tuple(text for t, d in pairs for text in t.cautions(d, row_variation))
 
     def prior_rows(self, design: Design) -> list[tuple[str, str, str]]:
         """Return variable, meaning and prior of every parameter."""

@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 
 MARGIN = 0.1
 MOST_OUTSIDE = 0.05
-# Quadrature points far in the tails of a normal density have weights, but such ones.
+# Weight, relative to the largest, of quadrature points far in the tails of a normal density.
 NEGLIGIBLE = 1e-6
 
 
@@ -69,20 +69,38 @@ def population_outside(
         Number of them.
     """
     rows = population_rows(populations, sample, length)
-    share = rows.weight / rows.weight.sum()
-    found = []
-    for name, observed in sample.items():
-        values = rows.columns[name]
-        if observed.dtype.kind not in "iuf" or values.dtype.kind not in "iuf":
-            continue
-        out = _outside(values, observed, MARGIN) & (share > NEGLIGIBLE)
-        part = float(share[out].sum())
-        if part > MOST_OUTSIDE or (out & _outside(values, observed, 1.0)).any():
-            weight = f" ({part:.1%} of the population)"
-            found.append(_sentence(name, values[out], observed, weight))
+    found = _columns_outside(rows.columns, sample, rows.weight, "{share:.1%} of the population")
     return found + [
         text for p in populations if isinstance(p, Range) for text in _bounds(p, sample)
     ]
+
+
+def rows_outside(asked: Mapping[str, Array], observed: Mapping[str, Array]) -> list[str]:
+    """Return a sentence for each column in which new rows lie outside the observed range.
+
+    Parameters
+    ----------
+    asked, observed : mapping of str to ndarray, shape (row,)
+        The same columns of new and of fitted rows.
+    """
+    length = len(next(iter(asked.values()), ()))
+    return _columns_outside(asked, observed, np.ones(length), "{rows} of {all} rows")
+
+
+def _columns_outside(
+    asked: Mapping[str, Array], sample: Mapping[str, Array], weight: Array, what: str
+) -> list[str]:
+    found = []
+    for name, observed in sample.items():
+        values = asked[name]
+        if observed.dtype.kind not in "iuf" or values.dtype.kind not in "iuf":
+            continue
+        out = _outside(values, observed, MARGIN) & (weight > NEGLIGIBLE * weight.max())
+        share = float(weight[out].sum() / weight.sum())
+        if share > MOST_OUTSIDE or (out & _outside(values, observed, 1.0)).any():
+            part = what.format(share=share, rows=int(out.sum()), all=len(out))
+            found.append(_sentence(name, values[out], observed, f" ({part})"))
+    return found
 
 
 def _bounds(population: Range, sample: Mapping[str, Array]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,8 +144,16 @@ class AbstractTerm(ABC):
         """Return what a reader of the summary should know about the term."""
         return ()
 
-    def cautions(self, design: Any) -> tuple[str, ...]:
-        """Return what may mislead in the fitted table, a sentence each, to warn of."""
+    def cautions(self, design: Any, row_variation: bool = True) -> tuple[str, ...]:
+        """Return what may mislead in the fitted table, a sentence each, to warn of.
+
+        Parameters
+        ----------
+        design : design
+            From `resolve`.
+        row_variation : bool
+            Whether the family has a free variance of single observations.
+        """
         return ()
 
     def variance(
@@ -227,7 +235,28 @@ def as_names(value: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return column names given as one name, several or none."""
     if value is None:
         return ()
-    return (value,) if isinstance(value, str) else tuple(value)
+    if isinstance(value, (Mapping, Set)) or not isinstance(value, (str, Iterable)):
+        raise SpecificationError(
+            f"{value!r} names no columns: give one name, or a list of names in order."
+        )
+    names = (value,) if isinstance(value, str) else tuple(value)
+    for name in names:
+        check_name("a column", name)
+    return names
+
+
+def check_name(what: str, name: Any, hint: str = "") -> None:
+    """Refuse what cannot be the name of one column.
+
+    Raises
+    ------
+    SpecificationError
+        `name` is no text, or empty.
+    """
+    if not isinstance(name, str) or not name:
+        raise SpecificationError(
+            f"{name!r} cannot be {what}: one column is named, as text such as 'school'.{hint}"
+        )
 
 
 def pick_priors(

@@ -22,6 +22,7 @@ from pymc_mlm.terms.base import (
     Role,
     add_coords,
     as_names,
+    check_name,
     contribution_at_mean,
     data,
     pick_priors,
@@ -82,6 +83,10 @@ class Hierarchical(AbstractTerm):
 
     def __post_init__(self) -> None:
         """Check what can be checked without data."""
+        check_name("the unit of hm(unit)", self.unit)
+        if self.name is not None:
+            check_name("the name of a term", self.name)
+        as_names(self.covariates)
         if self.effect_type not in ("random", "fixed"):
             raise SpecificationError(
                 f"hm({self.unit!r}): effect is {self.effect_type!r}; use 'random' (partial "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,16 +28,23 @@ from pymc_mlm.terms.base import (
     Role,
     add_coords,
     as_names,
+    check_name,
     contribution_at_mean,
     data,
     pick_priors,
 )
 from pymc_mlm.terms.population import spread
 from pymc_mlm.terms.varying import unit_codes, unit_effects
-from pymc_mlm.weights import AbstractWeight, RawWeight, WeightDesign, as_weight
+from pymc_mlm.weights import AbstractWeight, Expression, RawWeight, WeightDesign, as_weight
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+
+WIDE = (
+    " mm() reads one row per membership: a wide table, with a column for each member, is made long "
+    "first, for example with data.melt(id_vars=..., value_vars=..., value_name='member')."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +124,15 @@ class MultipleMembership(AbstractTerm):
     def __post_init__(self) -> None:
         """Check what can be checked without data, the weight function included."""
         where = f"mm({self.member!r}, {self.group!r})"
+        check_name("the member of mm(member, group)", self.member, WIDE)
+        check_name("the group of mm(member, group)", self.group)
+        if self.name is not None:
+            check_name("the name of a term", self.name)
+        if self.member == self.group:
+            raise SpecificationError(
+                f"{where}: member and group are one column. Name the column of the members and "
+                "that of the groups they belong to."
+            )
         if self.effect_type not in ("random", None):
             raise SpecificationError(
                 f"{where}: effect is {self.effect_type!r}; use 'random', or None for a term that "
@@ -179,6 +195,7 @@ class MultipleMembership(AbstractTerm):
             An id, covariate or weight column is unusable; the message names it.
         """
         data = open_table(data, self.columns)
+        self._refuse_shadowed(data.names)
         self.weight_function.check(data.names)
         table = columns(data, self.columns)
         group = encode(self.group, table[self.group]) if group is None else group
@@ -207,6 +224,22 @@ class MultipleMembership(AbstractTerm):
         start = self._weights_at_start(weight, membership, group)
         name = self.name or self.member
         return MembershipDesign(name, group, membership, weight, start, covariates, X, ordered)
+
+    def _refuse_shadowed(self, available: Sequence[str]) -> None:
+        """Refuse a text whose n or b is a column of the table too."""
+        weight = self.weight_function
+        if not isinstance(self.weight, str) or not isinstance(weight, Expression):
+            return
+        own = [] if weight.label == "1 / n" else weight.own_names
+        twice = [n for n in own if n in available and n not in self.parameters]
+        if twice:
+            name = twice[0]
+            what = "the number of rows of a group" if name == "n" else "a free parameter"
+            raise SpecificationError(
+                f"weight={self.weight!r}: {name!r} is {what} here, and the table has a column "
+                f"{name!r}. Write `{name}` in backquotes for the column; if {what} is meant, "
+                f"rename the column, or pass weights.Expression({self.weight!r})."
+            )
 
     def _members(
         self, ids: np.ndarray, known: MembershipDesign | None

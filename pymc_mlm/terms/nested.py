@@ -458,9 +458,10 @@ class Nested(AbstractTerm):
             if design.pairs(level)
         }
 
-    def cautions(self, design: NestedDesign) -> tuple[str, ...]:
+    def cautions(self, design: NestedDesign, row_variation: bool = True) -> tuple[str, ...]:
         """Return confounded levels, and slopes whose intercept is an extrapolation."""
-        return (*design_warnings(design.nesting), *columns_far_from_zero(design))
+        confounded = design_warnings(design.nesting, row_variation=row_variation)
+        return (*confounded, *columns_far_from_zero(design))
 
     def derived(
         self, design: NestedDesign, posterior: Mapping[str, Any]

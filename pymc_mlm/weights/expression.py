@@ -28,7 +28,16 @@ from pymc_mlm.weights.normal import normal_form
 from pymc_mlm.weights.parse import declare, parse
 from pymc_mlm.weights.sign import Sign
 from pymc_mlm.weights.tokens import nearest, refuse
-from pymc_mlm.weights.tree import DEFAULT_PARAMETER, Column, Node, Parameter, unparse, walk
+from pymc_mlm.weights.tree import (
+    DEFAULT_PARAMETER,
+    GROUP_SIZE,
+    Column,
+    GroupSize,
+    Node,
+    Parameter,
+    unparse,
+    walk,
+)
 
 
 @final
@@ -114,6 +123,12 @@ class Expression(AbstractWeight):
     def columns(self) -> tuple[str, ...]:
         """Columns of the table that the weight reads, in order of appearance."""
         return tuple(dict.fromkeys(c.name for c in walk(self._tree) if isinstance(c, Column)))
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Names of the text that are no columns: the group's size and free parameters."""
+        size = any(isinstance(node, GroupSize) for node in walk(self._tree))
+        return ((GROUP_SIZE,) if size else ()) + self.parameters
 
     @property
     def label(self) -> str:

@@ -121,6 +121,26 @@ def test_a_list_of_numbers_and_text_stays_what_it_is():
     assert columns({"x": [1, "1"]}, ["x"])["x"].tolist() == [1, "1"]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [pd.period_range("2020", periods=2, freq="Y"), pd.cut([1, 2], [0, 1, 2])],
+    ids=["period", "interval"],
+)
+def test_types_of_pandas_in_arrow_are_those_of_pandas(values):
+    pa = pytest.importorskip("pyarrow")
+    table = pd.DataFrame({"x": values})
+    found = columns(pa.Table.from_pandas(table), ["x"])["x"]
+    assert found.tolist() == columns(table, ["x"])["x"].tolist()
+    assert isinstance(found[0], str)
+
+
+def test_an_extension_of_polars_is_refused():
+    pl = pytest.importorskip("polars")
+    table = pl.from_pandas(pd.DataFrame({"x": pd.period_range("2020", periods=2, freq="Y")}))
+    with pytest.raises(DataError, match=r"'x' is of the type Extension.*Convert"):
+        columns(table, ["x"])
+
+
 @pytest.mark.parametrize("dtype", [">i8", ">f4", "<u2"])
 def test_numbers_with_swapped_bytes_are_read(dtype):
     assert columns({"x": np.array([1, 2], dtype=dtype)}, ["x"])["x"].tolist() == [1, 2]

@@ -1,6 +1,7 @@
 """What people get wrong: each mistake is an error whose text says what to do."""
 
 import uuid
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -178,3 +179,88 @@ def test_ids_of_every_kind_give_the_same_log_density(table, kind):
 
     other = table.assign(g=IDS[kind](table.g), unit=IDS[kind](table.unit))
     assert logp(other) == pytest.approx(logp(table), rel=1e-12)
+
+
+NO_NAME = {
+    "members": (lambda: mlm.mm(["a", "b"], "g"), r"the member of mm.*melt\(id_vars"),
+    "group": (lambda: mlm.mm("m", ("g", "h")), r"the group of mm.*one column"),
+    "number": (lambda: mlm.hm(3), r"3 cannot be the unit of hm"),
+    "nothing": (lambda: mlm.hm(""), "'' cannot be the unit"),
+    "covariate": (lambda: mlm.mm("m", "g", covariates=[1]), "1 cannot be a column"),
+    "covariates": (lambda: mlm.mm("m", "g", covariates=5), "5 names no columns"),
+    "set": (lambda: mlm.hm("m", covariates={"a", "b"}), "names no columns: .* in order"),
+    "name": (lambda: mlm.hm("m", name=4), "4 cannot be the name of a term"),
+    "one column twice": (lambda: mlm.mm("g", "g"), "member and group are one column"),
+    "level": (lambda: mlm.NestedVaryingEffects("y ~ 1", levels=[("a", "b")]), "levels is"),
+}
+
+
+@pytest.mark.parametrize("mistake", NO_NAME)
+def test_what_names_no_column_is_refused_at_construction(mistake):
+    call, text = NO_NAME[mistake]
+    with pytest.raises(mlm.SpecificationError, match=text):
+        call()
+
+
+SHADOWED = {
+    "size": ("n", "n", r"'n' is the number of rows of a group.*`n` in backquotes"),
+    "share of a size": ("n / sum(n)", "n", "`n` in backquotes"),
+    "parameter": ("exp(b * w)", "b", r"'b' is a free parameter here.*`b` in backquotes"),
+}
+
+
+@pytest.mark.parametrize("case", SHADOWED)
+def test_a_name_that_is_a_column_too_is_refused_in_a_text_weight(table, case):
+    weight, column, text = SHADOWED[case]
+    with pytest.raises(mlm.SpecificationError, match=text):
+        design(table.assign(**{column: table.w}), "y ~ 1", mlm.mm("m", "g", weight=weight))
+
+
+@pytest.mark.parametrize(
+    "weight", ["1 / n", "`n`", "1/n", mlm.weights.Expression("n"), mlm.weights.size_power("w")]
+)
+def test_a_weight_without_doubt_is_read_beside_a_column_n(table, weight):
+    design(table.assign(n=table.w), "y ~ 1", mlm.mm("m", "g", weight=weight))
+
+
+def test_a_declared_parameter_is_no_column(table):
+    term = mlm.mm("m", "g", weight="exp(b * w)", parameters=["b"])
+    assert design(table.assign(b=1.0), "y ~ 1", term).terms[0][1].weight.prior_sd == {"b": 1.0}
+
+
+def test_swapped_member_and_group_are_named_only_where_they_are(table):
+    with pytest.raises(mlm.DataError, match=r"are swapped. Write mm\('m', 'g'\)"):
+        design(table, "y ~ 1", mlm.mm("g", "m"))
+    wide = table.assign(pupil=range(N), y=table.z)
+    with pytest.raises(mlm.DataError, match=r"'pupil' of its own. mm\(\) reads one row per"):
+        design(wide, "y ~ 1", mlm.mm("pupil", "m"))
+    with pytest.raises(mlm.DataError, match=r"in all of its rows\.$"):
+        design(table.assign(y=table.z), "y ~ 1")
+
+
+def test_a_unit_may_be_called_sample(table):
+    model = mlm.MultipleMembershipModel("y ~ 1", mlm.hm("sample"))
+    assert "sample" in model.build(table.assign(sample=table.unit)).coords
+
+
+FAMILIES = {
+    "gaussian": "residual of a Gaussian",
+    "student_t": "residual of a Student-t",
+    "negative_binomial": "overdispersion of negative-binomial",
+    "bernoulli": "chance in a single 0/1",
+    "weibull": "residual of a log time",
+    "poisson": None,
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_unit_per_row_is_warned_of_by_what_the_family_varies(table, family):
+    data = table.assign(row=range(N), y=[0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1], t=table.t)
+    formula = "Surv(t, e) ~ 1" if family == "weibull" else "y ~ 1"
+    model = mlm.NestedVaryingEffects(formula, levels=["unit", "row"], family=family)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model._design(data)
+    texts = [str(w.message) for w in caught if "has one row" in str(w.message)]
+    assert (FAMILIES[family] or "") in "".join(texts)
+    assert len(texts) == (FAMILIES[family] is not None)

@@ -134,7 +134,8 @@ def test_a_constant_outcome_has_a_finite_density_in_every_model(model, family, v
     specified, data = MODELS[model]("none", family), table(none=value)
     assert np.isfinite(initial_logp(specified.build(data)))
     assert any(
-        f"'none' is {value} in every row" in n for n in specified._notes(specified._design(data))
+        f"'none' is {value} in every row" in n
+        for n in specified.specification.notes(specified._design(data))
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import pymc_mlm as mlm
 from pymc_mlm.decisions import Range, Sample, TruncatedNormal, Value
 from pymc_mlm.decisions.populations import Table
-from pymc_mlm.reporting.extrapolation import population_outside, values_outside
+from pymc_mlm.reporting.extrapolation import population_outside, rows_outside, values_outside
 
 RNG = np.random.default_rng(5)
 AGE = RNG.normal(50, 10, size=200).round()
@@ -38,7 +38,7 @@ OUTSIDE = {
     "a value": (Value(age=500), r"'age' = 500 \(100.0% of the .*range, 20 to 80: .*not on data"),
     "a value below": (Value(age=-5), r"'age' = -5 \(100.0%"),
     "a range": (Range("age", 40, 500), r"40 <= age <= 500 reaches beyond.*persons observed"),
-    "a normal": (TruncatedNormal("age", 80, 120), r"'age' from 88.* to 107.* lie outside"),
+    "a normal": (TruncatedNormal("age", 80, 120), r"'age' from 88.* to 1[01]\d.* lie outside"),
     "a table": (table([100, 120, 50]), r"from 100 to 120 \(66.7% of the population\) lie outside"),
     "one row of many far outside": (table([*AGE, 500]), r"'age' = 500 \(0.5% of the population"),
 }  # fmt: skip
@@ -124,3 +124,23 @@ def test_variance_parts_outside_the_data_warn(nested):
 def test_values_of_variance_shares_are_finite_numbers(nested, values):
     with pytest.raises(mlm.SpecificationError, match="must be finite numbers"):
         nested.variance_shares("prior", values)
+
+
+def test_predictions_far_outside_the_data_warn(trial, nested):
+    with pytest.warns(mlm.DataWarning, match=r"'age' = 500 \(1 of 2 rows\) lies outside"):
+        trial.predict(pd.DataFrame({"age": [50.0, 500.0], "arm": [0, 1]}))
+    trial.predict(pd.DataFrame({"age": [50.0, 60.0], "arm": [0, 1]}))
+    schools = nested.result_.design.nested.nesting.labels[0]
+    rows = pd.DataFrame({"prior": [0.0, 500.0], "school": schools[:2]})
+    with pytest.warns(mlm.DataWarning, match="'prior' = 500"):
+        nested.predict(rows)
+    nested.predict(rows.assign(prior=0.0))
+
+
+def test_a_tail_without_weight_and_many_equal_rows_are_told_apart():
+    many = RNG.normal(size=(2, 100_000))
+    sample = {"x": many[0], "other": many[1]}
+    assert population_outside([TruncatedNormal("x")], sample, 100_000) == []
+    typo = np.append(many[0], 1e6)
+    (found,) = rows_outside({"x": typo}, {"x": many[0]})
+    assert "'x' = 1e+06 (1 of 100001 rows)" in found

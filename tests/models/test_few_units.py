@@ -28,10 +28,12 @@ MODELS = {
 @pytest.mark.parametrize("units", [2, 4, 5, 20])
 def test_few_units_are_noted(model, label, units):
     specified, data = model(), table(units)
-    notes = [n for n in specified._notes(specified._design(data)) if "fewer than 5" in n]
+    notes = [
+        n for n in specified.specification.notes(specified._design(data)) if "fewer than 5" in n
+    ]
     assert [n.startswith(f"[{label}] has {units} units") for n in notes] == [True] * (units < 5)
 
 
 def test_units_without_random_effects_have_no_standard_deviation():
     model = mlm.MultipleMembershipModel("y ~ 1", mlm.hm("u", effect="fixed"))
-    assert "fewer than" not in "".join(model._notes(model._design(table(3))))
+    assert "fewer than" not in "".join(model.specification.notes(model._design(table(3))))

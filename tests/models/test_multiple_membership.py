@@ -153,9 +153,7 @@ def test_every_plot_is_drawn_and_can_be_saved(fitted, what, tmp_path):
 
 
 def test_unknown_plot_lists_the_known_ones(fitted):
-    with pytest.raises(
-        mlm.SpecificationError, match="one of 'forest', 'trace', 'pairs'"
-    ):
+    with pytest.raises(mlm.SpecificationError, match="one of 'forest', 'trace', 'pairs'"):
         fitted.plot("violin")
 
 

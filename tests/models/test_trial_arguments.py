@@ -166,7 +166,7 @@ def test_fewer_than_five_clusters_in_an_arm_are_a_warning_and_a_note(clusters, a
         design = model._design(data)
     texts = [str(w.message) for w in caught if w.category is mlm.DataWarning]
     assert len(texts) == arms
-    assert set(texts) <= set(model._notes(design))
+    assert set(texts) <= set(model.specification.notes(design))
     if arms == 1:
         assert "Arm 'new' has rows in 4 cluster(s) of 'school', fewer than 5." in texts[0]
 
