@@ -183,8 +183,9 @@ def create(
     ------
     SpecificationError
         The prior is discrete, or allows values below zero where the parameter is `positive`, or
-        its parameters have another length than the variable.
+        has another shape than the parameter.
     """
+    shape = tuple(len(pm.modelcontext(None).coords[d]) for d in _names(dims))
     if not isinstance(prior, Prior):
         variable = prior.create_variable(name)
         if not isinstance(variable, TensorVariable):
@@ -193,8 +194,8 @@ def create(
                 "variable of PyMC."
             )
     else:
-        _check_lengths(prior, name, dims)
-        variable = prior.create_variable(name, dims=dims, **kwargs)
+        variable = _create_own(prior, name, dims, shape, **kwargs)
+    check_shape(prior, name, variable, shape)
     if variable.dtype not in ("float32", "float64"):
         raise SpecificationError(
             f"The prior of {name!r} is {_shown(prior)}, which is discrete; samplers that follow "
@@ -206,16 +207,53 @@ def create(
     return variable
 
 
-def _check_lengths(prior: Prior, name: str, dims: str | tuple[str, ...] | None) -> None:
-    if isinstance(dims, tuple):
-        return  # The shape of a matrix comes from the caller, and PyMC broadcasts to it.
-    length = 1 if dims is None else len(pm.modelcontext(None).coords[dims])
-    for parameter, value in prior.parameters.items():
-        if np.ndim(value) and np.size(value) not in (1, length):
-            raise SpecificationError(
-                f"The prior of {name!r} has {np.size(value)} values of {parameter!r}; the model "
-                f"has {length} such parameter(s). Give one value, or one for each."
-            )
+def _names(dims: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if dims is None else (dims,) if isinstance(dims, str) else dims
+
+
+def _create_own(prior: Prior, name: str, dims: Any, wanted: Any, **kwargs: Any) -> Any:
+    try:
+        return prior.create_variable(name, dims=dims, **kwargs)
+    except (ValueError, TypeError) as error:
+        raise SpecificationError(
+            f"The prior of {name!r} is {prior!r}, which does not fit the shape {wanted} of "
+            f"{name!r}: {error}"
+        ) from None
+
+
+def check_shape(prior: Any, name: str, variable: Any, shape: tuple[int, ...]) -> None:
+    """Refuse a variable that has another shape than the model's parameter.
+
+    Parameters
+    ----------
+    prior : Prior or object with ``create_variable(name)``
+        Where the variable comes from.
+    name : str
+        Name of the parameter.
+    variable : TensorVariable
+        What the prior created.
+    shape : tuple of int
+        Shape that the model needs; ``()`` for a single number.
+
+    Raises
+    ------
+    SpecificationError
+        The shapes differ, or the parameters of the distribution do not fit each other.
+    """
+    found = variable.type.shape
+    if variable.ndim == len(shape):
+        try:
+            # Rewritten, the shape needs no draw, which Flat does not have.
+            found = tuple(int(n) for n in variable.shape.eval(mode=uncompiled()))
+        except (ValueError, AssertionError):
+            found = None
+    if found != shape:
+        shown = "arrays of lengths that do not fit" if found is None else f"the shape {found}"
+        wanted = f"the shape {shape}" if shape else "no dimensions: it is a single number"
+        raise SpecificationError(
+            f"The prior of {name!r} is {_shown(prior)} and has {shown}; {name!r} has {wanted}. "
+            "Give one distribution for all entries, or parameters with one value for each."
+        )
 
 
 def _check_positive(prior: Any, name: str, variable: Any) -> None:

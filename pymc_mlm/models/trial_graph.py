@@ -23,7 +23,7 @@ from pymc_mlm.inference.conjugate import conjugate_posterior
 from pymc_mlm.models.trial_arguments import check_coefficient_prior
 from pymc_mlm.models.trial_design import TrialModelDesign
 from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
-from pymc_mlm.priors import Prior
+from pymc_mlm.priors import Prior, check_shape, create
 from pymc_mlm.terms.base import Role
 from pymc_mlm.terms.cluster_effects import (
     DIMENSION,
@@ -269,8 +269,9 @@ def _coefficients(
     if isinstance(prior, Prior):
         check_coefficient_prior(prior, shape, design.matrix.names)
         unnamed = getattr(pm, prior.distribution).dist(**prior.parameters, shape=shape)
+        check_shape(prior, "beta", unnamed, shape)
         return preconditioned("beta", unnamed, root, **kwargs)
-    return prior.create_variable("beta")
+    return create(prior, "beta", ("predictor", "covariate"))
 
 
 def _refuse_colliding_name(cluster: str) -> None:

@@ -19,6 +19,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    KernelOp,
     as_float,
     is_connected,
     jax_function,
@@ -26,12 +27,14 @@ from pymc_mlm.ops.base import (
     register_backends,
     scalar,
 )
+from pymc_mlm.ops.layout import Layout
 
 
-class InformedNormal(Op):
+class InformedNormal(KernelOp):
     """Effects, the log determinant of their derivative by the coordinates, and its diagonal."""
 
     __props__ = ()
+    layout = Layout("sd, score[units], precision[units], z[units]")
 
     def make_node(self, sd: Any, score: Any, precision: Any, z: Any) -> Apply:
         """Take a scalar and three vectors of one length."""
@@ -49,7 +52,7 @@ class InformedNormal(Op):
         """Score and precision are data."""
         return [[True] * 3, [False] * 3, [False] * 3, [True, True, False]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the outputs in NumPy."""
         sd, score, precision, z = inputs
         scale = sd / np.sqrt(1.0 + precision * sd * sd)
@@ -73,10 +76,11 @@ class InformedNormal(Op):
         return [grad_sd, disconnected_type(), disconnected_type(), grad_z]
 
 
-class InformedNormalVJP(Op):
+class InformedNormalVJP(KernelOp):
     """Gradients of `InformedNormal` by sd and z."""
 
     __props__ = ()
+    layout = Layout("sd, score[units], z[units], scale[units], ct_u[units], ct_log")
 
     def make_node(self, sd: Any, score: Any, z: Any, scale: Any, ct_u: Any, ct_log: Any) -> Apply:
         """Take inputs and the last output of `InformedNormal`, and both cotangents."""
@@ -88,7 +92,7 @@ class InformedNormalVJP(Op):
         """Gradients have the shapes of sd and z."""
         return [(), shapes[2]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the gradients in NumPy."""
         sd, score, z, scale, ct_u, ct_log = inputs
         share = scale / sd
@@ -135,13 +139,13 @@ def _vjp_kernel(sd: Any, score: Any, z: Any, scale: Any, ct_u: Any, ct_log: Any)
 
 
 @numba_kernel(InformedNormal)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _kernel, 2
+def _(op: Op) -> Callable[..., Any]:
+    return _kernel
 
 
 @numba_kernel(InformedNormalVJP)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _vjp_kernel, 2
+def _(op: Op) -> Callable[..., Any]:
+    return _vjp_kernel
 
 
 @jax_function(InformedNormal)
