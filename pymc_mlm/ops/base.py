@@ -13,7 +13,7 @@ import hashlib
 import inspect
 import multiprocessing
 import sys
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,7 +33,7 @@ _jax_functions: dict[type[Op], Callable[[Op, Apply], Callable[..., Any]]] = {}
 _registered: set[tuple[str, type[Op]]] = set()
 
 
-class KernelOp(Op):
+class AbstractKernelOp(Op, ABC):
     """An Op with a compiled kernel, whose inputs have a layout."""
 
     @property
@@ -49,7 +49,9 @@ class KernelOp(Op):
         ValueError, IndexError
             Lengths do not fit each other, or an index points outside.
         """
-        self.layout.check(type(self).__name__, inputs)
+        given = zip(node.inputs, self.layout.names, strict=True)
+        names = ", ".join(getattr(x, "name", None) or name for x, name in given)
+        self.layout.check(f"{type(self).__name__}({names})", inputs)
         self.define(node, inputs, output_storage)
 
     @abstractmethod
@@ -133,7 +135,7 @@ def register_numba() -> None:
         basic.register_funcify_default_op_cache_key(op_class)(funcify)
 
 
-def _checked_kernel(op: KernelOp, kernel: NumbaKernel) -> tuple[Any, int]:
+def _checked_kernel(op: AbstractKernelOp, kernel: NumbaKernel) -> tuple[Any, int]:
     """Return a numba function that tests the layout of its inputs, and its version."""
     from pytensor.link.numba.cache import compile_numba_function_src
     from pytensor.link.numba.dispatch.basic import numba_njit
@@ -173,7 +175,7 @@ def register_jax() -> None:
         jax_funcify.register(op_class)(funcify)
 
 
-def _checked_jax(op: KernelOp, function: Callable[..., Any]) -> Callable[..., Any]:
+def _checked_jax(op: AbstractKernelOp, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a JAX function that refuses lengths that do not fit; a wrong index makes it NaN.
 
     Compiled JAX code cannot raise errors, and takes an index outside for the nearest one inside.

@@ -15,7 +15,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     is_connected,
     jax_function,
@@ -72,7 +72,7 @@ def density_and_gradient(L: Any, effects: Any, xp: Any = np) -> Any:
     return value - HALF_LOG_TWO_PI * effects.size, by_L, by_effects
 
 
-class CorrelatedNormal(KernelOp):
+class CorrelatedNormal(AbstractKernelOp):
     """Log density, and its gradients by L and by effects."""
 
     __props__ = ()

@@ -21,7 +21,7 @@ from pytensor.graph.op import Op
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     is_connected,
     jax_function,
@@ -183,7 +183,7 @@ def pull_cholesky(partial: np.ndarray, n: int, ct: np.ndarray) -> np.ndarray:
     return out
 
 
-class CholeskyFromPartials(KernelOp):
+class CholeskyFromPartials(AbstractKernelOp):
     """Cholesky factor of the correlation matrix of `n` variables: see `cholesky_from_partials`."""
 
     __props__ = ("n",)
@@ -223,7 +223,7 @@ class CholeskyFromPartials(KernelOp):
         return [CholeskyFromPartialsPullback(self.n)(inputs[0], cotangents[0])]
 
 
-class CholeskyFromPartialsPullback(KernelOp):
+class CholeskyFromPartialsPullback(AbstractKernelOp):
     """Gradient of `CholeskyFromPartials`; has no derivative of its own."""
 
     __props__ = ("n",)

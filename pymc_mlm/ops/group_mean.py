@@ -17,7 +17,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     as_index,
     is_connected,
@@ -31,7 +31,7 @@ from pymc_mlm.ops.group_sum import reference_group_sum
 from pymc_mlm.ops.layout import Layout
 
 
-class GroupMean(KernelOp):
+class GroupMean(AbstractKernelOp):
     """``out[g] = sum of p[k] (v[member[k]] + r[k])`` over the rows k of group g, p their softmax.
 
     Further outputs, for the gradient: ``exp(log_raw - largest of the group)`` per row and its
@@ -94,7 +94,7 @@ class GroupMean(KernelOp):
         return [*grads, *(disconnected_type() for _ in range(3))]
 
 
-class GroupMeanVJP(KernelOp):
+class GroupMeanVJP(AbstractKernelOp):
     """Gradients of `GroupMean` by log_raw, v and r, from its outputs and a number per group."""
 
     __props__ = ()

@@ -13,7 +13,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     as_index,
     jax_function,
@@ -23,7 +23,7 @@ from pymc_mlm.ops.base import (
 from pymc_mlm.ops.layout import Layout
 
 
-class GroupSoftmax(KernelOp):
+class GroupSoftmax(AbstractKernelOp):
     """``p[k] = exp(log_raw[k]) / sum of exp(log_raw) over the rows of the group of k``."""
 
     __props__ = ()
@@ -64,7 +64,7 @@ class GroupSoftmax(KernelOp):
         return [grad, disconnected_type(), disconnected_type()]
 
 
-class GroupSoftmaxVJP(KernelOp):
+class GroupSoftmaxVJP(AbstractKernelOp):
     """Gradient of `GroupSoftmax`, from its output and a cotangent per row."""
 
     __props__ = ()

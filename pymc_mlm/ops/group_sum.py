@@ -16,7 +16,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     as_index,
     jax_function,
@@ -30,7 +30,7 @@ DISCONNECTED = False
 CONNECTED = True
 
 
-class GroupSum(KernelOp):
+class GroupSum(AbstractKernelOp):
     """``out[g] = sum over rows k of group g of w[k] * v[member[k]]``."""
 
     __props__ = ()
@@ -72,7 +72,7 @@ class GroupSum(KernelOp):
         return [grad_w, grad_v, *(disconnected_type() for _ in range(3))]
 
 
-class GroupSumVJP(KernelOp):
+class GroupSumVJP(AbstractKernelOp):
     """Gradient of `GroupSum` for a cotangent of one number per group."""
 
     __props__ = ()

@@ -19,7 +19,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     is_connected,
     jax_function,
@@ -102,7 +102,7 @@ def symmetric(precision: Any, p: int) -> Any:
     return precision[:, place]
 
 
-class InformedEffects(KernelOp):
+class InformedEffects(AbstractKernelOp):
     """Effects, log determinant, and K and u for the gradient."""
 
     __props__ = ()
@@ -146,7 +146,7 @@ class InformedEffects(KernelOp):
         return [dL, d_score, disconnected_type(), dz]
 
 
-class InformedEffectsVJP(KernelOp):
+class InformedEffectsVJP(AbstractKernelOp):
     r"""Gradient of `InformedEffects` by L, score and z.
 
     Reverse of d = Lu, K'u = z + m, Km = L's and :math:`KK' = I + L'JL`; the last step is that of

@@ -19,7 +19,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     is_connected,
     jax_function,
@@ -30,7 +30,7 @@ from pymc_mlm.ops.base import (
 from pymc_mlm.ops.layout import Layout
 
 
-class InformedNormal(KernelOp):
+class InformedNormal(AbstractKernelOp):
     """Effects, the log determinant of their derivative by the coordinates, and its diagonal."""
 
     __props__ = ()
@@ -76,7 +76,7 @@ class InformedNormal(KernelOp):
         return [grad_sd, disconnected_type(), disconnected_type(), grad_z]
 
 
-class InformedNormalVJP(KernelOp):
+class InformedNormalVJP(AbstractKernelOp):
     """Gradients of `InformedNormal` by sd and z."""
 
     __props__ = ()

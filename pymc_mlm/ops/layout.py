@@ -15,6 +15,8 @@ that is then not read. Conditions follow after a semicolon and may call helpers.
 
 from __future__ import annotations
 
+import ast
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +72,7 @@ class Layout:
         """
         known = self.check_lengths(what, inputs)
         for name, bound in self._places():
-            stop = eval(bound.rstrip("?"), {}, dict(known))
+            stop = _value(bound.rstrip("?"), known)
             index = known[name]
             is_unread = bound.endswith("?") and stop == 0
             if index.size and not is_unread and (index.min() < 0 or index.max() >= stop):
@@ -79,7 +81,7 @@ class Layout:
                     f"be 0 to {stop - 1}."
                 )
         for condition in self.conditions:
-            if not eval(condition, dict(self.helpers), dict(known)):
+            if not _value(condition, {**self.helpers, **known}):
                 raise ValueError(f"{what}: the inputs do not fulfil {condition}.")
 
     def check_lengths(self, what: str, inputs: Sequence[Any]) -> dict[str, Any]:
@@ -89,7 +91,7 @@ class Layout:
             found = known[name].shape[d]
             if length.isidentifier():
                 known.setdefault(length, found)
-            wanted = eval(length.rstrip("?"), {}, dict(known))
+            wanted = _value(length.rstrip("?"), known)
             if found != wanted and not (length.endswith("?") and found == 0):
                 raise ValueError(
                     f"{what}: {name} has the length {found} (axis {d}) where {wanted} is needed. "
@@ -102,7 +104,7 @@ class Layout:
         known = self.check_lengths(what, inputs)
         inside = xp.asarray(True)
         for name, bound in self._places():
-            stop = eval(bound.rstrip("?"), {}, dict(known))
+            stop = _value(bound.rstrip("?"), known)
             if stop or not bound.endswith("?"):
                 inside &= ((known[name] >= 0) & (known[name] < stop)).all()
         return inside
@@ -154,6 +156,39 @@ class Layout:
 
     def _places(self) -> list[tuple[str, str]]:
         return [(name, bound) for name, _, bound in self._inputs() if bound]
+
+
+_OPERATORS: dict[type, Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Eq: operator.eq,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+
+
+def _value(text: str, known: Mapping[str, Any]) -> Any:
+    """Return the value of a length or a condition."""
+
+    def of(node: Any) -> Any:
+        match node:
+            case ast.Constant():
+                return node.value
+            case ast.Name():
+                return known[node.id]
+            case ast.BinOp():
+                return _OPERATORS[type(node.op)](of(node.left), of(node.right))
+            case ast.Compare():
+                return _OPERATORS[type(node.ops[0])](of(node.left), of(node.comparators[0]))
+            case ast.BoolOp(op=ast.Or()):
+                return any(of(x) for x in node.values)
+            case ast.Call():
+                return of(node.func)(*map(of, node.args))
+        raise ValueError(f"{text!r} is no length and no condition")
+
+    return of(ast.parse(text, mode="eval").body)
 
 
 def is_outside(index: Any, stop: Any) -> Any:

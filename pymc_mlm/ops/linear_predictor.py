@@ -15,7 +15,7 @@ from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Variable
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     jax_function,
     numba_kernel,
@@ -25,7 +25,7 @@ from pymc_mlm.ops.base import (
 from pymc_mlm.ops.layout import Layout
 
 
-class LinearPredictor(KernelOp):
+class LinearPredictor(AbstractKernelOp):
     """``X b``, or ``X' c`` when `transposed`; X is data and has no gradient."""
 
     __props__ = ("transposed",)

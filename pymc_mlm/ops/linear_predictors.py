@@ -15,7 +15,7 @@ from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Variable
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     is_connected,
     jax_function,
@@ -27,7 +27,7 @@ from pymc_mlm.ops.layout import Layout
 Form = Literal["A B'", "A B", "A' B"]
 
 
-class SmallProduct(KernelOp):
+class SmallProduct(AbstractKernelOp):
     """Product of two matrices in one of the forms ``A B'``, ``A B`` and ``A' B``."""
 
     __props__ = ("form",)

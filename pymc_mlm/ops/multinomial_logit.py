@@ -19,7 +19,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     as_index,
     is_connected,
@@ -35,7 +35,7 @@ RANKS = (2, 2, 2, 2, 1, 2, 1, 2, 1)
 NAMES = "beta, effect, X, Z, cluster, basis, pattern, compatible, weight"
 
 
-class MultinomialLogit(KernelOp):
+class MultinomialLogit(AbstractKernelOp):
     r"""Log likelihood, its derivative by the coefficients, and that by the cluster effects.
 
     With :math:`g_c = \partial \ell / \partial \psi_c = w (\Pr(c \mid S) - \Pr(c))` of a row and

@@ -19,7 +19,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     as_index,
     is_connected,
@@ -32,7 +32,7 @@ from pymc_mlm.ops.base import (
 from pymc_mlm.ops.layout import Layout
 
 
-class MultivariateBernoulliLogp(KernelOp):
+class MultivariateBernoulliLogp(AbstractKernelOp):
     r"""Weighted log probabilities: their sum, the rows, and the derivative by the logits.
 
     For a row with logits :math:`\psi`, weight w and the set S of cells it allows

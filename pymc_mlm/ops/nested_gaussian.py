@@ -68,7 +68,7 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     as_index,
     is_connected,
@@ -388,7 +388,7 @@ def is_nested(parent: Any, sizes: Any, leaves: Any) -> Any:
     return start == parent.shape[0] and last == leaves
 
 
-class NestedGaussianLoglik(KernelOp):
+class NestedGaussianLoglik(AbstractKernelOp):
     """Value and gradients of the collapsed likelihood: see `nested_gaussian_loglik`.
 
     Outputs: log likelihood, and its gradients in beta (q,), sd (level, p), partial and sigma.

@@ -18,7 +18,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     as_index,
     jax_function,
@@ -142,7 +142,7 @@ def reference_unit_predictor(Z: Any, total: Any, unit: Any) -> Variable:
     return (as_float(Z) * as_float(total)[as_index(unit)]).sum(axis=1)
 
 
-class UnitTotals(KernelOp):
+class UnitTotals(AbstractKernelOp):
     """``out[g] = above[parent[g]]``, and ``out[g, place[j]] += own[g, j]``."""
 
     __props__ = ()
@@ -184,7 +184,7 @@ class UnitTotals(KernelOp):
         return [*grads, disconnected_type(), disconnected_type()]
 
 
-class UnitTotalsVJP(KernelOp):
+class UnitTotalsVJP(AbstractKernelOp):
     """Gradients of `UnitTotals` by above and own."""
 
     __props__ = ()
@@ -212,7 +212,7 @@ class UnitTotalsVJP(KernelOp):
         out[1][0] = ct[:, place]
 
 
-class UnitScore(KernelOp):
+class UnitScore(AbstractKernelOp):
     """Slopes of the units' log likelihood: see `unit_score`."""
 
     __props__ = ()
@@ -261,7 +261,7 @@ class UnitScore(KernelOp):
         return [*(disconnected_type() for _ in range(3)), *grads, disconnected_type()]
 
 
-class UnitScoreVJP(KernelOp):
+class UnitScoreVJP(AbstractKernelOp):
     """Gradients of `UnitScore` by beta and above."""
 
     __props__ = ()
@@ -294,7 +294,7 @@ class UnitScoreVJP(KernelOp):
             np.subtract.at(out[1][0], parent[: len(ct)], by_unit)
 
 
-class UnitPredictor(KernelOp):
+class UnitPredictor(AbstractKernelOp):
     """``out[i] = sum over j of Z[i, j] * total[unit[i], j]``."""
 
     __props__ = ()
@@ -333,7 +333,7 @@ class UnitPredictor(KernelOp):
         ]
 
 
-class UnitPredictorVJP(KernelOp):
+class UnitPredictorVJP(AbstractKernelOp):
     """Gradient of `UnitPredictor` by total."""
 
     __props__ = ()

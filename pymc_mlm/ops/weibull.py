@@ -13,7 +13,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
-    KernelOp,
+    AbstractKernelOp,
     as_float,
     is_connected,
     jax_function,
@@ -23,7 +23,7 @@ from pymc_mlm.ops.base import (
 from pymc_mlm.ops.layout import Layout
 
 
-class CensoredWeibullLogp(KernelOp):
+class CensoredWeibullLogp(AbstractKernelOp):
     """Rows of log density or log survival, and their derivatives by eta and by the shape."""
 
     __props__ = ()
