@@ -78,13 +78,36 @@ class Covariates:
     names: Mapping[Node, str]
     levels: Mapping[Node, tuple[Any, ...]]
 
+    def checked(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return new columns as the fitted ones were read: as numbers or as categories.
+
+        Parameters
+        ----------
+        columns : mapping of str to ndarray, shape (unit,)
+            Columns of the user's table.
+
+        Raises
+        ------
+        DataError
+            A value is missing.
+        """
+        compared = [node for node in self.names if isinstance(node, Binary)]
+        declared = {column_names(node)[0] for node in (*self.levels, *compared)}
+        used = dict.fromkeys(column_names(node)[0] for node in self.names)
+        return {
+            name: as_covariate(name, columns[name], declared=True)
+            if name in declared
+            else columns[name]
+            for name in used
+        }
+
     def table(self, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return the columns under their generated names.
 
         Parameters
         ----------
         columns : mapping of str to ndarray, shape (unit,)
-            Columns of the user's table.
+            Checked columns.
 
         Returns
         -------
@@ -93,17 +116,17 @@ class Covariates:
         Raises
         ------
         DataError
-            A value is missing, or is a category that the fitted data lacked.
+            A value is no number, or is a category that the fitted data lacked.
         """
-        return {name: self._values(node, columns) for node, name in self.names.items()}
+        nodes = {name: node for node, name in self.names.items()}
+        return {name: self._values(node, columns) for name, node in nodes.items()}
 
     def _values(self, node: Node, columns: Mapping[str, np.ndarray]) -> Any:
         column = column_names(node)[0]
         if node in self.levels:
-            categories = as_covariate(column, columns[column], declared=True)
-            return coded(column, categories, self.levels[node])
+            return coded(column, columns[column], self.levels[node])
         if isinstance(node, Binary):
-            return _equal(node, as_covariate(column, columns[column], declared=True))
+            return _equal(node, columns[column])
         return _numbers(column, columns[column])
 
     def text(self, factor: Node) -> str:
@@ -169,7 +192,7 @@ class Covariates:
 
 def read_covariates(
     terms: Iterable[Term], columns: Mapping[str, np.ndarray], given: Levels
-) -> Covariates:
+) -> tuple[Covariates, dict[str, np.ndarray]]:
     """Name what a formula reads from a table.
 
     Parameters
@@ -184,6 +207,8 @@ def read_covariates(
     Returns
     -------
     Covariates
+    dict of str to ndarray, shape (unit,)
+        The checked columns.
 
     Raises
     ------
@@ -210,7 +235,7 @@ def read_covariates(
             if isinstance(node, Binary):
                 _match(node, _category_of(node), distinct(table[column_names(node)[0]])[1])
             names.setdefault(node, f"n{len(names)}")
-    return Covariates(names, levels)
+    return Covariates(names, levels), table
 
 
 def _declared(factor: Node) -> list[str]:

@@ -129,12 +129,13 @@ def population_design(
     for fixed in formula.offsets:
         offset += fixed.value * expression_values(fixed.expression, columns)
     if known is None:
-        covariates = read_covariates(formula.products, columns, levels or {})
+        covariates, own = read_covariates(formula.products, columns, levels or {})
         covariates.check_size(formula.products, length)
         code: Any = _terms(formula, covariates)
     else:
         covariates, code = known.spec.covariates, known.spec.spec
-    X, spec = _coded(formula, code, covariates.table(columns), length, known is None)
+        own = covariates.checked(columns)
+    X, spec = _coded(formula, code, covariates.table(own), length, known is None)
     names, terms = _names(formula, covariates, spec)
     _check_finite(names, X)
     if known is None:
@@ -190,7 +191,7 @@ def expression_values(expression: Node, columns: Mapping[str, np.ndarray]) -> np
         return as_numbers(expression.name, own[expression.name])
     import formulaic
 
-    covariates = read_covariates([(expression,)], own, {})
+    covariates, checked = read_covariates([(expression,)], own, {})
     text = covariates.text(expression)
     factor = formulaic.parser.types.Factor(text, eval_method="python")
     code = formulaic.Formula([formulaic.parser.types.Term([factor])])
@@ -198,7 +199,7 @@ def expression_values(expression: Node, columns: Mapping[str, np.ndarray]) -> np
     values = np.empty(length)
     # Formulas of numbers only are the same in parts; a mean is not.
     step = CHUNK_ROWS if is_rowwise(expression) else length
-    table = covariates.table(own)
+    table = covariates.table(checked)
     for rows in _parts(length, step):
         values[rows] = np.asarray(_materialized(code, table, rows), dtype=np.float64)[:, 0]
     _check_expression(expression, values, own)
