@@ -240,13 +240,11 @@ def check_shape(prior: Any, name: str, variable: Any, shape: tuple[int, ...]) ->
     SpecificationError
         The shapes differ, or the parameters of the distribution do not fit each other.
     """
-    found = variable.type.shape
-    if variable.ndim == len(shape):
-        try:
-            # Rewritten, the shape needs no draw, which Flat does not have.
-            found = tuple(int(n) for n in variable.shape.eval(mode=uncompiled()))
-        except (ValueError, AssertionError):
-            found = None
+    found = _shape(variable)
+    if found == shape and isinstance(prior, Prior):
+        # PyMC finds out that an array does not fit its size when it is evaluated.
+        own = _shape(_distribution(prior.distribution).dist(**prior.parameters))
+        found = shape if own is not None and _fits(own, shape) else own
     if found != shape:
         shown = "arrays of lengths that do not fit" if found is None else f"the shape {found}"
         wanted = f"the shape {shape}" if shape else "no dimensions: it is a single number"
@@ -254,6 +252,21 @@ def check_shape(prior: Any, name: str, variable: Any, shape: tuple[int, ...]) ->
             f"The prior of {name!r} is {_shown(prior)} and has {shown}; {name!r} has {wanted}. "
             "Give one distribution for all entries, or parameters with one value for each."
         )
+
+
+def _shape(variable: Any) -> tuple[int, ...] | None:
+    """Return the shape of a variable, or None if its parameters do not fit each other."""
+    try:
+        # Rewritten, the shape needs no draw, which Flat does not have.
+        return tuple(int(n) for n in variable.shape.eval(mode=uncompiled()))
+    except (ValueError, AssertionError):
+        return None
+
+
+def _fits(own: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Tell whether an array spreads over a shape."""
+    sides = zip(own[::-1], shape[::-1], strict=False)
+    return len(own) <= len(shape) and all(n in (1, wanted) for n, wanted in sides)
 
 
 def _check_positive(prior: Any, name: str, variable: Any) -> None:

@@ -32,7 +32,7 @@ def table():
             "y": rng.normal(size=12)[group],
             "x": rng.normal(size=12)[group],
             "x2": rng.normal(size=12)[group],
-            "b": rng.integers(0, 2, 12)[group],
+            "d": rng.integers(0, 2, 12)[group],
             "n": rng.poisson(3, 12)[group],
             "t": rng.exponential(size=12)[group],
             "z": rng.normal(size=48),
@@ -58,7 +58,7 @@ def membership(family="gaussian", outcome="y", effect="random"):
 
 def nested(outcome="y", family="gaussian"):
     return lambda priors: mlm.NestedVaryingEffects(
-        f"{outcome} ~ 1 + x", ["u", "s"], family=family, priors=priors
+        f"{outcome} ~ 1 + z", ["u", "s"], family=family, priors=priors
     )
 
 
@@ -80,17 +80,17 @@ PARAMETERS = [
     (membership(effect="fixed"), "u_effect", False, (3,)),
     (membership("student_t"), "nu", True, ()),
     (membership("negative_binomial", "n"), "alpha", True, ()),
-    (membership("weibull", "Surv(t, b)"), "shape", True, ()),
+    (membership("weibull", "Surv(t, d)"), "shape", True, ()),
     (nested(), "beta", False, (1,)),
     (nested(), "Intercept", False, ()),
     (nested(), "u_sd", True, (2,)),
     (nested(), "s_sd", True, (2,)),
     (nested(), "sigma", True, ()),
-    (nested("b", "bernoulli"), "beta", False, (1,)),
-    (nested("b", "bernoulli"), "u_sd", True, (2,)),
+    (nested("d", "bernoulli"), "beta", False, (1,)),
+    (nested("d", "bernoulli"), "u_sd", True, (2,)),
     (trial(), "beta", False, (3, 4)),
-    (trial(cluster="u"), "beta", False, (3, 4)),
-    (trial(cluster="u"), "cluster_sd", True, (1, 3)),
+    (trial(cluster="g"), "beta", False, (3, 4)),
+    (trial(cluster="g"), "cluster_sd", True, (1, 3)),
 ]
 SHAPES = [(), (1,), (2,), (9,), (3, 4), (9, 9)]
 
