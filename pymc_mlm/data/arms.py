@@ -124,8 +124,9 @@ def cluster_notes(cluster: ClusterDesign) -> list[str]:
 
 def few_clusters(cluster: ClusterDesign, arms: Factor) -> list[str]:
     """Name the arms whose clusters are too few to tell how clusters differ."""
-    pairs = np.unique(np.stack([arms.codes, cluster.factor.codes]), axis=1)[0]
-    counts = np.bincount(pairs, minlength=len(arms))
+    seen = np.zeros((len(arms), len(cluster.factor)), dtype=bool)
+    seen[arms.codes, cluster.factor.codes] = True
+    counts = seen.sum(axis=1)
     return [
         f"Arm {show(label)} has rows in {count} cluster(s) of {cluster.factor.name!r}, fewer than "
         f"{FEWEST_UNITS}. So few say little about how clusters differ: standard deviations of "

@@ -225,7 +225,7 @@ def _mixture(
 
 
 def _refuse_absent(name: str, values: np.ndarray) -> None:
-    absent = np.fromiter((v is None for v in values), dtype=bool, count=len(values))
+    absent = np.asarray(values == None, dtype=bool)  # noqa: E711  (of each value)
     if absent.any():
         row = int(np.flatnonzero(absent)[0])
         raise DataError(

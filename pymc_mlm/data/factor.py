@@ -184,7 +184,7 @@ def one_of_each_type(labels: Iterable[Any]) -> tuple[Any, ...]:
 
 def _types(labels: Iterable[Any]) -> dict[str, Any]:
     """Return the types of ids with an example; all numbers are of one."""
-    kinds = kinds_of(labels)
+    kinds = kinds_of(list(labels))
     found: dict[str, Any] = {}
     for kind, label in kinds.items():
         found.setdefault("a number" if kind in NUMBERS else kind, label)

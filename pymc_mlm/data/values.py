@@ -11,7 +11,7 @@ import datetime
 import decimal
 import fractions
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -67,20 +67,19 @@ def kind_of(value: Any) -> str:
     return ZONED if kind == MOMENT and getattr(value, "tzinfo", None) is not None else kind
 
 
-def kinds_of(values: Iterable[Any]) -> dict[str, Any]:
+def kinds_of(values: Collection[Any]) -> dict[str, Any]:
     """Return the kinds among some values, None apart, each with its first value."""
-    examples: dict[type, Any] = {}
-    moments: dict[str, Any] = {}
-    for value in values:
-        if type(value) not in examples:
-            examples[type(value)] = value
-        if isinstance(value, datetime.datetime):
-            moments.setdefault(kind_of(value), value)
-    examples.pop(type(None), None)
+    types: set[Any] = set(map(type, values))
+    types.discard(type(None))
+    if len(types) == 1 and not issubclass(next(iter(types)), datetime.datetime):
+        # Millions of texts: one look at each is enough.
+        first = next(value for value in values if value is not None)
+        return {kind_of(first): first}
     found: dict[str, Any] = {}
-    for value in examples.values():
-        found.setdefault(kind_of(value), value)
-    return found | moments
+    for value in values:
+        if value is not None:
+            found.setdefault(kind_of(value), value)
+    return found
 
 
 def read_values(name: str, values: Sequence[Any]) -> np.ndarray:
