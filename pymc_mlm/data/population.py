@@ -14,9 +14,10 @@ import numpy as np
 
 from pymc_mlm.data.categories import Levels
 from pymc_mlm.data.checks import as_numbers, check_spread
-from pymc_mlm.data.covariates import EVALUATED, Covariates, read_covariates
+from pymc_mlm.data.covariates import Covariates, read_covariates
 from pymc_mlm.data.formula import Formula, Response
 from pymc_mlm.data.formula_calls import is_rowwise
+from pymc_mlm.data.formula_code import EVALUATED
 from pymc_mlm.data.formula_terms import Term, term_label
 from pymc_mlm.data.formula_tree import Column, Node, column_names, label
 from pymc_mlm.data.values import show
