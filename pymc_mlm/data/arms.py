@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ def order_arms(found: Factor, control: Any, treatment: Any) -> Factor:
     treatments = [] if treatment is None else list(treatment) if many else [treatment]
     named = [("treatment", label) for label in treatments]
     for role, label in [*named, *([] if control is None else [("control", control)])]:
-        if label not in labels:
+        if not isinstance(label, Hashable) or label not in labels:
             raise _absent_arm(found.name, role, label, labels)
     if len(labels) < 2:
         raise DataError(

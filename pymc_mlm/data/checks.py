@@ -18,6 +18,7 @@ from pymc_mlm.data.values import (
     NUMBERS,
     TEXT,
     ZONED,
+    as_float,
     kind_of,
     kinds_of,
     show,
@@ -191,7 +192,7 @@ def _real(name: str, values: np.ndarray, rows: np.ndarray | None = None) -> np.n
     kinds = kinds_of(values)
     if not kinds.keys() <= NUMBERS:
         raise _not_a_number(name, values, kinds, rows)
-    return np.array([np.nan if v is None else float(v) for v in values])
+    return np.array([np.nan if v is None else as_float(v) for v in values])
 
 
 def _not_a_number(

@@ -148,6 +148,14 @@ def is_missing(value: Any) -> bool:
         return type(value).__name__ == "NAType"
 
 
+def as_float(value: Any) -> float:
+    """Return a number as a float; one that no float holds is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
 def whole(values: np.ndarray) -> np.ndarray:
     """Return integers as int64; as uint64 where one is larger than int64 holds."""
     if values.dtype == np.uint64 and len(values) and values.max() > np.iinfo(np.int64).max:
@@ -163,9 +171,9 @@ def _numbers(cells: list[Any], kinds: set[str]) -> np.ndarray:
     if REAL not in kinds and all(v is None or _is_whole(v) for v in cells):
         return _whole_numbers([None if v is None else int(v) for v in cells], missing)
     if any(isinstance(v, (int, np.integer)) and abs(int(v)) > _EXACT for v in cells):
-        return objects([v if v is None or _kind_of_type(v.__class__) == WHOLE else float(v)
+        return objects([v if v is None or _kind_of_type(v.__class__) == WHOLE else as_float(v)
                         for v in cells])  # fmt: skip
-    return np.array([np.nan if v is None else float(v) for v in cells])
+    return np.array([np.nan if v is None else as_float(v) for v in cells])
 
 
 def _whole_numbers(cells: list[Any], missing: bool) -> np.ndarray:
@@ -192,7 +200,8 @@ def _kind_of_type(kind: Any) -> str:
             return words
     if kind.__module__.partition(".")[0] == "pandas" and kind.__name__ in ("Interval", "Period"):
         return _LABELLED
-    return _NESTED if hasattr(kind, "__len__") else f"of type {kind.__name__}"
+    sized = any("__len__" in vars(base) for base in kind.__mro__)
+    return _NESTED if sized else f"a value of type {kind.__name__}"
 
 
 def _plain(value: Any) -> Any:
