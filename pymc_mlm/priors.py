@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import pymc as pm
 import pytensor
+from pymc.distributions.transforms import _default_transform
 from pymc.logprob.transforms import LogTransform
 from pymc.logprob.utils import ParameterValueError
 from pytensor.compile.mode import Mode
@@ -304,6 +305,34 @@ def _prior_draws(variable: Any) -> np.ndarray:
         return np.asarray(pm.draw(variable, 50, random_seed=1, mode=_BY_NUMPY))
     except NotImplementedError:
         return np.empty(0)
+
+
+def on_real_line(prior: Any) -> bool:
+    """Tell whether a prior is one of ours, of single numbers without bounds."""
+    if not isinstance(prior, Prior):
+        return False
+    dist = _distribution(prior.distribution).dist(**prior.parameters)
+    op = dist.owner.op
+    is_elementwise = dist.dtype in ("float32", "float64") and op.ndim_supp == 0
+    return is_elementwise and _default_transform(op, dist) is None
+
+
+def parts_of(prior: Prior, name: str, dims: str | None = None) -> tuple[Any, dict[str, Any]]:
+    """Return a prior's distribution and its parameters as data of the variable `name`.
+
+    Raises
+    ------
+    SpecificationError
+        The parameters have another length than the dimension.
+    """
+    coords = pm.modelcontext(None).coords
+    shape = tuple(len(coords[d]) for d in _names(dims))
+    unnamed = _distribution(prior.distribution).dist(**prior.parameters)
+    # One distribution for all entries fits every shape.
+    if unnamed.ndim:
+        check_shape(prior, name, unnamed, shape)
+    values = {k: _as_data(f"{name}_{k}", v) for k, v in prior.parameters.items()}
+    return _distribution(prior.distribution), values
 
 
 def support_point(prior: Any) -> Any:

@@ -12,7 +12,8 @@ import pymc as pm
 import xarray as xr
 
 from pymc_mlm.data.checks import as_numbers, constant_within
-from pymc_mlm.data.crossed_information import EffectInformation, crossed_information
+from pymc_mlm.data.crossed_information import crossed_information
+from pymc_mlm.data.effect_information import CrossedInformation
 from pymc_mlm.data.event import constant_note, outcome_numbers
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.few_units import few_units
@@ -21,14 +22,16 @@ from pymc_mlm.data.frame import Table as Opened
 from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.data.nested_design import varies_within
 from pymc_mlm.data.population import PopulationDesign, response_values
+from pymc_mlm.data.standard import standard
 from pymc_mlm.errors import DataError, SpecificationError, warn_of_data
 from pymc_mlm.families import AbstractFamily, OutcomeScale, as_family
 from pymc_mlm.inference import Nutpie, as_seed
 from pymc_mlm.models.base import Estimator
+from pymc_mlm.models.crossed_graph import coefficient_modes, crossed_predictor
 from pymc_mlm.models.extrapolation import rows_outside
 from pymc_mlm.models.row_likelihood import row_likelihood
 from pymc_mlm.ops.base import uncompiled
-from pymc_mlm.priors import check_priors, support_point
+from pymc_mlm.priors import Prior, check_priors, support_point
 from pymc_mlm.reporting import plots, variance
 from pymc_mlm.reporting.summary import Table, draws_table
 from pymc_mlm.terms import Hierarchical, MultipleMembership, Population, Role
@@ -521,7 +524,15 @@ class MultipleMembershipModel(Estimator):
         plain = MultipleMembershipModel(self.formula, *terms, family=replace(family, priors={}))
         bare = replace(design, terms=tuple(zip(terms, (d for _, d in design.terms), strict=True)))
         used, defaults = self._priors_used(design), plain._priors_used(bare)
-        return {n: support_point(defaults[n]) for n in used if used[n] != defaults[n]}
+        changed = [n for n in used if used[n] != defaults[n]]
+        own = {n: r for n, r in self._roles(design).items() if r.kind in ("coefficient", "effect")}
+        starts = {n: support_point(defaults[n]) for n in changed if n not in own}
+        # Coefficients with a prior of ours start where their coordinates have the zero.
+        foreign = [n for n in changed if n in own and not isinstance(used[n], Prior)]
+        known = self._information(design) if foreign else None
+        return starts | (
+            coefficient_modes(known, design.population, design.terms, foreign) if known else {}
+        )
 
     def _family_priors(self, design: ModelDesign) -> dict[str, Any]:
         family = self._family()
@@ -540,17 +551,11 @@ class MultipleMembershipModel(Estimator):
     def _build(self, design: ModelDesign, predictive: bool = False) -> pm.Model:
         formula = parse_formula(self.formula)
         self._refuse_colliding_names(design)
-        known = {} if predictive else self._information(design)
+        known = None if predictive else self._information(design)
         with pm.Model(coords={design.group.name: tuple(design.group.labels)}) as model:
-            population, spread = (
-                self._population(formula, design.scale.location),
-                design.scale.spread,
-            )
-            eta, elsewhere = 0.0, 0.0
-            for term, part in design.terms:
-                eta = eta + term.effect(part, spread, known.get(part.name))
-                elsewhere = elsewhere + term.at_mean(part)
-            eta = eta + population.effect(design.population, spread, elsewhere)
+            population = self._population(formula, design.scale.location)
+            parts = (population, design.population, design.terms, design.scale.spread)
+            eta = crossed_predictor(*parts, known)
             if predictive:
                 eta = pm.Deterministic("eta", eta, dims=design.group.name)
             outcome = {k: pm.Data(f"outcome_{k}", v) for k, v in self._observed(design).items()}
@@ -559,26 +564,28 @@ class MultipleMembershipModel(Estimator):
             )
         return model
 
-    def _information(self, design: ModelDesign) -> dict[str, EffectInformation]:
-        """Return what the data say about the effects of each term, by the term's name."""
-        random = [part for term, part in design.terms if term.effect_type == "random"]
-        if design.outcome is None or not random:
-            return {}
+    def _information(self, design: ModelDesign) -> CrossedInformation | None:
+        """Return what the data say about coefficients and effects."""
+        if design.outcome is None:
+            return None
         population, scale = design.population, design.scale
-        intercept = np.ones((len(design.group), int(population.intercept)))
-        of_terms = [part.group_covariates for _, part in design.terms]
-        X = np.column_stack([intercept, population.X, *of_terms])
+        X = np.column_stack([population.X, *(part.group_covariates for _, part in design.terms)])
         offset = population.offset
         # The intercept starts near its place, so that the first step is taken from there.
-        start = offset + scale.location if population.intercept else offset
+        location = scale.location if population.intercept else 0.0
         likelihood = row_likelihood(
             self._family(), design.outcome, self._family_priors(design), scale.spread
         )
-        found = crossed_information(
-            [part.incidence for part in random], X, start, likelihood, scale.spread
+        blocks, fixed = [], []
+        for term, part in design.terms:
+            sd = term.fixed_sd(scale.spread) if isinstance(term, Hierarchical) else None
+            if term.effect_type is not None:
+                blocks.append(part.incidence if sd is None else part.contrasts)
+                fixed.append(sd)
+        standardization = standard(X, population.intercept)
+        return crossed_information(
+            blocks, X, standardization, offset + location, likelihood, scale.spread, location, fixed
         )
-        names = [part.name for part in random]
-        return {} if found is None else dict(zip(names, found, strict=True))
 
     def _observed(self, design: ModelDesign) -> dict[str, np.ndarray]:
         if design.outcome is not None:
