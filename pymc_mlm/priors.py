@@ -196,7 +196,6 @@ def create(
             )
     else:
         variable = _create_own(prior, name, dims, shape, **kwargs)
-    check_shape(prior, name, variable, shape)
     if variable.dtype not in ("float32", "float64"):
         raise SpecificationError(
             f"The prior of {name!r} is {_shown(prior)}, which is discrete; samplers that follow "
@@ -205,6 +204,7 @@ def create(
         )
     if positive:
         _check_positive(prior, name, variable)
+    check_shape(prior, name, variable, shape)
     return variable
 
 
