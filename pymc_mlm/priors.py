@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import pymc as pm
 import pytensor
+from pymc.distributions.transforms import _default_transform
 from pymc.logprob.transforms import LogTransform
 from pymc.logprob.utils import ParameterValueError
 from pytensor.compile.mode import Mode
@@ -183,8 +184,9 @@ def create(
     ------
     SpecificationError
         The prior is discrete, or allows values below zero where the parameter is `positive`, or
-        its parameters have another length than the variable.
+        has another shape than the parameter.
     """
+    shape = tuple(len(pm.modelcontext(None).coords[d]) for d in _names(dims))
     if not isinstance(prior, Prior):
         variable = prior.create_variable(name)
         if not isinstance(variable, TensorVariable):
@@ -193,8 +195,7 @@ def create(
                 "variable of PyMC."
             )
     else:
-        _check_lengths(prior, name, dims)
-        variable = prior.create_variable(name, dims=dims, **kwargs)
+        variable = _create_own(prior, name, dims, shape, **kwargs)
     if variable.dtype not in ("float32", "float64"):
         raise SpecificationError(
             f"The prior of {name!r} is {_shown(prior)}, which is discrete; samplers that follow "
@@ -203,19 +204,70 @@ def create(
         )
     if positive:
         _check_positive(prior, name, variable)
+    check_shape(prior, name, variable, shape)
     return variable
 
 
-def _check_lengths(prior: Prior, name: str, dims: str | tuple[str, ...] | None) -> None:
-    if isinstance(dims, tuple):
-        return  # The shape of a matrix comes from the caller, and PyMC broadcasts to it.
-    length = 1 if dims is None else len(pm.modelcontext(None).coords[dims])
-    for parameter, value in prior.parameters.items():
-        if np.ndim(value) and np.size(value) not in (1, length):
-            raise SpecificationError(
-                f"The prior of {name!r} has {np.size(value)} values of {parameter!r}; the model "
-                f"has {length} such parameter(s). Give one value, or one for each."
-            )
+def _names(dims: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if dims is None else (dims,) if isinstance(dims, str) else dims
+
+
+def _create_own(prior: Prior, name: str, dims: Any, wanted: Any, **kwargs: Any) -> Any:
+    try:
+        return prior.create_variable(name, dims=dims, **kwargs)
+    except (ValueError, TypeError) as error:
+        raise SpecificationError(
+            f"The prior of {name!r} is {prior!r}, which does not fit the shape {wanted} of "
+            f"{name!r}: {error}"
+        ) from None
+
+
+def check_shape(prior: Any, name: str, variable: Any, shape: tuple[int, ...]) -> None:
+    """Refuse a variable that has another shape than the model's parameter.
+
+    Parameters
+    ----------
+    prior : Prior or object with ``create_variable(name)``
+        Where the variable comes from.
+    name : str
+        Name of the parameter.
+    variable : TensorVariable
+        What the prior created.
+    shape : tuple of int
+        Shape that the model needs; ``()`` for a single number.
+
+    Raises
+    ------
+    SpecificationError
+        The shapes differ, or the parameters of the distribution do not fit each other.
+    """
+    found = _shape(variable)
+    if found == shape and isinstance(prior, Prior):
+        # PyMC finds out that an array does not fit its size when it is evaluated.
+        own = _shape(_distribution(prior.distribution).dist(**prior.parameters))
+        found = shape if own is not None and _fits(own, shape) else own
+    if found != shape:
+        shown = "arrays of lengths that do not fit" if found is None else f"the shape {found}"
+        wanted = f"the shape {shape}" if shape else "no dimensions: it is a single number"
+        raise SpecificationError(
+            f"The prior of {name!r} is {_shown(prior)} and has {shown}; {name!r} has {wanted}. "
+            "Give one distribution for all entries, or parameters with one value for each."
+        )
+
+
+def _shape(variable: Any) -> tuple[int, ...] | None:
+    """Return the shape of a variable, or None if its parameters do not fit each other."""
+    try:
+        # Rewritten, the shape needs no draw, which Flat does not have.
+        return tuple(int(n) for n in variable.shape.eval(mode=uncompiled()))
+    except (ValueError, AssertionError):
+        return None
+
+
+def _fits(own: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Tell whether an array spreads over a shape."""
+    sides = zip(own[::-1], shape[::-1], strict=False)
+    return len(own) <= len(shape) and all(n in (1, wanted) for n, wanted in sides)
 
 
 def _check_positive(prior: Any, name: str, variable: Any) -> None:
@@ -253,6 +305,34 @@ def _prior_draws(variable: Any) -> np.ndarray:
         return np.asarray(pm.draw(variable, 50, random_seed=1, mode=_BY_NUMPY))
     except NotImplementedError:
         return np.empty(0)
+
+
+def on_real_line(prior: Any) -> bool:
+    """Tell whether a prior is one of ours, of single numbers without bounds."""
+    if not isinstance(prior, Prior):
+        return False
+    dist = _distribution(prior.distribution).dist(**prior.parameters)
+    op = dist.owner.op
+    is_elementwise = dist.dtype in ("float32", "float64") and op.ndim_supp == 0
+    return is_elementwise and _default_transform(op, dist) is None
+
+
+def parts_of(prior: Prior, name: str, dims: str | None = None) -> tuple[Any, dict[str, Any]]:
+    """Return a prior's distribution and its parameters as data of the variable `name`.
+
+    Raises
+    ------
+    SpecificationError
+        The parameters have another length than the dimension.
+    """
+    coords = pm.modelcontext(None).coords
+    shape = tuple(len(coords[d]) for d in _names(dims))
+    unnamed = _distribution(prior.distribution).dist(**prior.parameters)
+    # One distribution for all entries fits every shape.
+    if unnamed.ndim:
+        check_shape(prior, name, unnamed, shape)
+    values = {k: _as_data(f"{name}_{k}", v) for k, v in prior.parameters.items()}
+    return _distribution(prior.distribution), values
 
 
 def support_point(prior: Any) -> Any:

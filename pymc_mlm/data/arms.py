@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ def order_arms(found: Factor, control: Any, treatment: Any) -> Factor:
     treatments = [] if treatment is None else list(treatment) if many else [treatment]
     named = [("treatment", label) for label in treatments]
     for role, label in [*named, *([] if control is None else [("control", control)])]:
-        if label not in labels:
+        if not isinstance(label, Hashable) or label not in labels:
             raise _absent_arm(found.name, role, label, labels)
     if len(labels) < 2:
         raise DataError(
@@ -124,8 +124,9 @@ def cluster_notes(cluster: ClusterDesign) -> list[str]:
 
 def few_clusters(cluster: ClusterDesign, arms: Factor) -> list[str]:
     """Name the arms whose clusters are too few to tell how clusters differ."""
-    pairs = np.unique(np.stack([arms.codes, cluster.factor.codes]), axis=1)[0]
-    counts = np.bincount(pairs, minlength=len(arms))
+    seen = np.zeros((len(arms), len(cluster.factor)), dtype=bool)
+    seen[arms.codes, cluster.factor.codes] = True
+    counts = seen.sum(axis=1)
     return [
         f"Arm {show(label)} has rows in {count} cluster(s) of {cluster.factor.name!r}, fewer than "
         f"{FEWEST_UNITS}. So few say little about how clusters differ: standard deviations of "

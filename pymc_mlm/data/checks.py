@@ -18,6 +18,7 @@ from pymc_mlm.data.values import (
     NUMBERS,
     TEXT,
     ZONED,
+    as_float,
     kind_of,
     kinds_of,
     show,
@@ -191,7 +192,7 @@ def _real(name: str, values: np.ndarray, rows: np.ndarray | None = None) -> np.n
     kinds = kinds_of(values)
     if not kinds.keys() <= NUMBERS:
         raise _not_a_number(name, values, kinds, rows)
-    return np.array([np.nan if v is None else float(v) for v in values])
+    return np.array([np.nan if v is None else as_float(v) for v in values])
 
 
 def _not_a_number(
@@ -225,7 +226,7 @@ def _mixture(
 
 
 def _refuse_absent(name: str, values: np.ndarray) -> None:
-    absent = np.fromiter((v is None for v in values), dtype=bool, count=len(values))
+    absent = np.asarray(values == None, dtype=bool)  # noqa: E711  (of each value)
     if absent.any():
         row = int(np.flatnonzero(absent)[0])
         raise DataError(

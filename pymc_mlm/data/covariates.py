@@ -1,13 +1,11 @@
-"""Columns of a formula under generated names, and the texts that formulaic may evaluate.
+"""Columns of a formula under generated names, which are all that formulaic sees of them.
 
-formulaic evaluates texts as Python. It is given texts from here only: they hold generated names
-(``n0``, ``c1``), numbers, operators and functions of a closed list. What the user wrote, names of
-columns and of categories included, comes back as labels afterwards.
+What the user wrote, names of columns and of categories included, comes back as labels afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -20,19 +18,17 @@ from pymc_mlm.data.formula_calls import (
     CATEGORIES,
     CENTERING,
     SPLINES,
-    is_comparison,
     options,
     width,
 )
+from pymc_mlm.data.formula_code import generated
 from pymc_mlm.data.formula_terms import Term, term_label
 from pymc_mlm.data.formula_tree import (
     Binary,
     Call,
     Column,
     Node,
-    Number,
     Text,
-    Unary,
     column_names,
     label,
     walk,
@@ -42,24 +38,6 @@ from pymc_mlm.errors import SpecificationError
 
 MAX_COLUMNS = 5_000
 MAX_CELLS = 1 << 30
-
-
-def _truth(values: Any) -> Any:
-    # Sums of truth values would be truth values: True + True is True.
-    return values.astype(np.float64)
-
-
-# What generated texts call, besides formulaic's own transforms.
-EVALUATED: Mapping[str, Callable[..., Any]] = {
-    "truth": _truth,
-    "abs": np.abs,
-    "exp": np.exp,
-    "log": np.log,
-    "log10": np.log10,
-    "log1p": np.log1p,
-    "log2": np.log2,
-    "sqrt": np.sqrt,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +56,36 @@ class Covariates:
     names: Mapping[Node, str]
     levels: Mapping[Node, tuple[Any, ...]]
 
+    def checked(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return new columns as the fitted ones were read: as numbers or as categories.
+
+        Parameters
+        ----------
+        columns : mapping of str to ndarray, shape (unit,)
+            Columns of the user's table.
+
+        Raises
+        ------
+        DataError
+            A value is missing.
+        """
+        compared = [node for node in self.names if isinstance(node, Binary)]
+        declared = {column_names(node)[0] for node in (*self.levels, *compared)}
+        used = dict.fromkeys(column_names(node)[0] for node in self.names)
+        return {
+            name: as_covariate(name, columns[name], declared=True)
+            if name in declared
+            else columns[name]
+            for name in used
+        }
+
     def table(self, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return the columns under their generated names.
 
         Parameters
         ----------
         columns : mapping of str to ndarray, shape (unit,)
-            Columns of the user's table.
+            Checked columns.
 
         Returns
         -------
@@ -93,17 +94,17 @@ class Covariates:
         Raises
         ------
         DataError
-            A value is missing, or is a category that the fitted data lacked.
+            A value is no number, or is a category that the fitted data lacked.
         """
-        return {name: self._values(node, columns) for node, name in self.names.items()}
+        nodes = {name: node for node, name in self.names.items()}
+        return {name: self._values(node, columns) for name, node in nodes.items()}
 
     def _values(self, node: Node, columns: Mapping[str, np.ndarray]) -> Any:
         column = column_names(node)[0]
         if node in self.levels:
-            categories = as_covariate(column, columns[column], declared=True)
-            return coded(column, categories, self.levels[node])
+            return coded(column, columns[column], self.levels[node])
         if isinstance(node, Binary):
-            return _equal(node, as_covariate(column, columns[column], declared=True))
+            return _equal(node, columns[column])
         return _numbers(column, columns[column])
 
     def text(self, factor: Node) -> str:
@@ -169,7 +170,7 @@ class Covariates:
 
 def read_covariates(
     terms: Iterable[Term], columns: Mapping[str, np.ndarray], given: Levels
-) -> Covariates:
+) -> tuple[Covariates, dict[str, np.ndarray]]:
     """Name what a formula reads from a table.
 
     Parameters
@@ -184,6 +185,8 @@ def read_covariates(
     Returns
     -------
     Covariates
+    dict of str to ndarray, shape (unit,)
+        The checked columns.
 
     Raises
     ------
@@ -210,7 +213,7 @@ def read_covariates(
             if isinstance(node, Binary):
                 _match(node, _category_of(node), distinct(table[column_names(node)[0]])[1])
             names.setdefault(node, f"n{len(names)}")
-    return Covariates(names, levels)
+    return Covariates(names, levels), table
 
 
 def _declared(factor: Node) -> list[str]:
@@ -245,89 +248,6 @@ def _category_of(node: Node) -> str | None:
             if isinstance(side, Text):
                 return side.value
     return None
-
-
-def generated(node: Node, names: Mapping[Node, str]) -> str:
-    """Return an expression as Python's text, with generated names only.
-
-    Parameters
-    ----------
-    node : Node
-        A checked expression.
-    names : mapping of Node to str
-        Generated names of what it reads.
-
-    Examples
-    --------
-    >>> generated(
-    ...     Binary("+", Call("log", (Column("os.system"),)), Number(1.0)),
-    ...     {Column("os.system"): "n0"},
-    ... )
-    '(log(n0) + 1.0)'
-    """
-    if node in names:
-        return names[node]
-    match node:
-        case Number(value=value):
-            return repr(value)
-        case Unary(op=op, operand=x):
-            return f"({op}{generated(x, names)})"
-        case Binary(op=op, left=left, right=right) if not column_names(node):
-            return _constant(node)
-        case Binary(op=op, left=left, right=right):
-            text = f"({generated(left, names)} {op} {generated(right, names)})"
-            return f"truth{text}" if is_comparison(node) else text
-        case Call(function="I" | "{}", args=(x,)):
-            return generated(x, names)
-        case Call(function=function, args=args) if function in EVALUATED:
-            return f"{function}({generated(args[0], names)})"
-        case Call(function=function, args=args) if function in (*SPLINES, "poly", "center",
-                                                               "scale", "standardize"):  # fmt: skip
-            chosen = [f"{k}={_plain(v)!r}" for k, v in options(node).items()]
-            return f"{function}({', '.join([generated(args[0], names), *chosen])})"
-    raise TypeError(f"no text for {node!r}")
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _constant(node: Node) -> str:
-    value = _number(node)
-    if not np.isfinite(value):
-        raise SpecificationError(f"{label(node)!r} in the formula is not a finite number.")
-    return f"({float(value)!r})"
-
-
-_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "**": np.float_power,
-    "==": np.equal,
-    "!=": np.not_equal,
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
-}
-
-
-def _number(node: Node) -> Any:
-    with np.errstate(all="ignore"):
-        match node:
-            case Number(value=value):
-                return np.float64(value)
-            case Unary(op=op, operand=x):
-                return -_number(x) if op == "-" else _number(x)
-            case Binary(op=op, left=left, right=right):
-                return np.float64(_OPERATORS[op](_number(left), _number(right)))
-            case Call(function="I" | "{}", args=(x,)):
-                return _number(x)
-            case Call(function=function, args=(x,)) if function in EVALUATED:
-                return EVALUATED[function](_number(x))
-    raise SpecificationError(f"{label(node)!r} in the formula names no column.")
 
 
 def _numbers(column: str, values: np.ndarray) -> np.ndarray:

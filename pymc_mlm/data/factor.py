@@ -7,8 +7,9 @@ The one place that decides which ids are the same unit. Equal values are: 1, 1.0
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,7 @@ def one_of_each_type(labels: Iterable[Any]) -> tuple[Any, ...]:
 
 def _types(labels: Iterable[Any]) -> dict[str, Any]:
     """Return the types of ids with an example; all numbers are of one."""
-    kinds = kinds_of(labels)
+    kinds = kinds_of(list(labels))
     found: dict[str, Any] = {}
     for kind, label in kinds.items():
         found.setdefault("a number" if kind in NUMBERS else kind, label)
@@ -244,14 +245,20 @@ def _distinct(name: str, values: np.ndarray) -> tuple[list[Any], np.ndarray]:
     import pandas as pd
 
     ids = values if values.dtype == object else objects(values.tolist())
-    try:
-        codes, found = pd.factorize(ids)
-    except TypeError:
-        raise DataError(
-            f"Id column {name!r} holds values such as {show(ids[0])}, which cannot be told apart. "
-            "Use text, numbers or dates as ids."
-        ) from None
+    for example in kinds_of(ids).values():
+        if not _is_comparable(example):
+            raise DataError(
+                f"Id column {name!r} holds values such as {show(example)}, which cannot be told "
+                "apart in another table. Use text, numbers or dates as ids."
+            )
+    codes, found = pd.factorize(ids)
     return [_plain(v) for v in found], codes
+
+
+def _is_comparable(value: Any) -> bool:
+    """Tell whether a value made anew would be the same id."""
+    own = value.__class__.__eq__ is not object.__eq__ or isinstance(value, Enum)
+    return own and isinstance(value, Hashable)
 
 
 def _plain(label: Any) -> Any:

@@ -1,7 +1,7 @@
 """Reads a model formula: outcome, terms and fixed terms, as trees of a small closed language.
 
 `docs/formulas.md` lists the language. Text is read here and nowhere else, and none of it is ever
-run: formulaic, which codes the terms, is given texts that `pymc_mlm.data.covariates` generates.
+run: formulaic, which codes the terms, is given texts that `pymc_mlm.data.formula_code` generates.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ becomes of the values.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,8 @@ def open_table(data: Any, names: Iterable[str]) -> Table:
         parts = {name: _part(name, data[name]) for name in wanted}
     else:
         frame = _native(data)
-        frame = frame.select(wanted).collect() if isinstance(frame, nw.LazyFrame) else frame
+        if isinstance(frame, nw.LazyFrame):
+            frame = _run(lambda lazy: lazy.select(wanted).collect(), frame)
         parts = {name: _known_type(name, frame.get_column(name)) for name in wanted}
     lengths = {name: len(part) for name, part in parts.items()}
     if len(set(lengths.values())) > 1:
@@ -119,7 +120,7 @@ def column_names(data: Any) -> list[str]:
     if isinstance(data, Mapping):
         names = list(data)
     else:
-        names = _native(data).collect_schema().names()
+        names = _run(lambda frame: frame.collect_schema().names(), _native(data))
     odd = [name for name in names if not isinstance(name, str)]
     if odd:
         raise DataError(
@@ -240,6 +241,17 @@ def _native(data: Any) -> Any:
         raise DataError(
             f"The table has {names.count(twice)} columns called {twice!r}, so that the name says "
             "not which. Rename or drop all but one."
+        ) from error
+
+
+def _run(query: Callable[[Any], Any], frame: Any) -> Any:
+    """Run a query of the user's, whose engine may raise anything."""
+    try:
+        return query(frame)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"The table cannot be collected: {reason} Correct the query that makes it."
         ) from error
 
 

@@ -14,6 +14,9 @@ from pymc_mlm.errors import DataError, SpecificationError
 
 # A mean beyond so many standard deviations from zero: the intercept is an extrapolation.
 FAR_FROM_ZERO = 5.0
+# Beyond so many, float64 cannot tell the slopes from the intercepts: their information has a
+# condition number of the square.
+TOO_FAR_FROM_ZERO = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,8 @@ def nested_design(
     Raises
     ------
     DataError
-        A slope is to vary at a level whose units have one value of the covariate each.
+        A slope is to vary at a level whose units have one value of the covariate each, or the
+        covariate lies so far from zero that varying intercepts there cannot be computed.
     SpecificationError
         Nothing varies at a level.
     """
@@ -136,6 +140,7 @@ def nested_design(
         fixed = np.array([n == INTERCEPT for n in columns])
         means = np.where(fixed, 0.0, [x.mean() for x in values])
         spreads = np.where(fixed, 1.0, [x.std() for x in values])
+        _check_near_zero(columns, means, spreads)
         num_known = tuple(int(n) for n in nesting.sizes)
     else:
         means, spreads, num_known = known.means, known.spreads, known.num_known
@@ -171,6 +176,18 @@ def columns_far_from_zero(design: NestedDesign) -> tuple[str, ...]:
         for name, mean, spread in zip(design.columns, design.means, design.spreads, strict=True)
         if abs(mean) > FAR_FROM_ZERO * spread
     )
+
+
+def _check_near_zero(columns: Sequence[str], means: np.ndarray, spreads: np.ndarray) -> None:
+    far = np.flatnonzero(np.abs(means) > TOO_FAR_FROM_ZERO * spreads)
+    if INTERCEPT in columns and len(far):
+        name, mean, spread = columns[far[0]], means[far[0]], spreads[far[0]]
+        raise DataError(
+            f"The slope of {name!r} varies, and its mean ({mean:.6g}) is {abs(mean) / spread:.3g} "
+            "standard deviations from 0, where the varying intercept is: rounding does not leave "
+            f"enough to tell the two apart. Use center({name}) in formula and varying, or subtract "
+            "a constant first."
+        )
 
 
 def _check_within_variation(

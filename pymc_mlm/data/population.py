@@ -14,9 +14,10 @@ import numpy as np
 
 from pymc_mlm.data.categories import Levels
 from pymc_mlm.data.checks import as_numbers, check_spread
-from pymc_mlm.data.covariates import EVALUATED, Covariates, read_covariates
+from pymc_mlm.data.covariates import Covariates, read_covariates
 from pymc_mlm.data.formula import Formula, Response
 from pymc_mlm.data.formula_calls import is_rowwise
+from pymc_mlm.data.formula_code import EVALUATED
 from pymc_mlm.data.formula_terms import Term, term_label
 from pymc_mlm.data.formula_tree import Column, Node, column_names, label
 from pymc_mlm.data.values import show
@@ -129,12 +130,13 @@ def population_design(
     for fixed in formula.offsets:
         offset += fixed.value * expression_values(fixed.expression, columns)
     if known is None:
-        covariates = read_covariates(formula.products, columns, levels or {})
+        covariates, own = read_covariates(formula.products, columns, levels or {})
         covariates.check_size(formula.products, length)
         code: Any = _terms(formula, covariates)
     else:
         covariates, code = known.spec.covariates, known.spec.spec
-    X, spec = _coded(formula, code, covariates.table(columns), length, known is None)
+        own = covariates.checked(columns)
+    X, spec = _coded(formula, code, covariates.table(own), length, known is None)
     names, terms = _names(formula, covariates, spec)
     _check_finite(names, X)
     if known is None:
@@ -190,7 +192,7 @@ def expression_values(expression: Node, columns: Mapping[str, np.ndarray]) -> np
         return as_numbers(expression.name, own[expression.name])
     import formulaic
 
-    covariates = read_covariates([(expression,)], own, {})
+    covariates, checked = read_covariates([(expression,)], own, {})
     text = covariates.text(expression)
     factor = formulaic.parser.types.Factor(text, eval_method="python")
     code = formulaic.Formula([formulaic.parser.types.Term([factor])])
@@ -198,7 +200,7 @@ def expression_values(expression: Node, columns: Mapping[str, np.ndarray]) -> np
     values = np.empty(length)
     # Formulas of numbers only are the same in parts; a mean is not.
     step = CHUNK_ROWS if is_rowwise(expression) else length
-    table = covariates.table(own)
+    table = covariates.table(checked)
     for rows in _parts(length, step):
         values[rows] = np.asarray(_materialized(code, table, rows), dtype=np.float64)[:, 0]
     _check_expression(expression, values, own)

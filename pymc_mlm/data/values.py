@@ -11,7 +11,7 @@ import datetime
 import decimal
 import fractions
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -67,20 +67,19 @@ def kind_of(value: Any) -> str:
     return ZONED if kind == MOMENT and getattr(value, "tzinfo", None) is not None else kind
 
 
-def kinds_of(values: Iterable[Any]) -> dict[str, Any]:
+def kinds_of(values: Collection[Any]) -> dict[str, Any]:
     """Return the kinds among some values, None apart, each with its first value."""
-    examples: dict[type, Any] = {}
-    moments: dict[str, Any] = {}
-    for value in values:
-        if type(value) not in examples:
-            examples[type(value)] = value
-        if isinstance(value, datetime.datetime):
-            moments.setdefault(kind_of(value), value)
-    examples.pop(type(None), None)
+    types: set[Any] = set(map(type, values))
+    types.discard(type(None))
+    if len(types) == 1 and not issubclass(next(iter(types)), datetime.datetime):
+        # Millions of texts: one look at each is enough.
+        first = next(value for value in values if value is not None)
+        return {kind_of(first): first}
     found: dict[str, Any] = {}
-    for value in examples.values():
-        found.setdefault(kind_of(value), value)
-    return found | moments
+    for value in values:
+        if value is not None:
+            found.setdefault(kind_of(value), value)
+    return found
 
 
 def read_values(name: str, values: Sequence[Any]) -> np.ndarray:
@@ -149,6 +148,14 @@ def is_missing(value: Any) -> bool:
         return type(value).__name__ == "NAType"
 
 
+def as_float(value: Any) -> float:
+    """Return a number as a float; one that no float holds is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
 def whole(values: np.ndarray) -> np.ndarray:
     """Return integers as int64; as uint64 where one is larger than int64 holds."""
     if values.dtype == np.uint64 and len(values) and values.max() > np.iinfo(np.int64).max:
@@ -164,9 +171,9 @@ def _numbers(cells: list[Any], kinds: set[str]) -> np.ndarray:
     if REAL not in kinds and all(v is None or _is_whole(v) for v in cells):
         return _whole_numbers([None if v is None else int(v) for v in cells], missing)
     if any(isinstance(v, (int, np.integer)) and abs(int(v)) > _EXACT for v in cells):
-        return objects([v if v is None or _kind_of_type(v.__class__) == WHOLE else float(v)
+        return objects([v if v is None or _kind_of_type(v.__class__) == WHOLE else as_float(v)
                         for v in cells])  # fmt: skip
-    return np.array([np.nan if v is None else float(v) for v in cells])
+    return np.array([np.nan if v is None else as_float(v) for v in cells])
 
 
 def _whole_numbers(cells: list[Any], missing: bool) -> np.ndarray:
@@ -193,7 +200,8 @@ def _kind_of_type(kind: Any) -> str:
             return words
     if kind.__module__.partition(".")[0] == "pandas" and kind.__name__ in ("Interval", "Period"):
         return _LABELLED
-    return _NESTED if hasattr(kind, "__len__") else f"of type {kind.__name__}"
+    sized = any("__len__" in vars(base) for base in kind.__mro__)
+    return _NESTED if sized else f"a value of type {kind.__name__}"
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from pymc.logprob.transforms import Transform
 from pytensor.graph.basic import Variable
 from pytensor.tensor.random.op import RandomVariable
 
-from pymc_mlm.ops.informed_normal import informed_normal
+from pymc_mlm.ops.informed_normal import NO_BASIS, informed_coordinates, informed_normal
 
 
 class Informed(Transform):
@@ -25,8 +25,10 @@ class Informed(Transform):
     at the *current* sd: where the approximation holds, z is standard normal whatever the sd, so
     that the sampler need not move hundreds of effects in order to change it. As the sd goes to
     zero, or where J is zero, these are the non-centred coordinates, so there is no funnel however
-    rough s and J are; with much data they are the centred ones [1]_. The model is the same for
-    any s and J.
+    rough s and J are; with much data they are the centred ones [1]_. Where s is the slope at the
+    current intercept and coefficients, the effects follow when these move. Units that share rows
+    have a J that is no diagonal; since their prior is the same in every orthonormal basis, they
+    are standardised in that of its eigenvectors. The model is the same for any s, J and basis.
 
     References
     ----------
@@ -39,31 +41,32 @@ class Informed(Transform):
 
     def forward(self, value: Variable, *inputs: Any) -> Variable:
         """From the effects to their standardised coordinates."""
-        sd, score, precision = inputs[-3:]
-        scale = sd / pt.sqrt(1.0 + precision * sd * sd)
-        return value / scale - scale * score
+        sd, score, precision, basis = inputs[-4:]
+        return informed_coordinates(sd, score, precision, value, basis)
 
     def backward(self, value: Variable, *inputs: Any) -> Variable:
         """From the coordinates to the effects."""
-        sd, score, precision = inputs[-3:]
-        return informed_normal(sd, score, precision, value)[0]
+        sd, score, precision, basis = inputs[-4:]
+        return informed_normal(sd, score, precision, value, basis)[0]
 
     def log_jac_det(self, value: Variable, *inputs: Any) -> Variable:
         """Log determinant of the derivative of all effects by the coordinates, a scalar."""
-        sd, score, precision = inputs[-3:]
-        return informed_normal(sd, score, precision, value)[1]
+        sd, score, precision, basis = inputs[-4:]
+        return informed_normal(sd, score, precision, value, basis)[1]
 
 
 class InformedNormalRV(RandomVariable):
     """Draws a vector of centred normals."""
 
     name = "informed_normal"
-    signature = "(),(n),(n)->(n)"
+    signature = "(),(n),(n),(m,m)->(n)"
     dtype = "float64"
     _print_name = ("InformedNormal", "\\operatorname{Normal}")
 
     @classmethod
-    def rng_fn(cls, rng: Any, sd: Any, score: Any, precision: Any, size: Any = None) -> Any:
+    def rng_fn(
+        cls, rng: Any, sd: Any, score: Any, precision: Any, basis: Any, size: Any = None
+    ) -> Any:
         """Draw; what the data say plays no part in the prior."""
         batch = np.broadcast_shapes(sd.shape, score.shape[:-1]) if size is None else tuple(size)
         return sd[..., None] * rng.standard_normal((*batch, score.shape[-1]))
@@ -78,8 +81,10 @@ class InformedNormal(Continuous):
         Standard deviation.
     score, precision : tensor_like, shape (unit,)
         Slope of the log likelihood of each effect at zero, and its negative second derivative, as
-        far as they are known. They choose coordinates (`Informed`); the density does not depend
-        on them.
+        far as they are known; in the basis, if there is one. They choose coordinates
+        (`Informed`); the density does not depend on them.
+    basis : tensor_like, shape (unit, unit), optional
+        Orthonormal columns in which J is diagonal.
 
     Examples
     --------
@@ -92,20 +97,24 @@ class InformedNormal(Continuous):
     rv_op = InformedNormalRV()
 
     @classmethod
-    def dist(cls, sd: Any, score: Any, precision: Any, **kwargs: Any) -> Any:
+    def dist(cls, sd: Any, score: Any, precision: Any, basis: Any = NO_BASIS, **kwargs: Any) -> Any:
         """Create the variable without a name."""
         _register_numba_random()
-        return super().dist([pt.as_tensor_variable(x) for x in (sd, score, precision)], **kwargs)
+        inputs = [pt.as_tensor_variable(x) for x in (sd, score, precision, basis)]
+        return super().dist(inputs, **kwargs)
 
-    def support_point(rv: Variable, size: Any, *parameters: Variable) -> Variable:  # noqa: N805
-        """Start without effects."""
-        return pt.zeros_like(rv)
+    def support_point(rv: Variable, size: Any, *inputs: Variable) -> Variable:  # noqa: N805
+        """Start where the data put the effects, whatever the number of draws."""
+        sd, score, precision, basis = inputs
+        start = informed_normal(sd, score, precision, pt.zeros_like(score), basis)[0]
+        return pt.zeros_like(rv) + start
 
     def logp(
         value: Variable,  # noqa: N805
         sd: Variable,
         score: Variable,
         precision: Variable,
+        basis: Variable,
     ) -> Variable:
         """Joint log density of the effects."""
         units = value.shape[-1]
@@ -128,7 +137,7 @@ def _register_numba_random() -> None:
         return draw, 1
 
 
-def _draw(rng: Any, sd: Any, score: Any, precision: Any, out: Any = None) -> Any:
+def _draw(rng: Any, sd: Any, score: Any, precision: Any, basis: Any, out: Any = None) -> Any:
     if out is None:
         out = np.empty(score.shape)
     for k in range(score.shape[0]):

@@ -22,7 +22,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pymc as pm
@@ -32,10 +32,10 @@ import xarray as xr
 from pytensor.graph.replace import vectorize_graph
 
 from pymc_mlm.inference.log_density import log_density_function
-from pymc_mlm.loops import Program, in_memory, write_graph
+from pymc_mlm.loops import FAULT, Program, in_memory, write_graph
 from pymc_mlm.ops.base import register_numba, uncompiled
 
-WRAPPER_VERSION = 8
+WRAPPER_VERSION = 9
 POINT = "unconstrained_point"
 JITTER = 1.0
 _DOUBLES = ctypes.POINTER(ctypes.c_double)
@@ -113,15 +113,43 @@ class CompiledModel:
         ------
         FloatingPointError
             Value or gradient is not finite there.
+        ValueError, IndexError or another error
+            What NumPy raises where the compiled function found lengths that do not fit or an index
+            outside of what it points into.
         """
         point = np.ascontiguousarray(point, dtype=np.float64)
         value, gradient = np.empty(1), np.empty_like(point)
         addresses = [a.ctypes.data_as(_DOUBLES) for a in (point, gradient, value)]
         data = ctypes.c_void_p(self.sampled.user_data.ctypes.data)
         status = self.sampled.compiled_logp_func.ctypes(len(point), *addresses, data)
+        if status == FAULT:
+            self._raise_fault(point)
         if status:
             raise FloatingPointError(f"The log density is not finite at this point ({status}).")
         return float(value[0]), gradient
+
+    def check(self) -> None:
+        """Call the compiled function once, where sampling starts, so that a fault shows up there.
+
+        Raises
+        ------
+        ValueError, IndexError or another error
+            As in `log_density`.
+        """
+        if not self.layout:
+            return
+        start = self.model.initial_point()
+        try:
+            self.log_density(np.concatenate([np.ravel(start[name]) for name, _ in self.layout]))
+        except FloatingPointError:
+            pass  # Chains start elsewhere, and the sampler reports what is not finite.
+
+    def _raise_fault(self, point: np.ndarray) -> NoReturn:
+        self.sampled.logp_func(point)
+        raise RuntimeError(
+            "The compiled log density failed at this point, but NumPy computes it. Please report "
+            "the model; `sampler=PymcNuts()` does not use this code."
+        )
 
     def posterior(self, drawn: xr.Dataset) -> xr.Dataset:
         """Return the kept variables from nutpie's draws, under their dims and coordinates."""
@@ -190,7 +218,7 @@ def _compile_cached(model: pm.Model, var_names: tuple[str, ...]) -> CompiledMode
     code, keys, shared = _logp_loops(logp)
     pointer = numba.types.CPointer(numba.types.double)
     u64, void = numba.types.uint64, numba.types.voidptr
-    log_density = _as_cfunc(code, numba.types.int64(u64, pointer, pointer, pointer, void))
+    log_density = _as_cfunc(_guarded(code), numba.types.int64(u64, pointer, pointer, pointer, void))
     copy = _as_cfunc(_copy_code(), numba.types.int64(u64, u64, pointer, pointer, void))
     flat = np.concatenate([np.ravel(start[name]) for name, _ in layout]).astype(np.float64)
     n_dim = len(flat)
@@ -215,7 +243,9 @@ def _compile_cached(model: pm.Model, var_names: tuple[str, ...]) -> CompiledMode
         expand_func=None,
         reparameterized_names=[],
     )
-    return CompiledModel(sampled, model, var_names, layout, code)
+    compiled = CompiledModel(sampled, model, var_names, layout, code)
+    compiled.check()
+    return compiled
 
 
 def _constrain(
@@ -283,6 +313,16 @@ def mlm_logp(dim, x_, out_, logp_, user_data_):
     return 0
 """
 
+# An exception does not leave a function that is called from outside of Python: numba prints it and
+# returns zero, as if all were well. One handler around one call costs no time and is compiled fast.
+_GUARD_SOURCE = """
+def mlm_guarded(dim, x_, out_, logp_, user_data_):
+    try:
+        return log_density(dim, x_, out_, logp_, user_data_)
+    except Exception:
+        return {fault}
+"""
+
 _COPY_SOURCE = """
 def mlm_copy(dim, expanded, x_, out_, user_data_):
     for i in range(int64(expanded)):
@@ -324,6 +364,21 @@ def _logp_loops(function: Any) -> tuple[Code, dict[Any, str], dict[str, np.ndarr
     dtypes = {f"dtype_{a.dtype.name}": a.dtype for a in arrays.values()}
     code = _from_source(source, "mlm_logp", program.functions, program.keys, dtypes)
     return code, keys, arrays
+
+
+def _guarded(code: Code) -> Code:
+    """Return a function that returns a fault where another one raises an exception."""
+    import numba
+
+    called = numba.njit(
+        error_model="numpy",
+        fastmath=set(_FASTMATH),
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+    )(code.function)
+    source = _GUARD_SOURCE.format(fault=FAULT)
+    names = {"log_density": called}, {"log_density": code.key}
+    return _from_source(source, "mlm_guarded", *names, {})
 
 
 def _copy_code() -> Code:

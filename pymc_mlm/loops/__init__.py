@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from pymc_mlm.loops import calls, elementwise, indexing, joining, shapes  # noqa: F401  (registers)
 from pymc_mlm.loops.part import part
-from pymc_mlm.loops.program import Program, write_graph
+from pymc_mlm.loops.program import FAULT, Program, write_graph
 from pymc_mlm.loops.value import Value, in_memory
 
-__all__ = ["Program", "Value", "in_memory", "part", "write_graph"]
+__all__ = ["FAULT", "Program", "Value", "in_memory", "part", "write_graph"]

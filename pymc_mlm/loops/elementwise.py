@@ -30,7 +30,9 @@ def _(op: Any, node: Apply, program: Program) -> None:
         return
     operands = [program.value(x) for x in node.inputs]
     out = node.outputs[0]
-    shape = tuple(ONE if b else _length(operands, d) for d, b in enumerate(broadcastable(out)))
+    shape = tuple(
+        ONE if b else _length(operands, d, program) for d, b in enumerate(broadcastable(out))
+    )
 
     def entry(index: Index) -> str:
         args = [
@@ -107,8 +109,11 @@ def _(op: Any, node: Apply, program: Program) -> None:
     program.values[out] = Value((str(len(entries)),), entry, name)
 
 
-def _length(operands: list[Value], d: int) -> str:
-    return next((v.shape[d] for v in operands if v.shape[d] != ONE), ONE)
+def _length(operands: list[Value], d: int, program: Program) -> str:
+    lengths = [v.shape[d] for v in operands if v.shape[d] != ONE]
+    for length in lengths[1:]:
+        program.same(lengths[0], length)
+    return lengths[0] if lengths else ONE
 
 
 def _compute(op: Any, node: Apply, args: list[str], program: Program) -> str:

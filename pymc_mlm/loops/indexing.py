@@ -111,6 +111,9 @@ def _copy(node: Apply, program: Program) -> Value:
 
 def _change(op: Any, part: Value, y: Value, program: Program) -> None:
     new = len(part.shape) - len(y.shape)
+    for wanted, given in zip(part.shape[new:], y.shape, strict=True):
+        if given != ONE:
+            program.same(wanted, given)
     with program.loops(part.shape) as index:
         own = zip(index[new:], y.shape, strict=True)
         entry = y.entry(tuple("0" if n == ONE else i for i, n in own))
@@ -130,13 +133,20 @@ def _view(value: Value, items: Any, single_dims: tuple[bool, ...], program: Prog
             count = stop if start == "0" else f"max({stop} - {start}, 0)"
             places.append(("from", start))
         elif item.type.ndim == 0:
-            places.append(("at", _wrapped(program.value(item).only, length, program)))
+            place = _wrapped(program.value(item).only, length, program)
+            if (place, length) != ("0", ONE):
+                program.fail_if(f"not 0 <= {place} < {length}")
+            places.append(("at", place))
             continue
         else:
+            program.inside(item, length)
             vector = program.value(item)
             places.append(("of", vector))
             count = vector.shape[0]
-        shape.append(ONE if single_dims[len(shape)] else program.assign(count, "n"))
+        count = count if count == ONE else program.assign(count, "n")
+        if single_dims[len(shape)]:
+            program.same(count, ONE)
+        shape.append(ONE if single_dims[len(shape)] else count)
 
     def entry(index: Index) -> str:
         at, dims = [], iter(index)

@@ -25,6 +25,9 @@ def _(op: Any, node: Apply, program: Program) -> None:
     shape = list(next((p.shape for p in parts if not p.is_single), parts[0].shape))
     for d in range(len(shape)):
         shape[d] = next((p.shape[d] for p in parts if p.shape[d] != ONE), ONE)
+        for part in parts:
+            if d != axis:
+                program.same(shape[d], part.shape[d])
     shape[axis] = program.assign(" + ".join(lengths), "n")
     name = program.allocate(out, shape)
     at = "0"
@@ -51,7 +54,11 @@ def _(op: Any, node: Apply, program: Program) -> None:
     at = "0"
     for k, out in enumerate(node.outputs):
         text = size.entry((str(k),))
-        length = ONE if broadcastable(out)[axis] else program.assign(text, "n")
+        length = program.assign(text, "n")
+        program.fail_if(f"{length} < 0")
+        if broadcastable(out)[axis]:
+            program.same(length, ONE)
+            length = ONE
         shape = tuple(length if d == axis else n for d, n in enumerate(value.shape))
 
         def entry(index: Index, at: str = at) -> str:
@@ -60,8 +67,8 @@ def _(op: Any, node: Apply, program: Program) -> None:
             return value.entry(tuple(place))
 
         program.values[out] = Value(shape, entry)
-        if k < len(node.outputs) - 1:
-            at = program.assign(f"{at} + {length}", "n")
+        at = program.assign(f"{at} + {length}", "n")
+    program.same(at, value.shape[axis])
 
 
 def _axis(op: Any, node: Apply) -> int | None:

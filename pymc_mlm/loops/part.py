@@ -41,10 +41,13 @@ class Part(Op):
 def _(op: Any, node: Apply, program: Program) -> None:
     array, out = program.array(node.inputs[0]), node.outputs[0]
     start = program.assign(program.value(node.inputs[1]).only, "n")
+    size = program.value(node.inputs[0]).shape[0]
     if broadcastable(out)[0]:
+        program.fail_if(f"not 0 <= {start} < {size}")
         program.values[out] = Value((ONE,), lambda index: f"{array}[{start}]")
         return
     length = program.assign(program.value(node.inputs[2]).only, "n")
+    program.fail_if(f"not 0 <= {start} <= {start} + {length} <= {size}")
     # numba takes a slice of a contiguous vector for a contiguous vector: kernels can read it.
     name = program.fresh("v")
     program.write(f"{name} = {array}[{start}:{start} + {length}]")

@@ -19,6 +19,9 @@ from pytensor.tensor.type import TensorType
 
 from pymc_mlm.loops.value import ONE, Value, in_memory, single
 
+# What the function returns where PyTensor would raise an error: lengths that do not fit, an index
+# outside. The graph, run by NumPy, then tells what is wrong.
+FAULT = -1
 # What `assign` makes: a number, computed without side effects.
 _NUMBER = re.compile(r"[nti]\d+")
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -33,6 +36,8 @@ class Program:
         The graph to write; its inputs are given values by the caller.
     indent : str
         Indentation of the first line.
+    fault : str
+        Statement that ends the function where lengths do not fit or an index is outside.
 
     Attributes
     ----------
@@ -48,8 +53,9 @@ class Program:
         Arrays that exist already and that outputs are to be written to.
     """
 
-    def __init__(self, fgraph: Any, indent: str = "    ") -> None:
+    def __init__(self, fgraph: Any, indent: str = "    ", fault: str = f"return {FAULT}") -> None:
         self.fgraph = fgraph
+        self.fault = fault
         self.indent = indent
         self.lines: list[str] = []
         self.values: dict[Variable, Value] = {}
@@ -58,6 +64,8 @@ class Program:
         self.constants: dict[str, np.ndarray] = {}
         self.targets: dict[Variable, str] = {}
         self._count = 0
+        self._same: dict[str, str] = {}
+        self._inside: set[tuple[str, str]] = set()
 
     def fresh(self, prefix: str) -> str:
         """Return a name that nothing else has."""
@@ -114,6 +122,40 @@ class Program:
             for d, b in enumerate(broadcastable)
         )
 
+    def fail_if(self, condition: str) -> None:
+        """Write that the function ends with a fault where a condition holds."""
+        self.write(f"if {condition}:")
+        self.write(f"    {self.fault}")
+
+    def same(self, one: str, other: str) -> None:
+        """Write a test that two lengths agree, once."""
+        one, other = self._representative(one), self._representative(other)
+        if one == other:
+            return
+        self.fail_if(f"{one} != {other}")
+        # A number stands for a name, not the other way round.
+        one, other = sorted((one, other), key=lambda text: not text.isdecimal())
+        self._same[other] = one
+
+    def inside(self, index: Variable, length: str) -> None:
+        """Write a test that all entries of an index count from one end of a length, once."""
+        array, length = self.array(index), self._representative(length)
+        if (array, length) in self._inside:
+            return
+        self._inside.add((array, length))
+        wrong = self.fresh("w")
+        self.write(f"{wrong} = False")
+        with self.loops(self.values[index].shape) as at:
+            entry = f"{array}[{', '.join(at)}]"
+            # Without a branch, so that the loop is vectorised.
+            self.write(f"{wrong} |= ({entry} < -{length}) | ({entry} >= {length})")
+        self.fail_if(wrong)
+
+    def _representative(self, length: str) -> str:
+        while length in self._same:
+            length = self._same[length]
+        return length
+
     def call(self, function: Callable[..., Any], key: str | None, prefix: str) -> str:
         """Return the name under which the program may call a numba function."""
         for name, known in self.functions.items():
@@ -126,7 +168,10 @@ class Program:
     def allocate(self, variable: Variable, shape: Sequence[str]) -> str:
         """Write the allocation of an array, unless it exists already, and return its name."""
         if variable in self.targets:
-            return self.targets[variable]
+            name = self.targets[variable]
+            for d, length in enumerate(shape):
+                self.same(length, f"{name}.shape[{d}]")
+            return name
         name = self.fresh("a")
         self.write(f"{name} = np.empty(({''.join(n + ', ' for n in shape)}), {dtype_of(variable)})")
         return name

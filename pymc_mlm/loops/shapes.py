@@ -37,6 +37,9 @@ def _(op: Any, node: Apply, program: Program) -> None:
     shape: tuple[str, ...]
     if len(single_dims) == 1:
         shape = (ONE,) if single_dims[0] else (total,)
+        length = program.assign(asked.entry(("0",)), "n")
+        program.fail_if(f"{length} != -1 and {length} != {total}")
+        program.same(total, shape[0])
     else:
         texts = [
             ONE if b else program.assign(asked.entry((str(d),)), "n")
@@ -46,6 +49,7 @@ def _(op: Any, node: Apply, program: Program) -> None:
             t if t == ONE else program.assign(f"{t} if {t} >= 0 else {_rest(total, texts, d)}", "n")
             for d, t in enumerate(texts)
         )
+        program.same(total, program.assign(" * ".join(shape), "n") if shape else ONE)
 
     def entry(index: Index) -> str:
         return value.entry(_unravel(_ravel(index, shape, program), value.shape, program))
@@ -58,6 +62,9 @@ def _(op: Any, node: Apply, program: Program) -> None:
     value, out = program.value(node.inputs[0]), node.outputs[0]
     single_dims = broadcastable(out)
     shape = tuple(ONE if b else n for b, n in zip(single_dims, value.shape, strict=True))
+    for length, asked in zip(value.shape, node.inputs[1:], strict=True):
+        if asked in program.values or getattr(asked, "data", None) is not None:
+            program.same(length, program.value(asked).only)
     program.values[out] = Value(shape, value.entry, value.array)
 
 
@@ -69,12 +76,14 @@ def _(op: Any, node: Apply, program: Program) -> None:
 @write_op.register(Alloc)
 def _(op: Any, node: Apply, program: Program) -> None:
     filling, out = program.value(node.inputs[0]), node.outputs[0]
-    lengths = [program.value(n).only for n in node.inputs[1:]]
-    shape = tuple(
-        ONE if b else program.assign(n, "n")
-        for b, n in zip(broadcastable(out), lengths, strict=True)
-    )
+    lengths = [program.assign(program.value(n).only, "n") for n in node.inputs[1:]]
+    shape = tuple(ONE if b else n for b, n in zip(broadcastable(out), lengths, strict=True))
     new = len(shape) - len(filling.shape)
+    for given, wanted in zip(lengths, shape, strict=True):
+        program.same(given, wanted)
+    for length, wanted in zip(filling.shape, shape[new:], strict=True):
+        if length != ONE:
+            program.same(length, wanted)
 
     def entry(index: Index) -> str:
         own = zip(index[new:], filling.shape, strict=True)

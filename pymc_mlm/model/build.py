@@ -9,7 +9,9 @@ import pymc as pm
 import pytensor
 
 from pymc_mlm.data.population import INTERCEPT
-from pymc_mlm.model.information import effect_information, nested_information
+from pymc_mlm.model.crossed_graph import crossed_predictor
+from pymc_mlm.model.information import effect_information, nested_information, own_terms
+from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.nested import Nested
 
 if TYPE_CHECKING:
@@ -32,19 +34,14 @@ def build(spec: Specification, design: Design) -> pm.Model:
     pymc.Model
     """
     rows, spread = design.rows.name, design.scale.spread
-    known = effect_information(spec, design)
+    known = None if spec.nested else effect_information(spec, design)
     # Of its own, also when it is built inside another model.
     with pm.Model(coords={rows: tuple(design.rows.labels.tolist())}, model=None) as model:
-        eta: Any = 0.0
-        at_mean: Any = 0.0
-        for term, part in design.terms:
-            if isinstance(term, Nested):
-                continue
-            given = (known[part.name],) if part.name in known else ()
-            eta = eta + term.effect(part, spread, *given)
-            at_mean = at_mean + term.at_mean(part)
         population = spec.population(design.scale.location)
-        eta = eta + population.effect(design.population, spread, at_mean)
+        eta = crossed_predictor(population, design.population, own_terms(design), spread, known)
+        for term, part in design.terms:
+            if not isinstance(term, (MultipleMembership, Hierarchical, Nested)):
+                eta = eta + term.effect(part, spread)
         if spec.nested is not None:
             around = _coefficients(model, design)
             units = nested_information(spec, design)

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pymc_mlm.data.crossed_information import crossed_information
+from pymc_mlm.data.effect_information import CrossedInformation
+from pymc_mlm.data.standard import standard
 from pymc_mlm.data.unit_information import UnitInformation, unit_information
 from pymc_mlm.model.row_likelihood import row_likelihood
+from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.nested import AUTO
 
 if TYPE_CHECKING:
@@ -16,28 +19,36 @@ if TYPE_CHECKING:
     from pymc_mlm.model.specification import Specification
 
 
-def effect_information(spec: Specification, design: Design) -> dict[str, Any]:
-    """Return a normal approximation of the likelihood of each term's effects, by its name.
+def effect_information(spec: Specification, design: Design) -> CrossedInformation | None:
+    """Return a normal approximation of the likelihood of coefficients and effects.
 
-    Terms without random effects, and all terms where the approximation leads nowhere, have none:
-    their effects are sampled non-centred.
+    None without an outcome, and where the approximation leads nowhere. Terms of a user's own
+    class and nested units are left out of it.
     """
-    random = [part for term, part in design.terms if getattr(term, "effect_type", "") == "random"]
-    if design.outcome is None or not random:
-        return {}
-    population = design.population
-    intercept = np.ones((len(design.rows), int(population.intercept)))
-    of_terms = [part.group_covariates for _, part in design.terms if hasattr(part, "incidence")]
-    X = np.column_stack([intercept, population.X, *of_terms])
-    found = crossed_information(
-        [part.incidence for part in random],
-        X,
-        _start(design),
-        _likelihood(spec, design),
-        design.scale.spread,
+    if design.outcome is None:
+        return None
+    population, scale = design.population, design.scale
+    pairs = own_terms(design)
+    X = np.column_stack([population.X, *(part.group_covariates for _, part in pairs)])
+    # The intercept starts near its place, so that the first step is taken from there.
+    location = scale.location if population.intercept else 0.0
+    blocks, fixed = [], []
+    for term, part in pairs:
+        sd = term.fixed_sd(scale.spread) if isinstance(term, Hierarchical) else None
+        if term.effect_type is not None:
+            blocks.append(part.incidence if sd is None else part.contrasts)
+            fixed.append(sd)
+    standardization = standard(X, population.intercept)
+    start, likelihood = population.offset + location, _likelihood(spec, design)
+    return crossed_information(
+        blocks, X, standardization, start, likelihood, scale.spread, location, fixed
     )
-    names = [part.name for part in random]
-    return {} if found is None else dict(zip(names, found, strict=True))
+
+
+def own_terms(design: Design) -> tuple[tuple[Any, Any], ...]:
+    """Return the `mm` and `hm` terms of a design."""
+    kinds = (MultipleMembership, Hierarchical)
+    return tuple((term, part) for term, part in design.terms if isinstance(term, kinds))
 
 
 def nested_information(spec: Specification, design: Design) -> list[UnitInformation] | None:

@@ -18,10 +18,11 @@ from pymc_mlm.families import AbstractFamily, OutcomeScale
 from pymc_mlm.inference import AbstractSampler, Nutpie
 from pymc_mlm.model.base import AbstractSpecification
 from pymc_mlm.model.build import build
+from pymc_mlm.model.crossed_graph import coefficient_modes
 from pymc_mlm.model.design import Design, read
-from pymc_mlm.model.information import nested_information
+from pymc_mlm.model.information import effect_information, nested_information, own_terms
 from pymc_mlm.model.names import refuse_taken_names, uniquely_named
-from pymc_mlm.priors import check_priors, support_point
+from pymc_mlm.priors import Prior, check_priors, support_point
 from pymc_mlm.terms import AbstractTerm, MultipleMembership, Population, Role
 from pymc_mlm.terms.nested import Nested
 
@@ -235,7 +236,15 @@ class Specification(AbstractSpecification):
         pairs = zip(terms, (part for _, part in design.terms), strict=True)
         bare = replace(design, terms=tuple(pairs))
         used, defaults = self.priors_used(design), plain.priors_used(bare)
-        return {n: support_point(defaults[n]) for n in used if used[n] != defaults[n]}
+        changed = [n for n in used if used[n] != defaults[n]]
+        own = {n for n, r in self.roles(design).items() if r.kind in ("coefficient", "effect")}
+        starts = {n: support_point(defaults[n]) for n in changed if n not in own}
+        # Coefficients with a prior of ours start where their coordinates have the zero.
+        foreign = [n for n in changed if n in own and not isinstance(used[n], Prior)]
+        known = effect_information(self, design) if foreign and not self.nested else None
+        if known is None:
+            return starts
+        return starts | coefficient_modes(known, design.population, own_terms(design), foreign)
 
     def _refuse_unknown_priors(self, design: Design) -> None:
         used = self.priors_used(design)

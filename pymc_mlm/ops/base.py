@@ -1,16 +1,20 @@
 """What every Op of the package shares: input types, and the lazy registration of its kernels.
 
-An Op here has one numba kernel (with a version in its disk-cache key), one JAX function, a
-NumPy ``perform`` as the readable definition, and its gradient as a second output or a second
-Op. Importing numba or JAX costs seconds, so kernels are registered when the first Op is
-applied, not when the package is imported.
+An Op here has one numba kernel, one JAX function, a readable definition in NumPy, and its gradient
+as a second output or a second Op. All three refuse inputs that do not have the Op's layout
+(`pymc_mlm.ops.layout`), so that none reads or writes outside its arrays. Importing numba or JAX
+costs seconds, so kernels are registered when the first Op is applied, not when the package is
+imported.
 """
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import multiprocessing
 import sys
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytensor.tensor as pt
@@ -19,11 +23,40 @@ from pytensor.gradient import DisconnectedType
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
+from pymc_mlm.ops import layout as layouts
+from pymc_mlm.ops.layout import Layout
+
 NumbaKernel = Callable[..., Any]
 
-_numba_kernels: dict[type[Op], Callable[[Op], tuple[NumbaKernel, int]]] = {}
+_numba_kernels: dict[type[Op], Callable[[Op], NumbaKernel]] = {}
 _jax_functions: dict[type[Op], Callable[[Op, Apply], Callable[..., Any]]] = {}
 _registered: set[tuple[str, type[Op]]] = set()
+
+
+class AbstractKernelOp(Op, ABC):
+    """An Op with a compiled kernel, whose inputs have a layout."""
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """Lengths that agree and entries that are places; tested before anything is computed."""
+
+    def perform(self, node: Apply, inputs: Sequence[Any], output_storage: Any) -> None:
+        """Test the layout and compute the outputs in NumPy.
+
+        Raises
+        ------
+        ValueError, IndexError
+            Lengths do not fit each other, or an index points outside.
+        """
+        given = zip(node.inputs, self.layout.names, strict=True)
+        names = ", ".join(getattr(x, "name", None) or name for x, name in given)
+        self.layout.check(f"{type(self).__name__}({names})", inputs)
+        self.define(node, inputs, output_storage)
+
+    @abstractmethod
+    def define(self, node: Apply, inputs: Sequence[Any], output_storage: Any) -> None:
+        """Compute the outputs in NumPy: the definition of the Op."""
 
 
 def as_float(x: Any) -> Variable:
@@ -59,12 +92,13 @@ def is_connected(cotangent: Variable) -> bool:
 
 
 def numba_kernel(op_class: type[Op]) -> Callable[[Any], Any]:
-    """Declare ``f(op) -> (python kernel, version)`` as the numba implementation of `op_class`.
+    """Declare ``f(op) -> python kernel`` as the numba implementation of `op_class`.
 
-    Bump the version whenever the kernel's source changes: the disk cache sees nothing else.
+    The text of the kernel's module is a part of its key in the disk cache: what a kernel calls
+    lives in the same module.
     """
 
-    def declare(f: Callable[[Op], tuple[NumbaKernel, int]]) -> Any:
+    def declare(f: Callable[[Op], NumbaKernel]) -> Any:
         _numba_kernels[op_class] = f
         # A worker process unpickles graphs without applying an Op.
         if multiprocessing.parent_process() is not None:
@@ -95,12 +129,27 @@ def register_numba() -> None:
         _registered.add(("numba", op_class))
         implementation = _numba_kernels[op_class]
 
-        def funcify(op: Op, implementation: Any = implementation, **_: Any) -> Any:
-            kernel, version = implementation(op)
-            # numpy error model: 1 / 0.0 is inf, as in NumPy, and not an exception.
-            return basic.numba_njit(kernel, error_model="numpy"), version
+        def funcify(op: Any, implementation: Any = implementation, **_: Any) -> Any:
+            return _checked_kernel(op, implementation(op))
 
         basic.register_funcify_default_op_cache_key(op_class)(funcify)
+
+
+def _checked_kernel(op: AbstractKernelOp, kernel: NumbaKernel) -> tuple[Any, int]:
+    """Return a numba function that tests the layout of its inputs, and its version."""
+    from pytensor.link.numba.cache import compile_numba_function_src
+    from pytensor.link.numba.dispatch.basic import numba_njit
+
+    source = op.layout.numba_source(type(op).__name__)
+    # numpy error model: 1 / 0.0 is inf, as in NumPy, and not an exception.
+    called = {"kernel": kernel, "is_outside": layouts.is_outside, **op.layout.helpers}
+    compiled = {name: numba_njit(f, error_model="numpy") for name, f in called.items()}
+    function = compile_numba_function_src(
+        source, "checked", global_env={"__name__": __name__, **compiled}
+    )
+    texts = [source, *(inspect.getsource(sys.modules[f.__module__]) for f in called.values())]
+    version = int(hashlib.sha256(repr(texts).encode()).hexdigest(), 16)
+    return numba_njit(function, error_model="numpy"), version
 
 
 def register_jax() -> None:
@@ -119,11 +168,27 @@ def register_jax() -> None:
         implementation = _jax_functions[op_class]
 
         def funcify(
-            op: Op, node: Apply | None = None, implementation: Any = implementation, **_: Any
+            op: Any, node: Any = None, implementation: Any = implementation, **_: Any
         ) -> Any:
-            return implementation(op, node)
+            return _checked_jax(op, implementation(op, node))
 
         jax_funcify.register(op_class)(funcify)
+
+
+def _checked_jax(op: AbstractKernelOp, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a JAX function that refuses lengths that do not fit; a wrong index makes it NaN.
+
+    Compiled JAX code cannot raise errors, and takes an index outside for the nearest one inside.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    def checked(*inputs: Any) -> Any:
+        inside = op.layout.is_inside(type(op).__name__, inputs, jnp)
+        results = function(*inputs)
+        return jax.tree.map(lambda x: jnp.where(inside, x, jnp.nan), results)
+
+    return checked
 
 
 def register_backends() -> None:

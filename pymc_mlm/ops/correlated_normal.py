@@ -15,6 +15,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     is_connected,
     jax_function,
@@ -22,6 +23,7 @@ from pymc_mlm.ops.base import (
     register_backends,
     scalar,
 )
+from pymc_mlm.ops.layout import Layout
 
 HALF_LOG_TWO_PI = 0.5 * log(2.0 * pi)
 
@@ -70,11 +72,12 @@ def density_and_gradient(L: Any, effects: Any, xp: Any = np) -> Any:
     return value - HALF_LOG_TWO_PI * effects.size, by_L, by_effects
 
 
-class CorrelatedNormal(Op):
+class CorrelatedNormal(AbstractKernelOp):
     """Log density, and its gradients by L and by effects."""
 
     __props__ = ()
     default_output = 0
+    layout = Layout("L[coefs, coefs], effects[units, coefs]")
 
     def make_node(self, L: Any, effects: Any) -> Apply:
         """Take two matrices."""
@@ -88,7 +91,7 @@ class CorrelatedNormal(Op):
         """Gradients have the shapes of the inputs."""
         return [(), *shapes]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the outputs in NumPy."""
         for cell, value in zip(out, density_and_gradient(*inputs), strict=True):
             cell[0] = np.asarray(value)
@@ -133,8 +136,8 @@ def _kernel(L: Any, effects: Any) -> Any:
 
 
 @numba_kernel(CorrelatedNormal)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _kernel
 
 
 @jax_function(CorrelatedNormal)

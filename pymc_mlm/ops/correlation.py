@@ -21,6 +21,7 @@ from pytensor.graph.op import Op
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     is_connected,
     jax_function,
@@ -28,6 +29,7 @@ from pymc_mlm.ops.base import (
     register_backends,
     vector,
 )
+from pymc_mlm.ops.layout import Layout
 
 
 def lkj_partial_alphas(n: int, eta: float) -> np.ndarray:
@@ -181,13 +183,18 @@ def pull_cholesky(partial: np.ndarray, n: int, ct: np.ndarray) -> np.ndarray:
     return out
 
 
-class CholeskyFromPartials(Op):
+class CholeskyFromPartials(AbstractKernelOp):
     """Cholesky factor of the correlation matrix of `n` variables: see `cholesky_from_partials`."""
 
     __props__ = ("n",)
 
     def __init__(self, n: int):
         self.n = n
+
+    @property
+    def layout(self) -> Layout:
+        """One partial correlation per pair."""
+        return Layout(f"partial[{self.n * (self.n - 1) // 2}]")
 
     def make_node(self, partial: Any) -> Apply:
         """Take canonical partial correlations, return the factor."""
@@ -205,7 +212,7 @@ class CholeskyFromPartials(Op):
         """Return the static shape."""
         return [(self.n, self.n)]
 
-    def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
+    def define(self, node: Apply, inputs: Any, output_storage: Any) -> None:
         """Evaluate the definition in NumPy."""
         output_storage[0][0] = partials_to_cholesky(inputs[0], self.n)
 
@@ -216,13 +223,18 @@ class CholeskyFromPartials(Op):
         return [CholeskyFromPartialsPullback(self.n)(inputs[0], cotangents[0])]
 
 
-class CholeskyFromPartialsPullback(Op):
+class CholeskyFromPartialsPullback(AbstractKernelOp):
     """Gradient of `CholeskyFromPartials`; has no derivative of its own."""
 
     __props__ = ("n",)
 
     def __init__(self, n: int):
         self.n = n
+
+    @property
+    def layout(self) -> Layout:
+        """One partial correlation per pair, and a cotangent per entry of the factor."""
+        return Layout(f"partial[{self.n * (self.n - 1) // 2}], ct[{self.n}, {self.n}]")
 
     def make_node(self, partial: Any, ct: Any) -> Apply:
         """Take the partial correlations and the cotangent of the factor."""
@@ -233,13 +245,13 @@ class CholeskyFromPartialsPullback(Op):
         """Return the shape of the partial correlations."""
         return [shapes[0]]
 
-    def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
+    def define(self, node: Apply, inputs: Any, output_storage: Any) -> None:
         """Evaluate the reverse pass in NumPy."""
         output_storage[0][0] = pull_cholesky(inputs[0], self.n, inputs[1])
 
 
 @numba_kernel(CholeskyFromPartials)
-def _cholesky_numba(op: Op) -> tuple[Any, int]:
+def _cholesky_numba(op: Op) -> Any:
     def cholesky(partial: np.ndarray) -> np.ndarray:
         n = 1
         while n * (n - 1) < 2 * partial.shape[0]:
@@ -256,11 +268,11 @@ def _cholesky_numba(op: Op) -> tuple[Any, int]:
             out[i, i] = left
         return out
 
-    return cholesky, 1
+    return cholesky
 
 
 @numba_kernel(CholeskyFromPartialsPullback)
-def _cholesky_pullback_numba(op: Op) -> tuple[Any, int]:
+def _cholesky_pullback_numba(op: Op) -> Any:
     def cholesky_pullback(partial: np.ndarray, ct: np.ndarray) -> np.ndarray:
         out = np.empty(partial.shape[0])
         left = np.ones(ct.shape[0])
@@ -281,7 +293,7 @@ def _cholesky_pullback_numba(op: Op) -> tuple[Any, int]:
             first += i
         return out
 
-    return cholesky_pullback, 1
+    return cholesky_pullback
 
 
 @jax_function(CholeskyFromPartials)

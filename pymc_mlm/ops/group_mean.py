@@ -17,6 +17,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     as_index,
     is_connected,
@@ -27,9 +28,10 @@ from pymc_mlm.ops.base import (
 )
 from pymc_mlm.ops.group_softmax import reference_group_softmax
 from pymc_mlm.ops.group_sum import reference_group_sum
+from pymc_mlm.ops.layout import Layout
 
 
-class GroupMean(Op):
+class GroupMean(AbstractKernelOp):
     """``out[g] = sum of p[k] (v[member[k]] + r[k])`` over the rows k of group g, p their softmax.
 
     Further outputs, for the gradient: ``exp(log_raw - largest of the group)`` per row and its
@@ -38,6 +40,10 @@ class GroupMean(Op):
 
     __props__ = ()
     default_output = 0
+    layout = Layout(
+        "log_raw[rows], v[members], r[rows?], "
+        "member[rows] < members?, group[rows] < ends - 1, indptr[ends]; ends > 0"
+    )
 
     def make_node(
         self, log_raw: Any, v: Any, r: Any, member: Any, group: Any, indptr: Any
@@ -62,7 +68,7 @@ class GroupMean(Op):
         """Indices have no gradient."""
         return [[True] * 3] * 3 + [[False] * 3] * 3
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the means in NumPy."""
         log_raw, v, r, member, group, indptr = inputs
         groups = len(indptr) - 1
@@ -88,10 +94,14 @@ class GroupMean(Op):
         return [*grads, *(disconnected_type() for _ in range(3))]
 
 
-class GroupMeanVJP(Op):
+class GroupMeanVJP(AbstractKernelOp):
     """Gradients of `GroupMean` by log_raw, v and r, from its outputs and a number per group."""
 
     __props__ = ()
+    layout = Layout(
+        "out[groups], raw[rows], total[groups], v[members], r[rows?], "
+        "member[rows] < members?, group[rows] < groups, ct[groups]"
+    )
 
     def make_node(
         self, out: Any, raw: Any, total: Any, v: Any, r: Any, member: Any, group: Any, ct: Any
@@ -106,7 +116,7 @@ class GroupMeanVJP(Op):
         """Gradients have the shapes of log_raw, v and r."""
         return [shapes[1], shapes[3], shapes[4]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the gradients in NumPy."""
         mean, raw, total, v, r, member, group, ct = inputs
         value = (v[member] if len(v) else 0.0) + (r if len(r) else 0.0)
@@ -175,13 +185,13 @@ def _vjp_kernel(
 
 
 @numba_kernel(GroupMean)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _kernel
 
 
 @numba_kernel(GroupMeanVJP)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _vjp_kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _vjp_kernel
 
 
 @jax_function(GroupMean)

@@ -12,13 +12,22 @@ from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
-from pymc_mlm.ops.base import as_float, as_index, jax_function, numba_kernel, register_backends
+from pymc_mlm.ops.base import (
+    AbstractKernelOp,
+    as_float,
+    as_index,
+    jax_function,
+    numba_kernel,
+    register_backends,
+)
+from pymc_mlm.ops.layout import Layout
 
 
-class GroupSoftmax(Op):
+class GroupSoftmax(AbstractKernelOp):
     """``p[k] = exp(log_raw[k]) / sum of exp(log_raw) over the rows of the group of k``."""
 
     __props__ = ()
+    layout = Layout("log_raw[rows], group[rows] < ends - 1, indptr[ends]; ends > 0")
 
     def make_node(self, log_raw: Any, group: Any, indptr: Any) -> Apply:
         """Check ranks."""
@@ -36,7 +45,7 @@ class GroupSoftmax(Op):
         """Only the logarithms have a gradient."""
         return [[True], [False], [False]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the weights in NumPy, shifted by the largest logarithm of the group."""
         log_raw, group, indptr = inputs
         largest = np.full(len(indptr) - 1, -np.inf)
@@ -55,10 +64,11 @@ class GroupSoftmax(Op):
         return [grad, disconnected_type(), disconnected_type()]
 
 
-class GroupSoftmaxVJP(Op):
+class GroupSoftmaxVJP(AbstractKernelOp):
     """Gradient of `GroupSoftmax`, from its output and a cotangent per row."""
 
     __props__ = ()
+    layout = Layout("p[rows], group[rows] < ends - 1, indptr[ends], ct[rows]; ends > 0")
 
     def make_node(self, p: Any, group: Any, indptr: Any, ct: Any) -> Apply:
         """Take the weights and the cotangent."""
@@ -70,7 +80,7 @@ class GroupSoftmaxVJP(Op):
         """One number per row."""
         return [shapes[0]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the gradient in NumPy."""
         p, group, indptr, ct = inputs
         mean = np.bincount(group, weights=p * ct, minlength=len(indptr) - 1)
@@ -110,13 +120,13 @@ def _vjp_kernel(p: Any, group: Any, indptr: Any, ct: Any) -> Any:
 
 
 @numba_kernel(GroupSoftmax)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _kernel
 
 
 @numba_kernel(GroupSoftmaxVJP)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _vjp_kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _vjp_kernel
 
 
 @jax_function(GroupSoftmax)

@@ -16,6 +16,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     as_index,
     jax_function,
@@ -23,15 +24,20 @@ from pymc_mlm.ops.base import (
     register_backends,
     vector,
 )
+from pymc_mlm.ops.layout import Layout
 
 DISCONNECTED = False
 CONNECTED = True
 
 
-class GroupSum(Op):
+class GroupSum(AbstractKernelOp):
     """``out[g] = sum over rows k of group g of w[k] * v[member[k]]``."""
 
     __props__ = ()
+    layout = Layout(
+        "w[rows], v[members], member[rows] < members, group[rows] < ends - 1, "
+        "indptr[ends]; ends > 0"
+    )
 
     def make_node(self, w: Any, v: Any, member: Any, group: Any, indptr: Any) -> Apply:
         """Check ranks; the number of groups is ``len(indptr) - 1``."""
@@ -52,7 +58,7 @@ class GroupSum(Op):
         """Only weights and values have a gradient."""
         return [[CONNECTED], [CONNECTED], [DISCONNECTED], [DISCONNECTED], [DISCONNECTED]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the sum in NumPy."""
         w, v, member, group, indptr = inputs
         out[0][0] = np.bincount(group, weights=w * v[member], minlength=len(indptr) - 1)
@@ -66,10 +72,11 @@ class GroupSum(Op):
         return [grad_w, grad_v, *(disconnected_type() for _ in range(3))]
 
 
-class GroupSumVJP(Op):
+class GroupSumVJP(AbstractKernelOp):
     """Gradient of `GroupSum` for a cotangent of one number per group."""
 
     __props__ = ()
+    layout = Layout("w[rows], v[members], member[rows] < members, group[rows] < groups, ct[groups]")
 
     def make_node(self, w: Any, v: Any, member: Any, group: Any, ct: Any) -> Apply:
         """Take the inputs of `GroupSum` and the cotangent."""
@@ -82,7 +89,7 @@ class GroupSumVJP(Op):
         """Gradients have the shapes of weights and values."""
         return [shapes[0], shapes[1]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the gradient in NumPy."""
         w, v, member, group, ct = inputs
         per_row = ct[group]
@@ -111,13 +118,13 @@ def _vjp_kernel(w: Any, v: Any, member: Any, group: Any, ct: Any) -> Any:
 
 
 @numba_kernel(GroupSum)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _kernel
 
 
 @numba_kernel(GroupSumVJP)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _vjp_kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _vjp_kernel
 
 
 @jax_function(GroupSum)

@@ -19,6 +19,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     is_connected,
     jax_function,
@@ -26,6 +27,7 @@ from pymc_mlm.ops.base import (
     register_backends,
     scalar,
 )
+from pymc_mlm.ops.layout import Layout
 
 
 def informed_effects(L: Any, score: Any, precision: Any, z: Any) -> tuple[Variable, Variable]:
@@ -100,10 +102,14 @@ def symmetric(precision: Any, p: int) -> Any:
     return precision[:, place]
 
 
-class InformedEffects(Op):
+class InformedEffects(AbstractKernelOp):
     """Effects, log determinant, and K and u for the gradient."""
 
     __props__ = ()
+    layout = Layout(
+        "L[coefs, coefs], score[units, coefs], "
+        "precision[units, coefs * (coefs + 1) // 2], z[units, coefs]"
+    )
 
     def make_node(self, L: Any, score: Any, precision: Any, z: Any) -> Apply:
         """Take matrices."""
@@ -123,7 +129,7 @@ class InformedEffects(Op):
         """The precision is data; K and u serve the gradient alone."""
         return [[x != 2, x != 2, False, False] for x in range(4)]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the effects in NumPy."""
         for cell, value in zip(out, effects_given_data(*inputs), strict=True):
             cell[0] = np.asarray(value)
@@ -140,7 +146,7 @@ class InformedEffects(Op):
         return [dL, d_score, disconnected_type(), dz]
 
 
-class InformedEffectsVJP(Op):
+class InformedEffectsVJP(AbstractKernelOp):
     r"""Gradient of `InformedEffects` by L, score and z.
 
     Reverse of d = Lu, K'u = z + m, Km = L's and :math:`KK' = I + L'JL`; the last step is that of
@@ -148,6 +154,11 @@ class InformedEffectsVJP(Op):
     """
 
     __props__ = ()
+    layout = Layout(
+        "L[coefs, coefs], score[units, coefs], "
+        "precision[units, coefs * (coefs + 1) // 2], z[units, coefs], "
+        "K[units, coefs, coefs], u[units, coefs], d_effects[units, coefs], d_log"
+    )
 
     def make_node(self, *inputs: Any) -> Apply:
         """Take inputs, K and u of `InformedEffects`, and the two cotangents."""
@@ -159,7 +170,7 @@ class InformedEffectsVJP(Op):
         """Gradients have the shapes of what they belong to."""
         return [shapes[0], shapes[1], shapes[3]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the gradient in NumPy."""
         L, score, precision, z, K, u, d_effects, d_log = inputs
         mean = np.squeeze(K.mT @ u[..., None], 2) - z
@@ -282,13 +293,13 @@ def _vjp_kernel(
 
 
 @numba_kernel(InformedEffects)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _kernel
 
 
 @numba_kernel(InformedEffectsVJP)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _vjp_kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _vjp_kernel
 
 
 @jax_function(InformedEffects)

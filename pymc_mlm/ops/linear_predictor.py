@@ -13,24 +13,32 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     jax_function,
     numba_kernel,
     register_backends,
     vector,
 )
+from pymc_mlm.ops.layout import Layout
 
 
-class LinearPredictor(Op):
+class LinearPredictor(AbstractKernelOp):
     """``X b``, or ``X' c`` when `transposed`; X is data and has no gradient."""
 
     __props__ = ("transposed",)
 
     def __init__(self, transposed: bool = False) -> None:
         self.transposed = bool(transposed)
+
+    @property
+    def layout(self) -> Layout:
+        """One coefficient per column, or one entry per row."""
+        return Layout(
+            "X[rows, columns], c[rows]" if self.transposed else "X[rows, columns], b[columns]"
+        )
 
     def make_node(self, X: Any, b: Any) -> Apply:
         """Check ranks."""
@@ -48,7 +56,7 @@ class LinearPredictor(Op):
         """Only the coefficients have a gradient."""
         return [[False], [True]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the product in NumPy."""
         X, b = inputs
         out[0][0] = (X.T if self.transposed else X) @ b
@@ -86,8 +94,8 @@ def _transposed_kernel(X: Any, c: Any) -> Any:
 
 
 @numba_kernel(LinearPredictor)
-def _(op: LinearPredictor) -> tuple[Callable[..., Any], int]:
-    return (_transposed_kernel if op.transposed else _kernel), 2
+def _(op: LinearPredictor) -> Callable[..., Any]:
+    return _transposed_kernel if op.transposed else _kernel
 
 
 @jax_function(LinearPredictor)

@@ -13,26 +13,38 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     is_connected,
     jax_function,
     numba_kernel,
     register_backends,
 )
+from pymc_mlm.ops.layout import Layout
 
 Form = Literal["A B'", "A B", "A' B"]
 
 
-class SmallProduct(Op):
+class SmallProduct(AbstractKernelOp):
     """Product of two matrices in one of the forms ``A B'``, ``A B`` and ``A' B``."""
 
     __props__ = ("form",)
 
     def __init__(self, form: Form = "A B'") -> None:
         self.form = form
+
+    @property
+    def layout(self) -> Layout:
+        """The lengths of one axis of each agree."""
+        return Layout(
+            {
+                "A B'": "A[rows, inner], B[columns, inner]",
+                "A B": "A[rows, inner], B[inner, columns]",
+                "A' B": "A[inner, rows], B[inner, columns]",
+            }[self.form]
+        )
 
     def make_node(self, A: Any, B: Any) -> Apply:
         """Check ranks."""
@@ -50,7 +62,7 @@ class SmallProduct(Op):
         rows = left[1 if self.form == "A' B" else 0]
         return [(rows, right[0 if self.form == "A B'" else 1])]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the product in NumPy."""
         out[0][0] = np.ascontiguousarray(_product(self.form, *inputs))
 
@@ -102,8 +114,8 @@ def _kernel_tn(A: Any, B: Any) -> Any:
 
 
 @numba_kernel(SmallProduct)
-def _(op: SmallProduct) -> tuple[Callable[..., Any], int]:
-    return {"A B'": _kernel_nt, "A B": _kernel_nn, "A' B": _kernel_tn}[op.form], 1
+def _(op: SmallProduct) -> Callable[..., Any]:
+    return {"A B'": _kernel_nt, "A B": _kernel_nn, "A' B": _kernel_tn}[op.form]
 
 
 @jax_function(SmallProduct)

@@ -19,6 +19,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     as_index,
     is_connected,
@@ -27,13 +28,14 @@ from pymc_mlm.ops.base import (
     register_backends,
     scalar,
 )
+from pymc_mlm.ops.layout import Layout
 from pymc_mlm.ops.multivariate_bernoulli import reference_multivariate_bernoulli_logp
 
 RANKS = (2, 2, 2, 2, 1, 2, 1, 2, 1)
 NAMES = "beta, effect, X, Z, cluster, basis, pattern, compatible, weight"
 
 
-class MultinomialLogit(Op):
+class MultinomialLogit(AbstractKernelOp):
     r"""Log likelihood, its derivative by the coefficients, and that by the cluster effects.
 
     With :math:`g_c = \partial \ell / \partial \psi_c = w (\Pr(c \mid S) - \Pr(c))` of a row and
@@ -45,6 +47,12 @@ class MultinomialLogit(Op):
 
     __props__ = ()
     default_output = 0
+    layout = Layout(
+        "beta[predictors, covariates], effect[clusters, effects], X[rows, covariates], "
+        "Z[rows, slopes], cluster[rows] < clusters, basis[cells, predictors], "
+        "pattern[rows] < patterns, compatible[patterns, cells + 1], weight[rows]; "
+        "slopes == 0 or effects == slopes * predictors"
+    )
 
     def make_node(self, *inputs: Any) -> Apply:
         """Check ranks."""
@@ -65,7 +73,7 @@ class MultinomialLogit(Op):
         """Only coefficients and cluster effects have a gradient."""
         return [[True] * 3, [True] * 3, *([False] * 3 for _ in range(7))]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define value and derivatives in NumPy."""
         value, d_beta, d_effect = _definition(np, *inputs)
         out[0][0] = np.asarray(value)
@@ -209,8 +217,8 @@ def _kernel(
 
 
 @numba_kernel(MultinomialLogit)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _kernel
 
 
 @jax_function(MultinomialLogit)

@@ -19,6 +19,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     as_index,
     is_connected,
@@ -28,9 +29,10 @@ from pymc_mlm.ops.base import (
     scalar,
     vector,
 )
+from pymc_mlm.ops.layout import Layout
 
 
-class MultivariateBernoulliLogp(Op):
+class MultivariateBernoulliLogp(AbstractKernelOp):
     r"""Weighted log probabilities: their sum, the rows, and the derivative by the logits.
 
     For a row with logits :math:`\psi`, weight w and the set S of cells it allows
@@ -45,6 +47,10 @@ class MultivariateBernoulliLogp(Op):
 
     __props__ = ()
     default_output = 0
+    layout = Layout(
+        "logits[rows, cells], pattern[rows] < patterns, "
+        "compatible[patterns, cells + 1], weight[rows]"
+    )
 
     def make_node(self, logits: Any, pattern: Any, compatible: Any, weight: Any) -> Apply:
         """Check ranks."""
@@ -68,7 +74,7 @@ class MultivariateBernoulliLogp(Op):
         """Patterns, their table and the counts are data."""
         return [[True] * 3, [False] * 3, [False] * 3, [False] * 3]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define value and derivative in NumPy."""
         logits, pattern, compatible, weight = inputs
         psi = np.concatenate([logits, np.zeros((len(logits), 1))], axis=1)  # (row, cell)
@@ -160,8 +166,8 @@ def _kernel(logits: Any, pattern: Any, compatible: Any, weight: Any) -> Any:
 
 
 @numba_kernel(MultivariateBernoulliLogp)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _kernel
 
 
 @jax_function(MultivariateBernoulliLogp)

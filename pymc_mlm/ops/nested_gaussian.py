@@ -68,6 +68,7 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     as_index,
     is_connected,
@@ -77,6 +78,7 @@ from pymc_mlm.ops.base import (
     scalar,
 )
 from pymc_mlm.ops.correlation import partials_to_cholesky, pull_cholesky
+from pymc_mlm.ops.layout import Layout
 
 # Effects are drawn for so many draws at once that they take this many numbers (4 MB).
 CHUNK_NUMBERS = 500_000
@@ -268,6 +270,8 @@ def draw_effects(
     from pymc_mlm.ops.kernels.nested_gaussian import draw_deviations
 
     s = statistics
+    one_draw = [np.empty(np.shape(x)[1:]) for x in (beta, sd, partial, sigma)]
+    NestedGaussianLoglik.layout.check("draw_effects", [*one_draw, *map(np.asarray, s)])
     floats = [np.require(x, np.float64, ("C", "W")) for x in (beta, sd, partial, sigma)]
     given = [np.require(x, np.float64, ("C", "W")) for x in (s.xx, s.xy, s.center)]
     indices = [np.require(x, np.int64, ("C", "W")) for x in (s.varying, s.parent, s.sizes)]
@@ -368,7 +372,23 @@ def _add(message: np.ndarray, parent: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(total).reshape(size, *message.shape[1:])
 
 
-class NestedGaussianLoglik(Op):
+def is_nested(parent: Any, sizes: Any, leaves: Any) -> Any:
+    """Tell whether units of each level have parents of the level before; for numba."""
+    start, before, last = 0, 0, 0
+    for level in range(sizes.shape[0]):
+        last = sizes[level]
+        if last < 0 or start + last > parent.shape[0]:
+            return False
+        if level > 0:
+            for g in range(start, start + last):
+                if parent[g] < before or parent[g] >= start:
+                    return False
+        before = start
+        start += last
+    return start == parent.shape[0] and last == leaves
+
+
+class NestedGaussianLoglik(AbstractKernelOp):
     """Value and gradients of the collapsed likelihood: see `nested_gaussian_loglik`.
 
     Outputs: log likelihood, and its gradients in beta (q,), sd (level, p), partial and sigma.
@@ -376,6 +396,13 @@ class NestedGaussianLoglik(Op):
 
     __props__ = ()
     default_output = 0
+    layout = Layout(
+        "beta[covariates], sd[levels, columns], partial[levels, columns * (columns - 1) // 2], "
+        "sigma, xx[leaves, covariates, covariates], xy[leaves, covariates], yy, n, "
+        "center[covariates], varying[columns] < covariates, parent[units], sizes[levels]; "
+        "is_nested(parent, sizes, leaves)",
+        {"is_nested": is_nested},
+    )
 
     def make_node(self, *inputs: Any) -> Apply:
         """Take the four parameters and the fields of `NestedStatistics`."""
@@ -393,7 +420,7 @@ class NestedGaussianLoglik(Op):
         """Tell that all outputs depend on the parameters; data have no gradient."""
         return [[True] * 5] * 4 + [[False] * 5] * 8
 
-    def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
+    def define(self, node: Apply, inputs: Any, output_storage: Any) -> None:
         """Evaluate the recursion in NumPy, level by level."""
         results = _value_and_gradient(Parameters(*inputs[:4]), NestedStatistics(*inputs[4:]))
         for storage, result in zip(output_storage, results, strict=True):
@@ -447,10 +474,10 @@ def _pull_covariance(
 
 
 @numba_kernel(NestedGaussianLoglik)
-def _nested_gaussian_numba(op: Op) -> tuple[Any, int]:
+def _nested_gaussian_numba(op: Op) -> Any:
     from pymc_mlm.ops.kernels.nested_gaussian import nested_gaussian
 
-    return nested_gaussian, 1
+    return nested_gaussian
 
 
 @jax_function(NestedGaussianLoglik)

@@ -18,6 +18,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     as_index,
     jax_function,
@@ -25,6 +26,7 @@ from pymc_mlm.ops.base import (
     register_backends,
     vector,
 )
+from pymc_mlm.ops.layout import Layout
 
 
 def matrix(columns: int | None = None) -> Variable:
@@ -140,10 +142,15 @@ def reference_unit_predictor(Z: Any, total: Any, unit: Any) -> Variable:
     return (as_float(Z) * as_float(total)[as_index(unit)]).sum(axis=1)
 
 
-class UnitTotals(Op):
+class UnitTotals(AbstractKernelOp):
     """``out[g] = above[parent[g]]``, and ``out[g, place[j]] += own[g, j]``."""
 
     __props__ = ()
+    layout = Layout(
+        "above[parents, columns], own[units, coefs], "
+        "parent[children] < parents?, place[coefs] < columns; "
+        "parents == 0 or children == units"
+    )
 
     def make_node(self, above: Any, own: Any, parent: Any, place: Any) -> Apply:
         """Take two matrices and two vectors of indices."""
@@ -161,7 +168,7 @@ class UnitTotals(Op):
         """Indices have no gradient."""
         return [[True], [True], [False], [False]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the totals in NumPy."""
         above, own, parent, place = inputs
         total = above[parent] if len(above) else np.zeros((len(own), above.shape[1]))
@@ -177,10 +184,14 @@ class UnitTotals(Op):
         return [*grads, disconnected_type(), disconnected_type()]
 
 
-class UnitTotalsVJP(Op):
+class UnitTotalsVJP(AbstractKernelOp):
     """Gradients of `UnitTotals` by above and own."""
 
     __props__ = ()
+    layout = Layout(
+        "above[parents, columns], parent[children] < parents?, place[coefs] < columns, "
+        "ct[units, columns]; parents == 0 or children == units"
+    )
 
     def make_node(self, above: Any, parent: Any, place: Any, ct: Any) -> Apply:
         """Take the inputs of `UnitTotals` that matter, and the cotangent."""
@@ -192,7 +203,7 @@ class UnitTotalsVJP(Op):
         """Gradients have the shapes of above and own."""
         return [shapes[0], (shapes[3][0], shapes[2][0])]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the gradients in NumPy."""
         above, parent, place, ct = inputs
         out[0][0] = np.zeros_like(above)
@@ -201,10 +212,15 @@ class UnitTotalsVJP(Op):
         out[1][0] = ct[:, place]
 
 
-class UnitScore(Op):
+class UnitScore(AbstractKernelOp):
     """Slopes of the units' log likelihood: see `unit_score`."""
 
     __props__ = ()
+    layout = Layout(
+        "score[units, coefs], cross[units, coefs, covariates], precision[units, coefs, columns], "
+        "beta[covariates], above[parents, columns], parent[children] < parents?; "
+        "parents == 0 or children >= units"
+    )
 
     def make_node(
         self, score: Any, cross: Any, precision: Any, beta: Any, above: Any, parent: Any
@@ -228,7 +244,7 @@ class UnitScore(Op):
         """Only coefficients have a gradient."""
         return [[x in (3, 4)] for x in range(6)]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the slopes in NumPy."""
         score, cross, precision, beta, above, parent = inputs
         value = score - cross @ beta
@@ -245,10 +261,15 @@ class UnitScore(Op):
         return [*(disconnected_type() for _ in range(3)), *grads, disconnected_type()]
 
 
-class UnitScoreVJP(Op):
+class UnitScoreVJP(AbstractKernelOp):
     """Gradients of `UnitScore` by beta and above."""
 
     __props__ = ()
+    layout = Layout(
+        "cross[units, coefs, covariates], precision[units, coefs, columns], "
+        "beta[covariates], above[parents, columns], parent[children] < parents?, "
+        "ct[units, coefs]; parents == 0 or children >= units"
+    )
 
     def make_node(
         self, cross: Any, precision: Any, beta: Any, above: Any, parent: Any, ct: Any
@@ -263,7 +284,7 @@ class UnitScoreVJP(Op):
         """Gradients have the shapes of beta and above."""
         return [shapes[2], shapes[3]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the gradients in NumPy."""
         cross, precision, _, above, parent, ct = inputs
         out[0][0] = -np.einsum("gik,gi->k", cross, ct)
@@ -273,10 +294,11 @@ class UnitScoreVJP(Op):
             np.subtract.at(out[1][0], parent[: len(ct)], by_unit)
 
 
-class UnitPredictor(Op):
+class UnitPredictor(AbstractKernelOp):
     """``out[i] = sum over j of Z[i, j] * total[unit[i], j]``."""
 
     __props__ = ()
+    layout = Layout("Z[rows, columns], total[units, columns], unit[rows] < units")
 
     def make_node(self, Z: Any, total: Any, unit: Any) -> Apply:
         """Take two matrices and a vector of indices."""
@@ -294,7 +316,7 @@ class UnitPredictor(Op):
         """Only totals have a gradient."""
         return [[False], [True], [False]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the sums in NumPy."""
         Z, total, unit = inputs
         out[0][0] = (Z * total[unit]).sum(axis=1)
@@ -311,10 +333,11 @@ class UnitPredictor(Op):
         ]
 
 
-class UnitPredictorVJP(Op):
+class UnitPredictorVJP(AbstractKernelOp):
     """Gradient of `UnitPredictor` by total."""
 
     __props__ = ()
+    layout = Layout("Z[rows, columns], total[units, columns], unit[rows] < units, ct[rows]")
 
     def make_node(self, Z: Any, total: Any, unit: Any, ct: Any) -> Apply:
         """Take the inputs of `UnitPredictor` and the cotangent."""
@@ -326,7 +349,7 @@ class UnitPredictorVJP(Op):
         """Return the shape of the totals."""
         return [shapes[1]]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the gradient in NumPy."""
         Z, total, unit, ct = inputs
         out[0][0] = np.zeros_like(total)
@@ -426,33 +449,33 @@ def _predictor_vjp_kernel(Z: Any, total: Any, unit: Any, ct: Any) -> Any:
 
 
 @numba_kernel(UnitTotals)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _totals_kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _totals_kernel
 
 
 @numba_kernel(UnitTotalsVJP)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _totals_vjp_kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _totals_vjp_kernel
 
 
 @numba_kernel(UnitScore)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _score_kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _score_kernel
 
 
 @numba_kernel(UnitScoreVJP)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _score_vjp_kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _score_vjp_kernel
 
 
 @numba_kernel(UnitPredictor)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _predictor_kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _predictor_kernel
 
 
 @numba_kernel(UnitPredictorVJP)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _predictor_vjp_kernel, 1
+def _(op: Op) -> Callable[..., Any]:
+    return _predictor_vjp_kernel
 
 
 @jax_function(UnitTotals)

@@ -13,19 +13,22 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
+    AbstractKernelOp,
     as_float,
     is_connected,
     jax_function,
     numba_kernel,
     register_backends,
 )
+from pymc_mlm.ops.layout import Layout
 
 
-class CensoredWeibullLogp(Op):
+class CensoredWeibullLogp(AbstractKernelOp):
     """Rows of log density or log survival, and their derivatives by eta and by the shape."""
 
     __props__ = ()
     default_output = 0
+    layout = Layout("eta[rows], shape, log_time[rows], event[rows]")
 
     def make_node(self, eta: Any, shape: Any, log_time: Any, event: Any) -> Apply:
         """Take vectors of one length and a scalar shape."""
@@ -43,7 +46,7 @@ class CensoredWeibullLogp(Op):
         """Time and event are data."""
         return [[True] * 3, [True] * 3, [False] * 3, [False] * 3]
 
-    def perform(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
+    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define density and derivatives in NumPy.
 
         With z = shape (log t - eta) the cumulative hazard is exp(z), and
@@ -84,8 +87,8 @@ def _kernel(eta: Any, shape: Any, log_time: Any, event: Any) -> Any:
 
 
 @numba_kernel(CensoredWeibullLogp)
-def _(op: Op) -> tuple[Callable[..., Any], int]:
-    return _kernel, 2
+def _(op: Op) -> Callable[..., Any]:
+    return _kernel
 
 
 @jax_function(CensoredWeibullLogp)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.data.checks import as_numbers, check_spread, constant_within
-from pymc_mlm.data.crossed_information import EffectInformation
+from pymc_mlm.data.effect_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import columns
+from pymc_mlm.distributions.located import located
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.ops.linear_predictor import linear_predictor
-from pymc_mlm.priors import Prior, check_priors, create
+from pymc_mlm.priors import Prior, check_priors, create, on_real_line, parts_of
 from pymc_mlm.terms.base import (
     AbstractTerm,
     Role,
@@ -27,8 +29,8 @@ from pymc_mlm.terms.base import (
     data,
     pick_priors,
 )
-from pymc_mlm.terms.population import spread
-from pymc_mlm.terms.varying import unit_codes, unit_effects
+from pymc_mlm.terms.coefficients import coefficients, spread
+from pymc_mlm.terms.varying import Given, score_given, unit_codes, unit_effects
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -69,6 +71,11 @@ class HierarchicalDesign:
         rows = np.flatnonzero(codes != UNKNOWN)
         places = rows, codes[rows]
         return csr_array((np.ones(len(rows)), places), shape=(len(codes), len(self.units)))
+
+    @property
+    def contrasts(self) -> csr_array:
+        """The incidence without the first unit, (group, unit - 1)."""
+        return self.incidence[:, 1:]
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,8 @@ class Hierarchical(AbstractTerm):
         design: HierarchicalDesign,
         scale: float = 1.0,
         information: EffectInformation | None = None,
+        beta: Any = None,
+        given: Sequence[Given] = (),
     ) -> Any:
         """Add the units' effects and covariates to the current model.
 
@@ -180,8 +189,12 @@ class Hierarchical(AbstractTerm):
             Spread of the linear predictor, for default priors.
 
         information : EffectInformation, optional
-            What the data say about the effects (`pymc_mlm.data.crossed_information`). It helps
+            What the data say about the effects (`pymc_mlm.data.effect_information`). It helps
             the sampler and does not change the model.
+        beta : TensorVariable, optional
+            From `coefficients`, which is called without it.
+        given : sequence of Given
+            What the information is given: intercept, coefficients and other terms' effects.
 
         Returns
         -------
@@ -189,31 +202,65 @@ class Hierarchical(AbstractTerm):
         """
         priors = self.priors_used(design, scale)
         name, units = design.name, design.units
+        beta = self.coefficients(design, scale) if beta is None else beta
         if self.effect_type == "random":
             sd = create(priors[f"{name}_sd"], f"{name}_sd", positive=True)
-            effects = unit_effects(name, units, sd, information)
+            effects = unit_effects(name, units, sd, information, given)
         else:
-            effects = self._fixed_effects(design, priors)
+            effects = self._fixed_effects(design, priors, scale, information, given)
         eta = _one_per_group(name, effects, unit_codes(units))
-        if design.covariates:
-            dim = f"{name}_covariate"
-            add_coords({dim: design.covariates})
-            beta = create(priors[f"{name}_beta"], f"{name}_beta", dim)
+        if beta is not None:
             eta = eta + linear_predictor(data(f"{name}_covariates", design.X), beta)
         return eta
+
+    def coefficients(
+        self, design: HierarchicalDesign, scale: float = 1.0, known: Any = None
+    ) -> Any:
+        """Add the coefficients of the unit-level covariates; None if there are none.
+
+        Parameters
+        ----------
+        design, scale
+            As in `effect`.
+        known : tuple of ndarray, optional
+            Where they are (`pymc_mlm.terms.coefficients.coefficients`).
+        """
+        if not design.covariates:
+            return None
+        name, dim = f"{design.name}_beta", f"{design.name}_covariate"
+        add_coords({dim: design.covariates})
+        prior = self.priors_used(design, scale)[name]
+        return coefficients(name, prior, dim, design.X, scale, known)
 
     def at_mean(self, design: HierarchicalDesign) -> Any:
         """Coefficients times the mean of the unit-level covariates."""
         return contribution_at_mean(f"{design.name}_beta", design.X)
 
-    def _fixed_effects(self, design: HierarchicalDesign, priors: Mapping[str, Any]) -> Any:
+    def fixed_sd(self, scale: float) -> float | None:
+        """Return the default prior's standard deviation of fixed effects; None of random ones."""
+        return 2.5 * scale if self.effect_type == "fixed" else None
+
+    def _fixed_effects(
+        self,
+        design: HierarchicalDesign,
+        priors: Mapping[str, Any],
+        scale: float,
+        information: EffectInformation | None,
+        given: Sequence[Given],
+    ) -> Any:
         # The first unit is the reference: with an intercept its coefficient would not be
         # identified.
         labels = design.units.labels[1:]
         dim = f"{design.name}_contrast"
         add_coords({dim: labels})
         name = f"{design.name}_effect"
-        effects = create(priors[name], name, dim)
+        prior, prior_sd = priors[name], 2.5 * scale
+        if information is None or not on_real_line(prior):
+            effects = create(prior, name, dim)
+        else:
+            variance = 1.0 / (information.precision + prior_sd**-2)
+            centre = score_given(information, given) * pytensor.shared(variance)
+            effects = located(name, *parts_of(prior, name, dim), centre, np.sqrt(variance), dim)
         return pt.concatenate([pt.zeros(1), effects])
 
     def priors_used(self, design: HierarchicalDesign, scale: float = 1.0) -> dict[str, Any]:
@@ -223,7 +270,7 @@ class Hierarchical(AbstractTerm):
         if self.effect_type == "random":
             defaults[f"{name}_sd"] = Prior("HalfNormal", sigma=scale)
         else:
-            defaults[f"{name}_effect"] = Prior("Normal", mu=0.0, sigma=2.5 * scale)
+            defaults[f"{name}_effect"] = Prior("Normal", mu=0.0, sigma=self.fixed_sd(scale))
         if design.covariates:
             sigma = 2.5 * scale / spread(design.X)
             defaults[f"{name}_beta"] = Prior("Normal", mu=0.0, sigma=sigma)

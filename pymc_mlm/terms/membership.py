@@ -11,7 +11,7 @@ import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.data.checks import as_numbers, check_spread
-from pymc_mlm.data.crossed_information import EffectInformation
+from pymc_mlm.data.effect_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.data.membership import Membership, sort_by_group
@@ -33,8 +33,8 @@ from pymc_mlm.terms.base import (
     data,
     pick_priors,
 )
-from pymc_mlm.terms.population import spread
-from pymc_mlm.terms.varying import unit_codes, unit_effects
+from pymc_mlm.terms.coefficients import coefficients, spread
+from pymc_mlm.terms.varying import Given, unit_codes, unit_effects
 from pymc_mlm.weights import AbstractWeight, Expression, RawWeight, WeightDesign, as_weight
 
 if TYPE_CHECKING:
@@ -314,6 +314,8 @@ class MultipleMembership(AbstractTerm):
         design: MembershipDesign,
         scale: float = 1.0,
         information: EffectInformation | None = None,
+        beta: Any = None,
+        given: Sequence[Given] = (),
     ) -> Any:
         """Add the members' effects, weights and covariates to the current model.
 
@@ -325,8 +327,12 @@ class MultipleMembership(AbstractTerm):
             Spread of the linear predictor, for default priors.
 
         information : EffectInformation, optional
-            What the data say about the effects (`pymc_mlm.data.crossed_information`). It helps
+            What the data say about the effects (`pymc_mlm.data.effect_information`). It helps
             the sampler and does not change the model.
+        beta : TensorVariable, optional
+            From `coefficients`, which is called without it.
+        given : sequence of Given
+            What the information is given: intercept, coefficients and other terms' effects.
 
         Returns
         -------
@@ -339,14 +345,15 @@ class MultipleMembership(AbstractTerm):
         group = data(f"{name}_group", membership.group)
         indptr = data(f"{name}_indptr", membership.indptr)
         effects, member = pt.zeros(0), group
+        beta = self.coefficients(design, scale) if beta is None else beta
         if self.effect_type == "random":
             sd = create(priors[f"{name}_sd"], f"{name}_sd", positive=True)
-            effects = unit_effects(name, membership.member, sd, information)
+            effects = unit_effects(name, membership.member, sd, information, given)
             member = data(f"{name}_member", unit_codes(membership.member))
         if design.weight.fixed:
-            return self._known_weights(design, priors, effects, member, group, indptr)
+            return self._known_weights(design, beta, effects, member, group, indptr)
         raw = self._raw_weight(design, priors, group, indptr)
-        of_rows = self._covariates(design, priors, design.X)
+        of_rows = self._covariates(design, beta, design.X)
         if self.normalize:
             return group_mean(raw.log, effects, of_rows, member, group, indptr)
         w, eta = raw.natural(), 0.0
@@ -364,14 +371,14 @@ class MultipleMembership(AbstractTerm):
     def _known_weights(
         self,
         design: MembershipDesign,
-        priors: Mapping[str, Any],
+        beta: Any,
         effects: Any,
         member: Any,
         group: Any,
         indptr: Any,
     ) -> Any:
         """Sum with weights that are data; the sums of the covariates are then data, too."""
-        of_groups = self._covariates(design, priors, design.group_covariates)
+        of_groups = self._covariates(design, beta, design.group_covariates)
         if self.effect_type is None:
             return of_groups
         w = data(f"{design.name}_weights", design.start)
@@ -389,16 +396,29 @@ class MultipleMembership(AbstractTerm):
         pieces = {k: data(f"{name}_weight_{k}", v) for k, v in design.weight.data.items()}
         return self.weight_function.evaluate(pieces, b, group, indptr)
 
-    def _covariates(
-        self, design: MembershipDesign, priors: Mapping[str, Any], X: np.ndarray
-    ) -> Any:
+    def _covariates(self, design: MembershipDesign, beta: Any, X: np.ndarray) -> Any:
         """Return the covariates times their coefficients, one entry per row of X, if any."""
-        name = design.name
-        if not design.covariates:
+        if beta is None:
             return pt.zeros(0)
-        add_coords({f"{name}_covariate": design.covariates})
-        beta = create(priors[f"{name}_beta"], f"{name}_beta", f"{name}_covariate")
-        return linear_predictor(data(f"{name}_covariates", np.ascontiguousarray(X)), beta)
+        values = data(f"{design.name}_covariates", np.ascontiguousarray(X))
+        return linear_predictor(values, beta)
+
+    def coefficients(self, design: MembershipDesign, scale: float = 1.0, known: Any = None) -> Any:
+        """Add the coefficients of the member-level covariates; None if there are none.
+
+        Parameters
+        ----------
+        design, scale
+            As in `effect`.
+        known : tuple of ndarray, optional
+            Where they are (`pymc_mlm.terms.coefficients.coefficients`).
+        """
+        if not design.covariates:
+            return None
+        name, dim = f"{design.name}_beta", f"{design.name}_covariate"
+        add_coords({dim: design.covariates})
+        prior = self.priors_used(design, scale)[name]
+        return coefficients(name, prior, dim, design.group_covariates, scale, known)
 
     def priors_used(self, design: MembershipDesign, scale: float = 1.0) -> dict[str, Any]:
         """Return the prior of every free parameter by variable name.

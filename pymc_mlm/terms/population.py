@@ -21,9 +21,10 @@ from pymc_mlm.data.population import (
     population_design,
     right_hand_columns,
 )
+from pymc_mlm.distributions.located import located
 from pymc_mlm.distributions.noncentered import noncentered
 from pymc_mlm.ops.linear_predictor import linear_predictor
-from pymc_mlm.priors import Prior, create
+from pymc_mlm.priors import Prior, create, on_real_line, parts_of
 from pymc_mlm.terms.base import (
     AbstractTerm,
     Role,
@@ -32,6 +33,7 @@ from pymc_mlm.terms.base import (
     data,
     pick_priors,
 )
+from pymc_mlm.terms.coefficients import coefficients, spread
 
 COVARIATE = "covariate"
 
@@ -100,25 +102,67 @@ class Population(AbstractTerm):
         -------
         TensorVariable, shape (group,) or scalar
         """
-        priors = self.priors_used(design, scale)
+        beta = self.coefficients(design, scale)
+        intercept = self.intercept(design, scale, elsewhere + self.at_mean(design))
+        return self.predictor(design, intercept, beta)
+
+    def coefficients(self, design: PopulationDesign, scale: float = 1.0, known: Any = None) -> Any:
+        """Add the coefficients of the covariates; None if there are none.
+
+        Parameters
+        ----------
+        design, scale
+            As in `effect`.
+        known : tuple of ndarray, optional
+            Where they are (`pymc_mlm.terms.coefficients.coefficients`).
+        """
+        if not design.names:
+            return None
+        add_coords({COVARIATE: design.names})
+        prior = self.priors_used(design, scale)["beta"]
+        return coefficients("beta", prior, COVARIATE, design.X, scale, known)
+
+    def at_mean(self, design: PopulationDesign) -> Any:
+        """Coefficients times the mean of the covariates."""
+        return contribution_at_mean("beta", design.X)
+
+    def intercept(
+        self, design: PopulationDesign, scale: float, at_mean: Any, known: Any = None
+    ) -> Any:
+        """Add the intercept; None if the formula has none.
+
+        Parameters
+        ----------
+        design, scale
+            As in `effect`.
+        at_mean : TensorVariable or float, scalar
+            What all covariates contribute at their mean.
+        known : tuple, optional
+            Where the intercept is given the coefficients, a tensor, and its standard deviation
+            there (`pymc_mlm.terms.coefficients.intercept_centre`).
+        """
+        if not design.intercept:
+            return None
+        prior = self.priors_used(design, scale)[INTERCEPT]
+        if INTERCEPT in self.priors:
+            if known is None or not on_real_line(prior):
+                return create(prior, INTERCEPT)
+            return located(INTERCEPT, *parts_of(prior, INTERCEPT), *known)
+        location, sd = (pytensor.shared(np.float64(x)) for x in (self.location, 2.5 * scale))
+        if known is None:
+            return pm.Normal(INTERCEPT, location - at_mean, sd, transform=noncentered)
+        return located(INTERCEPT, pm.Normal, {"mu": location - at_mean, "sigma": sd}, *known)
+
+    def predictor(self, design: PopulationDesign, intercept: Any, beta: Any) -> Any:
+        """Return what intercept, covariates and offset add up to, shape (group,) or scalar."""
         eta: Any = 0.0
-        at_mean = elsewhere
-        if design.names:
-            add_coords({COVARIATE: design.names})
-            beta = create(priors["beta"], "beta", COVARIATE)
+        if beta is not None:
             eta = linear_predictor(data("covariates", design.X), beta)
-            at_mean = at_mean + contribution_at_mean("beta", design.X)
-        if design.intercept:
-            eta = eta + self._intercept(priors[INTERCEPT], at_mean, scale)
+        if intercept is not None:
+            eta = eta + intercept
         if design.offset.any():
             eta = eta + data("offset", design.offset)
         return pt.as_tensor(eta)
-
-    def _intercept(self, prior: Any, at_mean: Any, scale: float) -> Any:
-        if INTERCEPT in self.priors:
-            return create(prior, INTERCEPT)
-        location, sd = (pytensor.shared(np.float64(x)) for x in (self.location, 2.5 * scale))
-        return pm.Normal(INTERCEPT, location - at_mean, sd, transform=noncentered)
 
     def priors_used(self, design: PopulationDesign, scale: float = 1.0) -> dict[str, Any]:
         """Scaled normal priors, as in rstanarm: 2.5 outcome spreads per covariate spread."""
@@ -133,9 +177,3 @@ class Population(AbstractTerm):
         """Intercept and coefficients under the names that the formula gives them."""
         roles = {INTERCEPT: Role("coefficient", INTERCEPT)} if design.intercept else {}
         return roles | ({"beta": Role("coefficient", None)} if design.names else {})
-
-
-def spread(X: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of each column, one where it is zero, shape (column,)."""
-    sd = X.std(axis=0)
-    return np.where(sd > 0, sd, 1.0)

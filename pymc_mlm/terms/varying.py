@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,15 +11,21 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 
-from pymc_mlm.data.crossed_information import EffectInformation
+from pymc_mlm.data.effect_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor
 from pymc_mlm.distributions.informed import InformedNormal, informed
 from pymc_mlm.distributions.noncentered import noncentered
+from pymc_mlm.ops.group_sum import group_sum
+from pymc_mlm.ops.linear_predictor import linear_predictor
 from pymc_mlm.terms.base import add_coords
 
 
 def unit_effects(
-    name: str, units: Factor, sd: Any, information: EffectInformation | None = None
+    name: str,
+    units: Factor,
+    sd: Any,
+    information: EffectInformation | None = None,
+    given: Sequence[Given] = (),
 ) -> Any:
     """Add the effects of all units to the current model.
 
@@ -32,6 +40,8 @@ def unit_effects(
     information : EffectInformation, optional
         What the data say about each known unit. It chooses the sampler's coordinates, which are
         non-centred without it, and does not change the model.
+    given : sequence of Given
+        Intercept, coefficients and effects of other terms that the information is given.
 
     Returns
     -------
@@ -50,8 +60,9 @@ def unit_effects(
         effects = pm.Normal(f"{name}_effect", 0.0, sd, dims=dim, transform=noncentered)
     else:
         # Shared, so that compiled code serves other tables; not part of what the model says.
-        says = (pytensor.shared(x) for x in (information.score, information.precision))
-        effects = InformedNormal(f"{name}_effect", sd, *says, dims=dim, transform=informed)
+        says = (pytensor.shared(x) for x in (information.precision, information.basis))
+        score = score_given(information, given)
+        effects = InformedNormal(f"{name}_effect", sd, score, *says, dims=dim, transform=informed)
     parts = [effects]
     if len(units.new_labels):
         add_coords({f"{dim}_new": units.new_labels})
@@ -63,6 +74,49 @@ def unit_effects(
         )
         parts.append(effects[which])
     return parts[0] if len(parts) == 1 else pt.concatenate(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Part of a model that effects follow.
+
+    Attributes
+    ----------
+    values : TensorVariable, scalar or shape (count,)
+        Intercept, coefficients, or effects of another term.
+    count : int
+        How many.
+    is_effect : bool
+        Whether they are effects, of which most units follow a few.
+    """
+
+    values: Any
+    count: int
+    is_effect: bool = False
+
+
+def score_given(information: EffectInformation, given: Sequence[Given] = ()) -> Any:
+    """Return the slope of the effects' log likelihood at what they are given, shape (unit,)."""
+    score: Any = pytensor.shared(information.score)
+    place = 0
+    for part in given:
+        C = information.cross[:, place : place + part.count]
+        place += part.count
+        score = score - _told(C, part)
+    return score
+
+
+def _told(C: Any, part: Given) -> Any:
+    is_sparse = not isinstance(C, np.ndarray)
+    if is_sparse and part.is_effect:
+        C = C.tocsr()
+        rows = np.repeat(np.arange(C.shape[0]), np.diff(C.indptr))
+        layout = (pytensor.shared(x.astype(np.int64)) for x in (C.indices, rows, C.indptr))
+        return group_sum(pytensor.shared(C.data), part.values, *layout)
+    C = np.ascontiguousarray(C.toarray() if is_sparse else C)
+    if part.values.ndim == 0:
+        return pytensor.shared(C[:, 0].copy()) * part.values
+    return linear_predictor(pytensor.shared(C), part.values)
 
 
 def unit_codes(units: Factor) -> np.ndarray:

@@ -18,7 +18,7 @@ from pymc_mlm.distributions.coefficients import (
 )
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
-from pymc_mlm.priors import Prior
+from pymc_mlm.priors import Prior, check_shape, create
 from pymc_mlm.terms.cluster_effects import (
     DIMENSION,
     LKJ,
@@ -220,8 +220,9 @@ def _coefficients(
     if isinstance(prior, Prior):
         check_coefficient_prior(prior, shape, design.matrix.names)
         unnamed = getattr(pm, prior.distribution).dist(**prior.parameters, shape=shape)
+        check_shape(prior, "beta", unnamed, shape)
         return preconditioned("beta", unnamed, root, **kwargs)
-    return prior.create_variable("beta")
+    return create(prior, "beta", ("predictor", "covariate"))
 
 
 def _refuse_colliding_name(cluster: str) -> None:

@@ -12,7 +12,6 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from math import isfinite, isinf
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.weights.fold import fold_constant
@@ -37,6 +36,8 @@ from pymc_mlm.weights.tree import (
 
 # Levels of the tree, so of the recursion over it: a sum of a hundred columns passes.
 MAX_DEPTH = 100
+# Beyond, the constant is a mistake: float32, through which PyTensor tries constants, ends at 3e38.
+LARGEST = 1e30
 # R binds `&` and `|` looser than comparisons, as Python's `and` and `or`, not as its `&` and `|`.
 _PYTHON_SPELLING = {"^": "**", "&": "and", "|": "or"}
 _BINARY = {
@@ -92,8 +93,8 @@ def parse(text: str, parameters: Collection[str] = ()) -> Node:
 def _python_spelling(text: str, tokens: Sequence[Token], i: int) -> str:
     token = tokens[i]
     if token.kind == "number":
-        if isinf(float(token.text)):
-            refuse(text, token.position, f"{token.text} is too large a number")
+        if float(token.text) > LARGEST:
+            refuse(text, token.position, f"{token.text} is too large a number; rescale the column")
         return repr(float(token.text))
     is_function = token.text in FUNCTIONS and [t.text for t in tokens[i + 1 : i + 2]] == ["("]
     if token.kind == "operator" or token.text in KEYWORDS or is_function:
@@ -177,8 +178,8 @@ class _Reader:
                 f"{op!r} of a free parameter has no useful gradient, so it cannot be estimated; "
                 f"{_INSTEAD_OF_A_STEP if step else _INSTEAD[op]}",
             )
-        if is_constant(node) and not isfinite(fold_constant(node)):
-            refuse(self.text, position, "the constant is not a finite number")
+        if is_constant(node) and not abs(fold_constant(node)) <= LARGEST:
+            refuse(self.text, position, f"the constant is not a finite number up to {LARGEST:g}")
         return node
 
     def name(self, token: Token) -> Node:

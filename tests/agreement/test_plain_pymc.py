@@ -29,17 +29,44 @@ def test_log_density_equals_a_plain_model_with_weights_and_effects():
     differences = []
     for _ in range(5):
         point = {k: np.asarray(v) + 0.4 * rng.normal(size=np.shape(v)) for k, v in start.items()}
-        renamed = {name_of(ours, k): v for k, v in point.items()}
+        renamed = {name_of(ours, k): v for k, v in point.items() if k not in LOCATED}
         expected = float(plain.compile_logp(mode="FAST_COMPILE")(point))
-        for term in ("party", "country"):
+        coefficients = [point.pop(n) for n in ("Intercept", "beta", "party_beta")]
+        located, log_volume = coordinates(known.coefficients, *coefficients)
+        renamed |= located
+        expected += log_volume
+        given = np.concatenate([np.atleast_1d(c) for c in coefficients])
+        for term, said in (("country", known.effects[1]), ("party", known.effects[0])):
             # Other coordinates of the same effects, and the volume that they change.
-            sd, said = np.exp(point[f"{term}_sd_log__"]), known[term]
+            sd = np.exp(point[f"{term}_sd_log__"])
             scale = sd / np.sqrt(1.0 + said.precision * sd**2)
             effects = sd * point[f"z_{term}"]
-            renamed[f"{term}_effect_informed__"] = effects / scale - scale * said.score
+            slope = said.score - dense(said.cross) @ given
+            turned = said.basis.T @ effects if len(said.basis) else effects
+            renamed[f"{term}_effect_informed__"] = turned / scale - scale * slope
             expected += np.log(scale / sd).sum()
+            given = np.concatenate([given, effects]) if term == "country" else given
         differences.append(float(ours.compile_logp(mode="FAST_COMPILE")(renamed)) - expected)
     np.testing.assert_allclose(differences, 0.0, atol=1e-6)
+
+
+LOCATED = ("Intercept", "beta", "party_beta")
+
+
+def coordinates(information, intercept, beta, gamma):
+    """Our coordinates of the coefficients, and the log volume that they change."""
+    constant, slopes, sd = information.intercept()
+    centre = constant + slopes @ np.concatenate([beta, gamma])
+    found, log_volume = {"Intercept_located__": (intercept - centre) / sd}, np.log(sd)
+    for place, (name, value) in enumerate([("beta", beta), ("party_beta", gamma)]):
+        mode, root = information.block(place, 1)
+        found[f"{name}_located__"] = (value - mode) / root
+        log_volume += np.log(root).sum()
+    return found, log_volume
+
+
+def dense(matrix):
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
 
 
 def name_of(ours, name):

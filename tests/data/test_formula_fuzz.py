@@ -14,9 +14,9 @@ import formulaic.materializers.base as formulaic_base
 import numpy as np
 import pytest
 
-from pymc_mlm.data.covariates import EVALUATED
 from pymc_mlm.data.formula import parse_formula
 from pymc_mlm.data.formula_calls import CENTERING, SPLINES
+from pymc_mlm.data.formula_code import EVALUATED
 from pymc_mlm.data.population import population_design, response_values, right_hand_columns
 from pymc_mlm.errors import MlmError
 

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import enum
 import fractions
 
 import numpy as np
@@ -242,6 +243,30 @@ def test_c_declares_categories(values):
     if isinstance(values[0], str):
         present = {"dose": values}
     assert coded(present, "y ~ C(dose)").names[0].startswith("C(dose)[T.")
+
+
+@pytest.mark.parametrize("value", [object(), lambda: 1], ids=["object", "lambda"])
+def test_what_is_equal_only_to_itself_is_no_id(value):
+    with pytest.raises(DataError, match=r"'g' holds values such as .* another table. Use text"):
+        encode("g", read_values("g", [value, value]))
+
+
+def test_members_of_an_enumeration_are_ids():
+    kind = enum.Enum("Kind", "first second")
+    ids = read_values("g", [kind.second, kind.first, kind.second])
+    assert encode("g", ids).codes.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("values", [[10**400, 1], [-(10**400), 0.5]], ids=["whole", "mixed"])
+def test_a_number_that_no_float_holds_is_infinite(values):
+    with pytest.raises(DataError, match="'x' is infinite in 1 of 2 rows"):
+        as_numbers("x", read_values("x", values))
+
+
+def test_a_query_that_fails_is_an_error_of_the_table():
+    pl = pytest.importorskip("polars")
+    with pytest.raises(DataError, match=r"cannot be collected: .*nope.* Correct the query"):
+        columns(pl.LazyFrame({"a": [1]}).select("nope"), ["a"])
 
 
 TYPES = {

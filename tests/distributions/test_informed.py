@@ -11,17 +11,22 @@ SCORE = np.array([0.0, 2.0, -5.0])
 PRECISION = np.array([0.0, 1.5, 40.0])
 
 
-def inputs(sd, score=SCORE, precision=PRECISION):
-    return [pt.constant(x) for x in (sd, score, precision)]
+BASES = {"units": np.zeros((0, 0)), "turned": np.linalg.qr(np.arange(9.0).reshape(3, 3) % 5 + 1)[0]}
 
 
+def inputs(sd, score=SCORE, precision=PRECISION, basis=BASES["units"]):
+    return [pt.constant(x) for x in (sd, score, precision, basis)]
+
+
+@pytest.mark.parametrize("basis", BASES.values(), ids=BASES.keys())
 @pytest.mark.parametrize("sd", [1e-8, 0.3, 4.0, 1e3])
-def test_there_and_back_and_the_jacobian(sd):
+def test_there_and_back_and_the_jacobian(sd, basis):
     z = pt.dvector("z")
-    u = informed.backward(z, *inputs(sd))
-    back = informed.forward(u, *inputs(sd))
-    slope = pt.diagonal(pt.jacobian(u, z)).prod()
-    log_slope = informed.log_jac_det(z, *inputs(sd))
+    given = inputs(sd, basis=basis)
+    u = informed.backward(z, *given)
+    back = informed.forward(u, *given)
+    slope = pt.abs(pt.linalg.det(pt.jacobian(u, z)))
+    log_slope = informed.log_jac_det(z, *given)
     assert log_slope.ndim == 0  # of all effects together
     at = {z: np.array([0.3, -1.2, 2.0])}
     values = [out.eval(at, mode="FAST_COMPILE") for out in (back, pt.log(slope), log_slope)]
@@ -43,6 +48,22 @@ def test_coordinates_given_normal_data_are_standard_normal_whatever_the_sd():
         values = [float(logp({"u_informed__": z})) for z in points]
         quadratic = [-0.5 * z @ z for z in points]
         np.testing.assert_allclose(np.diff(values), np.diff(quadratic), rtol=1e-8)
+
+
+def test_coordinates_of_units_that_share_rows_are_standard_normal_in_their_basis(rng):
+    """J is no diagonal: in the basis of its eigenvectors the posterior of z is exactly N(0, I)."""
+    X, sigma = rng.normal(size=(9, 3)), 0.7
+    y = X @ [1.0, -2.0, 0.5] + sigma * rng.normal(size=9)
+    values, Q = np.linalg.eigh(X.T @ X / sigma**2)
+    for sd in (0.1, 1.0, 30.0):
+        with pm.Model() as model:
+            u = InformedNormal("u", sd, Q.T @ X.T @ y / sigma**2, values, Q, transform=informed)
+            pm.Normal("y", pt.dot(X, u), sigma, observed=y)
+        logp = model.compile_logp(mode="FAST_COMPILE")
+        points = [np.zeros(3), np.array([1.0, 0.0, 2.0]), np.array([0.5, -2.0, 0.1])]
+        at = [float(logp({"u_informed__": z})) for z in points]
+        np.testing.assert_allclose(np.diff(at), np.diff([-0.5 * z @ z for z in points]), rtol=1e-7)
+        np.testing.assert_allclose(model.initial_point()["u_informed__"], 0.0, atol=1e-9)
 
 
 def test_without_information_they_are_noncentered():

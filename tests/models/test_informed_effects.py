@@ -34,13 +34,15 @@ def model_of(family, party=None, **kwargs):
 def test_every_family_says_something_of_every_effect(table, family):
     model = model_of(family)
     known = effect_information(model.specification, model._design(table))
-    assert list(known) == ["party", "country"]
-    for said in known.values():
+    party, country = known.effects
+    for said in known.effects:
         assert (said.precision >= 0).all()
         assert said.precision.max() > 0
         assert np.isfinite(said.score).all()
-    # A country has many governments, a party few and a share of each.
-    assert np.median(known["country"].precision) > np.median(known["party"].precision)
+    # Few countries come first, and parties follow them, intercept and coefficients.
+    assert known.order == (1, 0)
+    assert country.cross.shape == (6, 3)
+    assert party.cross.shape[1] == 9 or known.num_few == 2
 
 
 def test_default_sampler_takes_small_steps_where_weights_are_estimated():

@@ -3,213 +3,30 @@
 A table is read as its plain twin is read, or refused with an error of the package's own.
 """
 
-import datetime
-import decimal
-import uuid
 from dataclasses import replace
-from fractions import Fraction
-from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import pymc_mlm as mlm
-
-ROWS = 24
-GROUP = np.repeat(np.arange(8), 3)
-DAY = datetime.date(2020, 1, 1)
-
-
-def plain():
-    """Columns of small whole numbers or letters, so that every type can hold them."""
-    rng = np.random.default_rng(8)
-    tree = np.array([0, 0, 0, 1, 1, 1, 2, 2])
-    return {
-        "member": np.array(
-            [0, 1, 2, 1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 5, 0, 5, 0, 1, 0, 2, 4, 1, 3, 5]
-        ),
-        "group": GROUP,
-        "unit": (GROUP % 4),
-        "region": tree[GROUP],
-        "y": rng.permutation(8)[GROUP],
-        "yes": np.array([0, 1, 1, 0, 1, 0, 1, 0])[GROUP],
-        "time": 1 + rng.permutation(8)[GROUP],
-        "event": np.array([1, 1, 0, 1, 1, 0, 1, 1])[GROUP],
-        "trials": np.full(ROWS, 9),
-        "x": rng.permutation(8)[GROUP],
-        "z": rng.integers(0, 9, ROWS),
-        "w": rng.integers(1, 9, ROWS),
-        "f": np.array([*"abcabcab"], dtype=object)[GROUP],
-        "y1": rng.integers(0, 2, ROWS),
-        "y2": rng.integers(0, 2, ROWS),
-        "arm": (np.arange(8) % 2)[GROUP],
-        "cluster": np.arange(ROWS) % 7,
-    }
-
-
-MODELS = {
-    "gaussian": lambda: mlm.MultipleMembershipModel(
-        "y ~ 1 + x + f + fix(unit, 1)",
-        mlm.mm("member", "group", covariates="z", weight="w"),
-        mlm.hm("unit", covariates="unit"),
-    ),
-    "binomial": lambda: mlm.MultipleMembershipModel(
-        "y ~ 1 + x", mlm.mm("member", "group"), family=mlm.Binomial("trials")),
-    "bernoulli": lambda: mlm.MultipleMembershipModel(
-        "yes ~ 1 + C(f)", mlm.mm("member", "group", weight="exp(b * w)"), family="bernoulli"),
-    "weibull": lambda: mlm.MultipleMembershipModel(
-        "Surv(time, event) ~ 1 + x", mlm.mm("member", "group"), mlm.hm("unit"), family="weibull"),
-    "nested": lambda: mlm.NestedVaryingEffects(
-        "y ~ 1 + z + f", levels=["region", "group"], terms=[mlm.hm("member")]),
-    "nested paths": lambda: mlm.NestedVaryingEffects(
-        "y ~ 1 + z", levels=["region", "group"], unique_ids=True, within_between=["z"]),
-    "trial": lambda: mlm.MultivariateLogitTrial(
-        ["y1", "y2"], "arm", control=0, covariates="z + f", cluster="cluster"),
-}  # fmt: skip
-
-NUMBER, ID, BOTH, SIDE = "number", "id", "covariate", "side"
-ROLES = [
-    ("gaussian", "y", NUMBER), ("gaussian", "x", BOTH), ("gaussian", "z", NUMBER),
-    ("gaussian", "w", NUMBER), ("gaussian", "member", ID), ("gaussian", "group", ID),
-    ("binomial", "y", NUMBER), ("binomial", "trials", NUMBER), ("bernoulli", "yes", NUMBER),
-    ("bernoulli", "w", NUMBER), ("weibull", "time", NUMBER), ("weibull", "event", NUMBER),
-    ("weibull", "unit", ID), ("nested", "y", NUMBER), ("nested", "z", BOTH),
-    ("nested", "region", ID), ("nested", "group", ID), ("nested", "member", ID),
-    ("nested paths", "region", ID), ("nested paths", "z", BOTH),
-    ("trial", "y1", NUMBER), ("trial", "z", BOTH), ("trial", "cluster", ID), ("trial", "arm", ID),
-]  # fmt: skip
-
-
-def numpy_of(dtype):
-    return lambda v: np.array(v, dtype=dtype)
-
-
-def pandas_of(dtype):
-    return lambda v: pd.Series(v, dtype=dtype)
-
-
-def polars_of(name):
-    def make(values):
-        pl = pytest.importorskip("polars")
-        return pl.Series(values, dtype=getattr(pl, name))
-
-    return make
-
-
-def arrow_of(name, *args):
-    def make(values):
-        pa = pytest.importorskip("pyarrow")
-        return pa.chunked_array([pa.array(values).cast(getattr(pa, name)(*args))])
-
-    return make
-
-
-def listed(convert):
-    return lambda values: [convert(v) for v in values]
-
-
-INTEGERS = {
-    **{f"numpy {t}": numpy_of(t)
-       for t in ("i1", "u1", "i8", "u8", ">i4", "f2", "f4", "f8", "longdouble", "O")},
-    **{f"pandas {t}": pandas_of(t)
-       for t in ("int16", "uint64", "Int64", "UInt8", "float32", "Float64", "object",
-                 "Sparse[int64]", "int64[pyarrow]", "double[pyarrow]")},
-    **{f"polars {t}": polars_of(t) for t in ("Int8", "UInt64", "Int128", "Float32", "Float64")},
-    "polars Decimal": lambda v: pytest.importorskip("polars").Series(listed(decimal.Decimal)(v)),
-    **{f"arrow {t}": arrow_of(t) for t in ("int8", "uint64", "float32")},
-    "arrow decimal": arrow_of("decimal128", 25, 2),
-    "list": list,
-    "tuple of NumPy scalars": lambda v: tuple(np.array(v)),
-    "list of Decimal": listed(decimal.Decimal),
-    "list of Fraction": listed(Fraction),
-    "list of float": listed(float),
-    "masked": lambda v: np.ma.array(v, mask=False),
-}  # fmt: skip
-# Their labels are numbers, but in a formula they are categories.
-CATEGORIES = {
-    "category": pd.Categorical,
-    "arrow dictionary": lambda v: pytest.importorskip("pyarrow").array(v).dictionary_encode(),
-}
-# Ids in the order of the numbers.
-LABELS = {
-    "text": listed(lambda v: f"id {v}"),
-    "text of numbers": listed(str),
-    "pandas text": lambda v: pd.Series([f"id {i}" for i in v], dtype="string"),
-    "category of text": lambda v: pd.Categorical([f"id {i}" for i in v]),
-    "enum": lambda v: pytest.importorskip("polars").Series(
-        [str(i) for i in v], dtype=pytest.importorskip("polars").Enum([*"9876543210"])),
-    "date": listed(lambda v: DAY + datetime.timedelta(int(v))),
-    "time stamp": lambda v: pd.Timestamp(DAY) + pd.to_timedelta(v, "D"),
-    "zoned": lambda v: pd.Timestamp(DAY, tz="UTC") + pd.to_timedelta(v, "D"),
-    "time": listed(lambda v: datetime.time(int(v))),
-    "duration": lambda v: pd.to_timedelta(v, "D"),
-    "uuid": listed(lambda v: uuid.UUID(int=int(v))),
-    "interval": lambda v: pd.arrays.IntervalArray.from_arrays(v, np.asarray(v) + 1),
-    "period": lambda v: pd.PeriodIndex([pd.Period(f"{2000 + int(i)}", "Y") for i in v]),
-}  # fmt: skip
-NO_VALUES = {
-    "complex": lambda v: np.asarray(v) + 1j,
-    "bytes": listed(lambda v: str(v).encode()),
-    "list of lists": listed(lambda v: [int(v)]),
-    "struct": listed(lambda v: {"a": int(v)}),
-    "one n/a": lambda v: ["n/a", *map(float, v[1:])],
-    "one n/a among texts": lambda v: ["n/a", *map(str, v[1:])],
-    "nothing": lambda v: [None] * len(v),
-}
-
-
-def arrays(design):
-    """Return what a design says, as arrays: ids as codes."""
-    if hasattr(design, "trial"):
-        trial = design.trial
-        return [trial.observed, trial.arm.codes, trial.cluster.factor.codes, design.X]
-    found = [design.population.X, design.population.offset, *(design.outcome or {}).values()]
-    if hasattr(design, "nested"):
-        found += [design.nested.Z, *design.nested.nesting.parents, design.nested.nesting.leaf]
-    else:
-        found += [design.group.codes, *design.side.values()]
-    for _, part in design.terms:
-        found += [part.X, part.units.codes] if hasattr(part, "units") else [
-            part.X, part.membership.member.codes, part.membership.indptr, part.start]  # fmt: skip
-    return found
-
-
-def same(one, two):
-    return len(one) == len(two) and all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
-
-
-@cache
-def plain_design(name):
-    return MODELS[name]()._design(plain())
-
-
-def outcome(name, columns, known=False):
-    """Return "same" as the plain table, "refused", or "different"."""
-    twin = plain_design(name)
-    try:
-        got = MODELS[name]()._design(columns, twin if known else None)
-    except mlm.MlmError:
-        return "refused"
-    twin = MODELS[name]()._design(plain(), twin) if known else twin
-    return "same" if same(arrays(got), arrays(twin)) else "different"
-
-
-NO_CELL = {"nothing", "one n/a", "one n/a among texts"}
-DRESSES = INTEGERS | CATEGORIES | LABELS | NO_VALUES
-
-
-def expected(kind, dress):
-    if dress in INTEGERS:
-        return {"same"}
-    if dress in CATEGORIES:
-        return {"same"} if kind != BOTH else {"different", "refused"}
-    if dress in LABELS and kind == ID:
-        return {"same"}
-    if kind == ID:  # 'n/a' is an id like another
-        return {"refused", "different"} if "n/a" in dress else {"refused"}
-    # Labels that are no numbers are categories of a formula, or refused.
-    return {"refused"} if kind == NUMBER or dress in NO_VALUES else {"refused", "different"}
+from tests.models.dressed import (
+    CATEGORIES,
+    DRESSES,
+    ID,
+    INTEGERS,
+    LABELS,
+    MODELS,
+    NO_CELL,
+    ROLES,
+    ROWS,
+    arrays,
+    expected,
+    outcome,
+    plain,
+    plain_design,
+    same,
+)  # fmt: skip
 
 
 def check(role, dress):
@@ -234,6 +51,90 @@ def test_each_type_is_read_as_its_plain_twin_or_refused_in_some_roles(dress):
 def test_each_type_is_read_as_its_plain_twin_or_refused_in_every_role(role):
     for dress in DRESSES:
         check(role, dress)
+
+
+# New groups are always new, and arms are never unseen.
+KNOWN_IDS = [
+    r for r in ROLES if r[2] == ID and r[:2] not in {("gaussian", "group"), ("trial", "arm")}
+]
+
+
+@pytest.mark.parametrize("role", KNOWN_IDS, ids=lambda role: f"{role[0]}-{role[1]}")
+@pytest.mark.parametrize("dress", ["text of numbers", "date", "uuid", "category of text"])
+def test_new_data_with_ids_of_another_type_are_refused_in_every_role(role, dress):
+    model, column, _ = role
+    columns = plain()
+    columns[column] = DRESSES[dress](columns[column].tolist())
+    with pytest.raises(mlm.DataError, match=f"'{column}'=.*but the fitted unit .* is a number"):
+        MODELS[model]()._design(columns, plain_design(model))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_lazy_table_is_collected_once_to_fit_and_once_to_predict(model, monkeypatch):
+    pl = pytest.importorskip("polars")
+    fitted, lazy = plain_design(model), pl.DataFrame(plain()).lazy()
+    collect, calls = pl.LazyFrame.collect, []
+    monkeypatch.setattr(pl.LazyFrame, "collect", lambda s, **k: calls.append(1) or collect(s, **k))
+    assert same(arrays(MODELS[model]()._design(lazy)), arrays(fitted))
+    assert len(calls) == 1
+    MODELS[model]()._design(lazy, fitted)
+    assert len(calls) == 2
+
+
+FAR = {
+    "formula": lambda: mlm.MultipleMembershipModel("y ~ x", mlm.mm("member", "group")),
+    "member covariate": lambda: mlm.MultipleMembershipModel(
+        "y ~ 1", mlm.mm("member", "group", covariates="x")),
+    "unit covariate": lambda: mlm.MultipleMembershipModel(
+        "y ~ 1", mlm.mm("member", "group"), mlm.hm("unit", covariates="x")),
+    "nested": lambda: mlm.NestedVaryingEffects("y ~ x", levels=["group"], varying="1"),
+    "varying slope": lambda: mlm.NestedVaryingEffects(
+        "y ~ 1", levels=["region"], varying="1 + x"),
+    "trial": lambda: mlm.MultivariateLogitTrial(["y1"], "arm", control=0, covariates="x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", FAR)
+def test_a_covariate_lost_in_rounding_is_refused_by_every_model(model):
+    columns = plain()
+    columns["x"] = columns["unit"] / 3.0
+    FAR[model]()._design(columns)
+    columns["x"] = columns["x"] + 1e12
+    with pytest.raises(mlm.DataError, match=r"'x'.*(Subtract|subtract)"):
+        FAR[model]()._design(columns)
+
+
+def test_a_varying_slope_far_from_zero_is_refused_and_centred_is_not():
+    columns = plain()
+    columns["z"] = columns["z"] + 1e8
+    with pytest.raises(mlm.DataError, match=r"slope of 'z' varies.*center\(z\)"):
+        mlm.NestedVaryingEffects("y ~ z", levels=["region"])._design(columns)
+    mlm.NestedVaryingEffects("y ~ center(z)", levels=["region"])._design(columns)
+
+
+def test_whole_numbers_with_a_gap_are_numbers_to_the_populations_of_a_trial():
+    columns = plain()
+    columns["z"] = [None, *columns["z"][1:].tolist()]
+    trial = mlm.MultivariateLogitTrial(["y1", "y2"], "arm", control=0, covariates="z")
+    assert trial._design(columns).columns["z"].dtype == np.int64
+
+
+def test_ids_within_their_parent_keep_their_type():
+    columns = plain() | {"group": listed_floats()}
+    model = mlm.NestedVaryingEffects("y ~ 1", levels=["region", "group"], unique_ids=True)
+    design = model._design(columns)
+    with pytest.raises(mlm.DataError, match=r"'group'='0.0' is text, but the fitted unit"):
+        model._design(columns | {"group": [str(v) for v in columns["group"]]}, design)
+
+
+def listed_floats():
+    return [float(v) for v in plain()["group"]]
+
+
+def test_categories_have_no_mean_between_units():
+    columns = plain() | {"z": pd.Categorical(plain()["z"])}
+    with pytest.raises(mlm.DataError, match="within_between names 'z', which holds categories"):
+        MODELS["nested paths"]()._design(columns)
 
 
 # ------------------------------------------------------------------ fuzz

@@ -43,6 +43,8 @@ HOSTILE = [
     ("9**9**9", r"character 1: the constant is not a finite number"),
     ("x + 9^9^9^9", r"character 7: the constant is not a finite number"),
     ("x + 1e999", r"character 5: 1e999 is too large"),
+    ("b ^ 1e31", r"character 5: 1e31 is too large"),
+    ("b * (1e20 * 1e20)", r"the constant is not a finite number up to 1e\+30"),
     ("1 / (2 - 2)", r"character 1: the constant"),
     ("log(-1)", r"character 1: the constant"),
     ("1_000", r"character 2: an operator is missing before '_000'"),

@@ -1,0 +1,107 @@
+"""The linear predictor of a model with crossed terms, each sampled given those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+from pymc_mlm.data.effect_information import CrossedInformation
+from pymc_mlm.data.population import INTERCEPT, PopulationDesign
+from pymc_mlm.terms import Population
+from pymc_mlm.terms.coefficients import intercept_centre
+from pymc_mlm.terms.varying import Given
+
+Terms = Sequence[tuple[Any, Any]]
+
+
+def crossed_predictor(
+    population: Population,
+    design: PopulationDesign,
+    terms: Terms,
+    spread: float,
+    known: CrossedInformation | None = None,
+) -> Any:
+    """Add coefficients, intercept and effects to the current model.
+
+    Parameters
+    ----------
+    population : Population
+        Population part; its location is that of the information.
+    design : PopulationDesign
+        Its design.
+    terms : sequence of (term, design)
+        Terms of `mm` and `hm`.
+    spread : float
+        Spread of the linear predictor.
+    known : CrossedInformation, optional
+        What the data say; without it coordinates are standardised by covariates and prior alone.
+
+    Returns
+    -------
+    TensorVariable, shape (group,)
+    """
+    parts = [(population, design), *terms]
+    betas: list[Any] = []
+    counts = [num_covariates(part) for _, part in parts]
+    for (term, part), count in zip(parts, counts, strict=True):
+        place = sum(counts[: len(betas)])
+        at = None if known is None else known.coefficients.block(place, count)
+        betas.append(term.coefficients(part, spread, at))
+    present = [(beta, n) for beta, n in zip(betas, counts, strict=True) if n]
+    at_mean = sum(term.at_mean(part) for term, part in parts)
+    centre = None
+    if known is not None and design.intercept:
+        centre = intercept_centre(known.coefficients, present)
+    intercept = population.intercept(design, spread, at_mean, centre)
+    given = [] if intercept is None else [Given(intercept, 1)]
+    given += [Given(beta, n) for beta, n in present]
+    eta = population.predictor(design, intercept, betas[0])
+    return eta + _effects(terms, betas[1:], spread, known, given)
+
+
+def coefficient_modes(
+    known: CrossedInformation, design: PopulationDesign, terms: Terms, names: Sequence[str]
+) -> dict[str, Any]:
+    """Return where the data put some coefficients, by variable name."""
+    coefficients, modes = known.coefficients, {}
+    place = 0
+    parts = [("beta", design), *((f"{part.name}_beta", part) for _, part in terms)]
+    for name, part in parts:
+        count = num_covariates(part)
+        modes[name] = coefficients.block(place, count)[0]
+        place += count
+    if design.intercept:
+        constant, slopes, _ = coefficients.intercept()
+        modes[INTERCEPT] = constant + slopes @ np.concatenate(list(modes.values()))
+    return {name: modes[name] for name in names if name in modes}
+
+
+def num_covariates(design: Any) -> int:
+    """Return how many coefficients of covariates a part of the model has."""
+    X = design.X if isinstance(design, PopulationDesign) else design.group_covariates
+    return int(X.shape[1])
+
+
+def _effects(
+    terms: Terms,
+    betas: Sequence[Any],
+    spread: float,
+    known: CrossedInformation | None,
+    given: list[Given],
+) -> Any:
+    """Add the terms in the order in which they follow each other."""
+    with_effects = [i for i, (term, _) in enumerate(terms) if term.effect_type is not None]
+    order = [with_effects[t] for t in known.order] if known else []
+    total: Any = 0.0
+    for n, i in enumerate([*order, *(i for i in range(len(terms)) if i not in order)]):
+        (term, part), told = terms[i], None
+        if known and i in order:
+            told = known.effects[with_effects.index(i)]
+        total = total + term.effect(part, spread, told, betas[i], given)
+        if known and told and n < known.num_few:
+            effects = pm.modelcontext(None)[f"{part.name}_effect"]
+            given = [*given, Given(effects, len(told.score), is_effect=True)]
+    return total

@@ -1,0 +1,200 @@
+"""Lengths that must agree, and entries that are places: what holds of the inputs of an Op.
+
+A compiled kernel reads wherever an index points. Every Op therefore states the layout of its inputs
+in one line of text, and each form of it (NumPy, numba, JAX) refuses inputs of another layout before
+it runs::
+
+    w[rows], v[members], member[rows] < members, group[rows] < ends - 1, indptr[ends]
+    ends > 0
+
+Inputs are given in order with their lengths. The first input that has a name as a length defines
+that number, expressions of such numbers are tested. After ``<`` stands what the entries of an index
+stay below; they are never negative. A question mark allows an input without entries, and an index
+that is then not read. Conditions follow after a semicolon and may call helpers.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+_INPUT = re.compile(r"(\w+)(?:\[([^\]]*)\])?(?:\s*<\s*(.+))?")
+_SEPARATOR = re.compile(r",(?![^\[]*\])")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Lengths and places of the inputs of an Op.
+
+    Parameters
+    ----------
+    text : str
+        The layout, as described in this module.
+    helpers : mapping of str to callable
+        Functions that conditions call, in terms that numba compiles.
+
+    Examples
+    --------
+    >>> layout = Layout("x[rows], unit[rows] < units, effect[units]")
+    >>> layout.check("example", [np.ones(2), np.array([0, 3]), np.ones(3)])
+    Traceback (most recent call last):
+    IndexError: example: unit has entries from 0 to 3; they must be 0 to 2.
+    """
+
+    text: str
+    helpers: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the inputs, in order."""
+        return [name for name, _, _ in self._inputs()]
+
+    @property
+    def conditions(self) -> list[str]:
+        """What has to be true beside lengths and ranges."""
+        return [part.strip() for part in self.text.split(";")[1:]]
+
+    def check(self, what: str, inputs: Sequence[Any]) -> None:
+        """Refuse arrays of another layout.
+
+        Raises
+        ------
+        ValueError
+            Two lengths do not fit each other.
+        IndexError
+            An index points outside of what it points into.
+        """
+        known = self.check_lengths(what, inputs)
+        for name, bound in self._places():
+            stop = _value(bound.rstrip("?"), known)
+            index = known[name]
+            is_unread = bound.endswith("?") and stop == 0
+            if index.size and not is_unread and (index.min() < 0 or index.max() >= stop):
+                raise IndexError(
+                    f"{what}: {name} has entries from {index.min()} to {index.max()}; they must "
+                    f"be 0 to {stop - 1}."
+                )
+        for condition in self.conditions:
+            if not _value(condition, {**self.helpers, **known}):
+                raise ValueError(f"{what}: the inputs do not fulfil {condition}.")
+
+    def check_lengths(self, what: str, inputs: Sequence[Any]) -> dict[str, Any]:
+        """Refuse shapes that do not fit; return inputs and lengths by name."""
+        known: dict[str, Any] = dict(zip(self.names, inputs, strict=True))
+        for name, d, length in self._axes():
+            found = known[name].shape[d]
+            if length.isidentifier():
+                known.setdefault(length, found)
+            wanted = _value(length.rstrip("?"), known)
+            if found != wanted and not (length.endswith("?") and found == 0):
+                raise ValueError(
+                    f"{what}: {name} has the length {found} (axis {d}) where {wanted} is needed. "
+                    f"Lengths are {self.text.split(';')[0]}."
+                )
+        return known
+
+    def is_inside(self, what: str, inputs: Sequence[Any], xp: Any) -> Any:
+        """Refuse shapes that do not fit; return whether all indices are inside, in JAX."""
+        known = self.check_lengths(what, inputs)
+        inside = xp.asarray(True)
+        for name, bound in self._places():
+            stop = _value(bound.rstrip("?"), known)
+            if stop or not bound.endswith("?"):
+                inside &= ((known[name] >= 0) & (known[name] < stop)).all()
+        return inside
+
+    def numba_source(self, what: str) -> str:
+        """Return the text of ``checked``, which tests its inputs and calls ``kernel``."""
+        lines, tests, defined = [], [], set()
+        for name, d, length in self._axes():
+            found = f"{name}.shape[{d}]"
+            if length.isidentifier() and length not in defined:
+                defined.add(length)
+                lines.append(f"{length} = {found}")
+            elif length.endswith("?"):
+                tests.append(f"({found} != 0 and {found} != {length[:-1]})")
+            else:
+                tests.append(f"{found} != {length}")
+        outside = [
+            f"({bound[:-1]} > 0 and is_outside({name}, {bound[:-1]}))"
+            if bound.endswith("?")
+            else f"is_outside({name}, {bound})"
+            for name, bound in self._places()
+        ]
+        rules = [
+            (tests, "ValueError", f"lengths do not fit {self.text.split(';')[0]}"),
+            (outside, "IndexError", "an index is outside of what it points into"),
+            ([f"not ({c})" for c in self.conditions], "ValueError", "the inputs do not fit"),
+        ]
+        for alternatives, error, text in rules:
+            if alternatives:
+                lines.append(f"if {' or '.join(alternatives)}:")
+                lines.append(f"    raise {error}({f'{what}: {text}'!r})")
+        arguments = ", ".join(self.names)
+        body = "".join(f"    {line}\n" for line in [*lines, f"return kernel({arguments})"])
+        return f"def checked({arguments}):\n{body}"
+
+    def _inputs(self) -> list[tuple[str, list[str], str | None]]:
+        parts = _SEPARATOR.split(self.text.split(";")[0])
+        found = [_INPUT.fullmatch(part.strip()) for part in parts]
+        if None in found:
+            raise ValueError(f"{self.text!r} is no layout")
+        return [
+            (m[1], [x.strip() for x in m[2].split(",")] if m[2] else [], m[3]) for m in found if m
+        ]
+
+    def _axes(self) -> list[tuple[str, int, str]]:
+        """Input, dimension and length; definitions first."""
+        axes = [(n, d, x) for n, lengths, _ in self._inputs() for d, x in enumerate(lengths)]
+        return sorted(axes, key=lambda axis: not axis[2].isidentifier())
+
+    def _places(self) -> list[tuple[str, str]]:
+        return [(name, bound) for name, _, bound in self._inputs() if bound]
+
+
+_OPERATORS: dict[type, Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Eq: operator.eq,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+
+
+def _value(text: str, known: Mapping[str, Any]) -> Any:
+    """Return the value of a length or a condition."""
+
+    def of(node: Any) -> Any:
+        match node:
+            case ast.Constant():
+                return node.value
+            case ast.Name():
+                return known[node.id]
+            case ast.BinOp():
+                return _OPERATORS[type(node.op)](of(node.left), of(node.right))
+            case ast.Compare():
+                return _OPERATORS[type(node.ops[0])](of(node.left), of(node.comparators[0]))
+            case ast.BoolOp(op=ast.Or()):
+                return any(of(x) for x in node.values)
+            case ast.Call():
+                return of(node.func)(*map(of, node.args))
+        raise ValueError(f"{text!r} is no length and no condition")
+
+    return of(ast.parse(text, mode="eval").body)
+
+
+def is_outside(index: Any, stop: Any) -> Any:
+    """Tell whether a vector has entries that are not in ``0 .. stop - 1``; for numba."""
+    wrong: Any = 0
+    for k in range(index.shape[0]):
+        # Without a branch, so that the loop is vectorised. Negative ones are large unsigned ones.
+        wrong |= np.uint64(index[k]) >= np.uint64(stop)
+    return wrong != 0

@@ -1,0 +1,79 @@
+"""Coefficients of covariates, sampled in coordinates that do not depend on their units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+
+from pymc_mlm.data.standard import CoefficientInformation
+from pymc_mlm.distributions.located import located
+from pymc_mlm.priors import create, on_real_line, parts_of
+
+# Where nothing is known of the data: start within a third of what the default prior allows.
+ROUGH = 0.5
+
+
+def coefficients(
+    name: str, prior: Any, dim: str, X: np.ndarray, scale: float, known: Any = None
+) -> Any:
+    """Add the coefficients of some covariates to the current model.
+
+    Parameters
+    ----------
+    name : str
+        Name of the variable.
+    prior : prior
+        One of ours is sampled in standardised coordinates unless it is bounded; a foreign one in
+        its own.
+    dim : str
+        Dimension, in the model already.
+    X : ndarray, shape (row, covariate)
+        The covariates.
+    scale : float
+        Spread of the linear predictor.
+    known : tuple of ndarray, optional
+        Mode (coef,) and root (coef, coef) of the covariance of their posterior, as far as known
+        (`pymc_mlm.data.standard.CoefficientInformation.block`).
+
+    Returns
+    -------
+    TensorVariable, shape (covariate,)
+    """
+    if not on_real_line(prior):
+        return create(prior, name, dim)
+    if known is None:
+        known = np.zeros(X.shape[1]), ROUGH * scale / spread(X)
+    centre = pytensor.shared(np.asarray(known[0], dtype=np.float64))
+    return located(name, *parts_of(prior, name, dim), centre, known[1], dim)
+
+
+def intercept_centre(
+    information: CoefficientInformation, betas: Sequence[Any]
+) -> tuple[Any, np.ndarray]:
+    """Return where the intercept is, given all coefficients, and its standard deviation there.
+
+    Parameters
+    ----------
+    information : CoefficientInformation
+        What the data say.
+    betas : sequence of (TensorVariable, int)
+        Coefficients of the covariates, part by part, and how many each part has.
+    """
+    constant, slopes, sd = information.intercept()
+    centre: Any = pytensor.shared(np.float64(constant))
+    place = 0
+    for beta, count in betas:
+        part = slopes[place : place + count]
+        centre = centre + pt.sum(beta * pytensor.shared(part.copy()))
+        place += count
+    return centre, np.asarray(sd)
+
+
+def spread(X: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each column, one where it is zero, shape (column,)."""
+    sd = X.std(axis=0)
+    return np.where(sd > 0, sd, 1.0)

@@ -1,0 +1,183 @@
+"""No kernel leaves its arrays: inputs of another layout are refused, and the layout is enough."""
+
+import numba
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+
+import pymc_mlm.ops as ops
+from pymc_mlm.ops import base
+from pymc_mlm.ops.base import AbstractKernelOp
+from pymc_mlm.ops.correlated_normal import CorrelatedNormal
+from pymc_mlm.ops.correlation import CholeskyFromPartials, CholeskyFromPartialsPullback
+from pymc_mlm.ops.group_mean import GroupMean, GroupMeanVJP
+from pymc_mlm.ops.group_softmax import GroupSoftmax, GroupSoftmaxVJP
+from pymc_mlm.ops.group_sum import GroupSum, GroupSumVJP
+from pymc_mlm.ops.informed_effects import InformedEffects, InformedEffectsVJP
+from pymc_mlm.ops.informed_normal import InformedNormal, InformedNormalVJP
+from pymc_mlm.ops.layout import Layout, is_outside
+from pymc_mlm.ops.linear_predictor import LinearPredictor
+from pymc_mlm.ops.linear_predictors import SmallProduct
+from pymc_mlm.ops.multinomial_logit import MultinomialLogit
+from pymc_mlm.ops.multivariate_bernoulli import MultivariateBernoulliLogp
+from pymc_mlm.ops.nested_gaussian import NestedGaussianLoglik, is_nested
+from pymc_mlm.ops.unit_score import (
+    UnitPredictor,
+    UnitPredictorVJP,
+    UnitScore,
+    UnitScoreVJP,
+    UnitTotals,
+    UnitTotalsVJP,
+)
+from pymc_mlm.ops.weibull import CensoredWeibullLogp
+
+OPS = [
+    *(kind() for kind in (CorrelatedNormal, GroupMean, GroupMeanVJP, GroupSoftmax)),
+    *(kind() for kind in (GroupSoftmaxVJP, GroupSum, GroupSumVJP, InformedEffects)),
+    *(kind() for kind in (InformedEffectsVJP, InformedNormal, InformedNormalVJP)),
+    *(kind() for kind in (MultinomialLogit, MultivariateBernoulliLogp, UnitPredictor)),
+    *(kind() for kind in (UnitPredictorVJP, UnitScore, UnitScoreVJP, UnitTotals, UnitTotalsVJP)),
+    *(LinearPredictor(transposed) for transposed in (False, True)),
+    *(SmallProduct(form) for form in ("A B'", "A B", "A' B")),
+    *(kind(n) for kind in (CholeskyFromPartials, CholeskyFromPartialsPullback) for n in (2, 4)),
+    CensoredWeibullLogp(),
+]
+
+
+def random_inputs(layout, rng):
+    """Arrays of a layout, with lengths from 0 to 4; None where its conditions fail."""
+    lengths = {}
+
+    def number(text):
+        text = text.rstrip("?")
+        if text.isidentifier():
+            return lengths.setdefault(text, int(rng.integers(0, 5)))
+        for name in [n for n in compile(text, "", "eval").co_names if n not in lengths]:
+            lengths[name] = int(rng.integers(1, 5))
+        return eval(text, {}, lengths)
+
+    inputs = []
+    for _, sides, bound in layout._inputs():
+        shape = tuple(0 if s.endswith("?") and rng.random() < 0.3 else number(s) for s in sides)
+        if bound is None:
+            inputs.append(rng.uniform(0.1, 1.0, shape))
+            continue
+        stop = number(bound)
+        if stop < 1 and not bound.endswith("?") and shape[0]:
+            return None
+        inputs.append(rng.integers(0, max(stop, 1), shape))
+    return inputs if is_accepted(layout, inputs) else None
+
+
+def is_accepted(layout, inputs):
+    try:
+        layout.check("test", inputs)
+    except (ValueError, IndexError):
+        return False
+    return True
+
+
+def samples(layout, count, seed=1):
+    rng, found = np.random.default_rng(seed), []
+    while len(found) < count:
+        inputs = random_inputs(layout, rng)
+        found += [] if inputs is None else [inputs]
+    return found
+
+
+@pytest.mark.parametrize("op", OPS, ids=str)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_kernel_stays_inside_arrays_of_its_layout(op):
+    kernel = base._numba_kernels[type(op)](op)
+    # As Python, which knows the bounds. Negative indices do not fit into unsigned ones.
+    for inputs in samples(op.layout, 60):
+        if "compatible" in op.layout.names:
+            inputs[op.layout.names.index("compatible")][:] = 1.0
+        kernel(*inputs)
+
+
+def changed(inputs, rng):
+    """The same arrays, one of them with another length or with entries that lie elsewhere."""
+    inputs = [np.array(x) for x in inputs]
+    k = int(rng.choice([k for k, x in enumerate(inputs) if x.ndim]))
+    if inputs[k].dtype.kind == "i" and inputs[k].size and rng.random() < 0.5:
+        step = rng.choice([-(10**9), -3, -1, 1, 3, 10**6, 10**9])
+        inputs[k][rng.integers(0, inputs[k].size)] += step
+        return inputs
+    axis = int(rng.integers(0, inputs[k].ndim))
+    more = np.concatenate([inputs[k]] * 3, axis=axis)
+    inputs[k] = np.take(more, np.arange(rng.integers(0, more.shape[axis] + 1)), axis=axis)
+    return inputs
+
+
+@pytest.mark.parametrize("op", [*OPS[::4], GroupMean(), UnitScore(), MultinomialLogit()], ids=str)
+def test_compiled_test_of_the_layout_is_that_of_numpy(op):
+    environment = {"kernel": numba.njit(lambda *_: True), "is_outside": numba.njit(is_outside)}
+    exec(op.layout.numba_source("test"), environment)
+    compiled = numba.njit(environment["checked"])
+    rng, seen = np.random.default_rng(5), set()
+    for inputs in samples(op.layout, 200):
+        given = changed(inputs, rng)
+        expected = is_accepted(op.layout, given)
+        seen.add(expected)
+        try:
+            found = compiled(*given)
+        except (ValueError, IndexError):
+            found = False
+        assert found == expected, [x.shape for x in given]
+    assert False in seen
+
+
+GOOD_TREE = ([-1, -1, 0, 1, 1], [2, 3], 3)
+BAD_TREES = {
+    "a parent that is a leaf": ([-1, -1, 0, 2, 1], [2, 3], 3),
+    "no parent": ([-1, -1, 0, -1, 1], [2, 3], 3),
+    "a parent far away": ([-1, -1, 0, 10**9, 1], [2, 3], 3),
+    "a grandparent": ([-1, 0, 0, 1], [1, 1, 2], 2),
+    "fewer units": (GOOD_TREE[0], [2, 2], 2),
+    "more units": (GOOD_TREE[0], [2, 4], 4),
+    "other leaves": (GOOD_TREE[0], [2, 3], 2),
+    "negative sizes": (GOOD_TREE[0], [-1, 6], 6),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TREES)
+def test_units_of_a_level_have_parents_of_the_level_above(name):
+    assert is_nested(*map(np.asarray, GOOD_TREE))
+    assert not is_nested(*map(np.asarray, BAD_TREES[name]))
+
+
+def test_every_op_of_the_package_has_a_layout():
+    kernels = set(base._numba_kernels)
+    assert kernels <= {type(op) for op in OPS} | {NestedGaussianLoglik}
+    assert all(issubclass(kind, AbstractKernelOp) for kind in kernels)
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "NUMBA"])
+@pytest.mark.parametrize("member", [[0, 2], [0, -1], [0, 10**9]])
+def test_op_with_a_wrong_index_raises_when_data_change(mode, member):
+    held = pytensor.shared(np.array([0, 1]))
+    v = pt.vector("v")
+    total = ops.group_sum(np.ones(2), v, held, [0, 0], [0, 2]).sum()
+    function = pytensor.function([v], [total, pt.grad(total, v)], mode=mode)
+    np.testing.assert_allclose(function(np.array([1.0, 2.0]))[1], [1.0, 1.0])
+    held.set_value(np.array(member))
+    with pytest.raises(IndexError, match="GroupSum"):
+        function(np.array([1.0, 2.0]))
+    held.set_value(np.array([0]))
+    with pytest.raises(ValueError, match="GroupSum"):
+        function(np.array([1.0, 2.0]))
+
+
+def test_source_of_a_kernel_is_in_its_cache_key():
+    op = LinearPredictor()
+    kernel = base._numba_kernels[LinearPredictor](op)
+    version = base._checked_kernel(op, kernel)[1]
+    assert version == base._checked_kernel(LinearPredictor(), kernel)[1]
+    assert version != base._checked_kernel(op, is_nested)[1]  # of another module
+
+
+def test_layout_refuses_text_that_is_none():
+    with pytest.raises(ValueError, match="no layout"):
+        Layout("w[rows").check("test", [np.ones(1)])
