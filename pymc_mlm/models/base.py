@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import platform
-import warnings
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
@@ -12,7 +11,7 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-from pymc_mlm.errors import NotFittedError, SpecificationError
+from pymc_mlm.errors import NotFittedError, SpecificationError, warn_user
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import AbstractSampler, Nutpie, Run, as_sampler, as_seed
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning, diagnose
@@ -54,6 +53,10 @@ class Estimator(ABC):
     def _default_sampler(self) -> AbstractSampler:
         """Return nutpie with the settings that suit the model."""
         return Nutpie()
+
+    def _finished(self, fit: Fit, seed: int | None) -> Fit:
+        """Return the fit with what the sampler did not draw, such as integrated-out effects."""
+        return fit
 
     def _starts(self, design: Any) -> dict[str, Any]:
         """Return starting values of parameters whose prior has no useful centre, by name."""
@@ -112,7 +115,7 @@ class Estimator(ABC):
         for variable in model.rvs_to_initial_values:
             model.rvs_to_initial_values[variable] = None
         roles = {n: r for n, r in self._roles(design).items() if n in idata["posterior"]}
-        self.result_ = Fit(
+        fit = Fit(
             model=model,
             idata=idata,
             design=design,
@@ -121,9 +124,11 @@ class Estimator(ABC):
             notes=self._notes(design),
             versions=_versions(),
         )
+        # The fit is whole before anything warns: a warning may have been turned into an error.
+        self.result_ = self._finished(fit, run.random_seed)
         problems = diagnose(self.result_).problems()
         if problems:
-            warnings.warn("\n".join(problems), ConvergenceWarning, stacklevel=2)
+            warn_user("\n".join(problems), ConvergenceWarning)
         return self
 
     def build(self, data: Any) -> pm.Model:
@@ -180,7 +185,8 @@ class Estimator(ABC):
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments by name, as scikit-learn does."""
-        names = [p for p in inspect.signature(type(self).__init__).parameters if p != "self"]
+        arguments = list(inspect.signature(type(self).__init__).parameters.values())[1:]
+        names = [a.name for a in arguments if a.kind is not a.VAR_POSITIONAL]
         return {name: getattr(self, _ATTRIBUTES.get(name, name)) for name in names}
 
     def set_params(self, **params: Any) -> Self:
@@ -189,15 +195,16 @@ class Estimator(ABC):
         Raises
         ------
         SpecificationError
-            The model has no such argument.
+            The model has no such argument, or the constructor refuses the new ones.
         """
         known = self.get_params()
-        for name, value in params.items():
+        for name in params:
             if name not in known:
                 raise SpecificationError(
                     f"{type(self).__name__} has no argument {name!r}; it has: {', '.join(known)}."
                 )
-            setattr(self, _ATTRIBUTES.get(name, name), value)
+        # The constructor checks all of them together; a refused change changes nothing.
+        vars(self).update(vars(type(self)(**(known | params))))
         return self
 
     def __repr__(self) -> str:

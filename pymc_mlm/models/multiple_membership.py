@@ -33,7 +33,7 @@ from pymc_mlm.models.row_likelihood import row_likelihood
 from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.priors import Prior, check_priors, support_point
 from pymc_mlm.reporting import plots, variance
-from pymc_mlm.reporting.summary import Table, draws_table
+from pymc_mlm.reporting.summary import Table, check_probability, draws_table
 from pymc_mlm.terms import Hierarchical, MultipleMembership, Population, Role
 from pymc_mlm.terms.membership import WIDE
 from pymc_mlm.terms.population import COVARIATE
@@ -131,12 +131,13 @@ class MultipleMembershipModel(Estimator):
     def __init__(
         self,
         formula: str,
-        *terms: Term,
+        *term: Term,
+        terms: Sequence[Term] = (),
         family: str | AbstractFamily = "gaussian",
         priors: Mapping[str, Any] | None = None,
     ) -> None:
         self.formula = formula
-        self.terms = terms
+        self.terms = (*term, *terms)
         self.family = family
         self.priors_given = priors
         self._check()
@@ -301,6 +302,7 @@ class MultipleMembershipModel(Estimator):
 
         block, design, w = self._weights_of(term)
         m = design.membership
+        check_probability(ci_prob)
         low, high = (1 - ci_prob) / 2, (1 + ci_prob) / 2
         percent = f"{100 * ci_prob:g}"
         return pd.DataFrame(

@@ -23,6 +23,7 @@ from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.data.unit_information import UnitInformation, unit_information
 from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.families import AbstractFamily, as_family
+from pymc_mlm.fit import Fit
 from pymc_mlm.inference import as_seed
 from pymc_mlm.models.base import Estimator
 from pymc_mlm.models.extrapolation import rows_outside, values_outside
@@ -156,14 +157,6 @@ class NestedVaryingEffects(Estimator):
         self.level_covariates = level_covariates
         self._check()
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor's arguments by name."""
-        names = (
-            "formula", "levels", "varying", "family", "parameterization", "collapse",
-            "unique_ids", "terms", "eta", "priors_given", "within_between", "level_covariates",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
-
     def fit(
         self,
         data: Any,
@@ -187,10 +180,7 @@ class NestedVaryingEffects(Estimator):
             With the attribute `result_`. Its posterior holds the effects of all units and the
             correlations, on whichever path the model was sampled.
         """
-        seed = as_seed(random_seed)
-        Estimator.fit(self, data, draws, tune, chains, seed, progressbar, sampler)
-        self.result_ = self._completed(np.random.default_rng(seed and [seed, EFFECT_SEED]))
-        return self
+        return Estimator.fit(self, data, draws, tune, chains, random_seed, progressbar, sampler)
 
     def priors(self, data: Any = None) -> Table:
         """List the prior of every parameter.
@@ -682,9 +672,9 @@ class NestedVaryingEffects(Estimator):
 
     # ------------------------------------------------------------------ from draws to reports
 
-    def _completed(self, rng: np.random.Generator) -> Any:
+    def _finished(self, fit: Fit, seed: int | None) -> Fit:
         """Return the fit with correlations, and with the effects that were integrated out."""
-        fit = self._fitted()
+        rng = np.random.default_rng(None if seed is None else [seed, EFFECT_SEED])
         nested = fit.design.nested
         posterior = fit.posterior.assign(correlations(fit.posterior, nested))
         if self._is_collapsed():

@@ -28,6 +28,7 @@ from pymc_mlm.decisions.populations import Table as PopulationTable
 from pymc_mlm.decisions.populations import Value, as_populations, population_rows
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError, warn_of_data
+from pymc_mlm.fit import Fit
 from pymc_mlm.inference import Run, as_seed
 from pymc_mlm.models.base import Estimator
 from pymc_mlm.models.extrapolation import population_outside, rows_outside, values_outside
@@ -240,16 +241,18 @@ class MultivariateLogitTrial(Estimator):
             )
             return self
         count = 1000 if draws is None else draws
-        Estimator.fit(self, data, count, tune, chains, random_seed, progressbar, sampler)
-        trial = self.result_.design.trial
+        return Estimator.fit(self, data, count, tune, chains, random_seed, progressbar, sampler)
+
+    def _finished(self, fit: Fit, seed: int | None) -> Fit:
+        trial = fit.design.trial
         observed = xr.DataArray(
             trial.observed,
             dims=("row", "outcome"),
             coords={"row": trial.rows, "outcome": list(trial.outcomes)},
         )
         # The likelihood counts collapsed rows, so the sampler cannot know what was observed.
-        self.result_.idata["observed_data"] = xr.DataTree(observed.to_dataset(name="outcomes"))
-        return self
+        fit.idata["observed_data"] = xr.DataTree(observed.to_dataset(name="outcomes"))
+        return fit
 
     def priors(self, data: Any = None) -> Table:
         """List the prior of every parameter.

@@ -10,7 +10,7 @@ import xarray as xr
 
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting import plots
-from pymc_mlm.reporting.summary import MODEL_KINDS
+from pymc_mlm.reporting.summary import MODEL_KINDS, check_probability
 
 MOST_UNITS = 60
 # Of a label in the default font.
@@ -65,6 +65,7 @@ def plot_effects(
     -------
     arviz_plots.PlotCollection
     """
+    check_probability(ci_prob)
     unit = str(draws.dims[-1])
     flat = draws.values.reshape(-1, draws.sizes[unit])
     order = np.argsort(flat.mean(axis=0))
