@@ -28,4 +28,9 @@ class DataWarning(UserWarning):
 
 def warn_of_data(text: str) -> None:
     """Warn the user, at the line that called the package."""
-    warnings.warn(text, DataWarning, skip_file_prefixes=(_PACKAGE,))
+    warn_user(text, DataWarning)
+
+
+def warn_user(text: str, category: type[Warning]) -> None:
+    """Warn at the line of the user's that called the package, however deep the cause lies."""
+    warnings.warn(text, category, skip_file_prefixes=(_PACKAGE,))

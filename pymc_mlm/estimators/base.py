@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from pymc_mlm.errors import NotFittedError, SpecificationError, warn_of_data
+from pymc_mlm.errors import NotFittedError, SpecificationError, warn_of_data, warn_user
 from pymc_mlm.fit import Fit
-from pymc_mlm.fitting import fit, path_of
+from pymc_mlm.fitting import PATHS, fit, path_of
 from pymc_mlm.inference import Run, as_sampler, as_seed
 from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.prior_predictive import sample_prior_predictive
@@ -97,14 +96,13 @@ class Estimator(ABC):
         direct = "dirichlet" in spec.paths and path in ("auto", "dirichlet")
         count = (100_000 if direct else 1000) if draws is None else draws
         run = Run(count, tune, chains, as_seed(random_seed), bool(progressbar))
+        # The fit is whole before anything warns: a warning may have been turned into an error.
         self.result_ = fit(spec, data, engine, run, self._path(path))
         for text in spec.cautions(self.result_.design):
             warn_of_data(text)
-        # Draws without a sampler are draws from the posterior.
-        sampled = "sample_stats" in self.result_.idata
-        problems = diagnose(self.result_).problems() if sampled else []
+        problems = [] if PATHS[self.result_.path].is_direct else diagnose(self.result_).problems()
         if problems:
-            warnings.warn("\n".join(problems), ConvergenceWarning, stacklevel=2)
+            warn_user("\n".join(problems), ConvergenceWarning)
         return self
 
     def build(self, data: Any, path: str = "auto") -> pm.Model:
@@ -193,15 +191,16 @@ class Estimator(ABC):
         Raises
         ------
         SpecificationError
-            The model has no such argument.
+            The model has no such argument, or the constructor refuses the new ones.
         """
-        known = self._arguments()
-        for name, value in params.items():
+        known = self.get_params()
+        for name in params:
             if name not in known:
                 raise SpecificationError(
                     f"{type(self).__name__} has no argument {name!r}; it has: {', '.join(known)}."
                 )
-            setattr(self, ATTRIBUTES.get(name, name), value)
+        # The constructor checks all of them together; a refused change changes nothing.
+        vars(self).update(vars(type(self)(**(known | params))))
         return self
 
     def __repr__(self) -> str:

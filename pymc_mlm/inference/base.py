@@ -75,10 +75,25 @@ def as_seed(random_seed: Any) -> int | None:
     if isinstance(random_seed, np.random.Generator):
         return int(random_seed.integers(2**31))
     if isinstance(random_seed, (int, np.integer)) and not isinstance(random_seed, bool):
+        if not 0 <= random_seed < 2**63:
+            raise SpecificationError(
+                f"random_seed={random_seed} is out of range: a seed is from 0 to 2**63 - 1."
+            )
         return int(random_seed)
-    if isinstance(random_seed, (Sequence, np.ndarray, np.random.SeedSequence)):
-        return int(np.random.default_rng(random_seed).integers(2**31))
+    if isinstance(random_seed, (str, bytes)):
+        pass  # a sequence to Python, no seed
+    elif isinstance(random_seed, (Sequence, np.ndarray, np.random.SeedSequence)):
+        return _seed_of_sequence(random_seed)
     raise SpecificationError(
         f"random_seed is an integer, a sequence of integers, a numpy Generator or None, not "
         f"{type(random_seed).__name__}."
     )
+
+
+def _seed_of_sequence(seeds: Any) -> int:
+    try:
+        return int(np.random.default_rng(seeds).integers(2**31))
+    except (TypeError, ValueError) as error:
+        raise SpecificationError(
+            f"random_seed={seeds!r} is no sequence of whole numbers from 0 on."
+        ) from error

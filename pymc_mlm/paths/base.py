@@ -23,6 +23,7 @@ class AbstractPath(ABC):
     """
 
     name: ClassVar[str]
+    is_direct: ClassVar[bool] = False  # draws need no sampler, and no check of convergence
 
     @abstractmethod
     def obstacle(self, spec: Any, design: Any) -> str | None:

@@ -18,6 +18,7 @@ class DirichletPath(AbstractPath):
     """Independent draws of the response patterns of each arm."""
 
     name: ClassVar[str] = "dirichlet"
+    is_direct: ClassVar[bool] = True
 
     def obstacle(self, spec: Any, design: Any) -> str | None:
         """Return why the posterior is not Dirichlet."""

@@ -38,6 +38,8 @@ class Diagnostics:
         Number of divergent transitions after warm-up.
     chains, draws : int
         Chains and kept draws per chain.
+    unchecked : tuple of str
+        Variables with draws that are not finite, which no figure covers.
     """
 
     max_rhat: float
@@ -47,10 +49,26 @@ class Diagnostics:
     divergences: int
     chains: int
     draws: int
+    unchecked: tuple[str, ...] = ()
 
     def problems(self) -> list[str]:
         """Return one sentence per limit that is broken, each with its remedy."""
         found = []
+        if self.chains == 1:
+            found.append(
+                "One chain: convergence was not checked, because R-hat compares chains. Run "
+                "chains=4."
+            )
+        elif np.isnan(self.max_rhat):
+            found.append(
+                f"R-hat cannot be computed from {self.draws} draws of {self.chains} chains: "
+                "convergence was not checked. Draw longer (draws=1000)."
+            )
+        if self.unchecked:
+            found.append(
+                f"Draws of {', '.join(self.unchecked[:5])} are not finite, and no R-hat exists "
+                "for them. Look at the scale of the data and at the prior."
+            )
         if self.max_rhat > RHAT_LIMIT:
             found.append(
                 f"R-hat is {self.max_rhat:.4f} for {self.max_rhat_parameter} (limit "
@@ -103,7 +121,12 @@ def diagnose(fit: Fit) -> Diagnostics:
         divergences=0 if diverging is None else int(diverging.sum()),
         chains=posterior.sizes["chain"],
         draws=posterior.sizes["draw"],
+        unchecked=_not_finite(posterior),
     )
+
+
+def _not_finite(posterior: Any) -> tuple[str, ...]:
+    return tuple(str(n) for n, x in posterior.data_vars.items() if not np.isfinite(x.values).all())
 
 
 def _thin_elements(values: Any) -> Any:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting import plots
+from pymc_mlm.reporting.summary import check_probability
 
 MOST_UNITS = 60
 
@@ -56,6 +57,7 @@ def plot_effects(
     -------
     arviz_plots.PlotCollection
     """
+    check_probability(ci_prob)
     unit = str(draws.dims[-1])
     flat = draws.values.reshape(-1, draws.sizes[unit])
     order = np.argsort(flat.mean(axis=0))

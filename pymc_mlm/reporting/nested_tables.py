@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from pymc_mlm.reporting.shares import shares_of
+from pymc_mlm.reporting.summary import check_probability
 
 # Quantiles of so many numbers at once take some 400 MB.
 CHUNK_NUMBERS = 20_000_000
@@ -42,6 +43,7 @@ def unit_table(draws: xr.DataArray, ci_prob: float = 0.89) -> pd.DataFrame:
 
 
 def _moments(flat: np.ndarray, ci_prob: float) -> np.ndarray:
+    check_probability(ci_prob)
     low, high = np.quantile(flat, [(1 - ci_prob) / 2, (1 + ci_prob) / 2], axis=0)
     return np.stack([flat.mean(axis=0), flat.std(axis=0, ddof=1), low, high])
 

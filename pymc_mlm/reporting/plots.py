@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_mlm.fit import Fit
-from pymc_mlm.reporting.summary import MODEL_KINDS
+from pymc_mlm.reporting.summary import MODEL_KINDS, check_probability
 
 MOST_MEMBERS = 40
 # Of a label in the default font.
@@ -152,6 +152,7 @@ def plot_weights(
     """
     import arviz_plots
 
+    check_probability(ci_prob)
     rows = np.arange(len(x))
     if len(rows) > most:
         rows = np.linspace(0, len(rows) - 1, most).astype(int)

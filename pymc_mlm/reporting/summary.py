@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def summary(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = 0.8
     """
     import pandas as pd
 
+    check_probability(ci_prob)
+    check_kinds(kinds)
     rows: dict[str, dict[str, Any]] = {}
     for kind in kinds:
         for name in fit.names(kind):
@@ -75,10 +78,31 @@ def summary(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = 0.8
     return Table(fit.title, frame, fit.notes)
 
 
+def check_probability(ci_prob: Any) -> None:
+    """Refuse a probability of an interval that is none, such as 95 for 95 percent."""
+    number = isinstance(ci_prob, (float, int, np.floating)) and not isinstance(ci_prob, bool)
+    if not number or not 0 < ci_prob < 1:
+        raise SpecificationError(
+            f"ci_prob={ci_prob!r} is no probability between 0 and 1; write, say, 0.95."
+        )
+
+
+def check_kinds(kinds: Any) -> None:
+    """Refuse kinds of parameters that no model has, and a single text, which is letters."""
+    known = (*MODEL_KINDS, "effect")
+    given = list(kinds) if isinstance(kinds, (tuple, list)) else []
+    if not given or any(kind not in known for kind in given):
+        raise SpecificationError(
+            f"kinds={kinds!r} must be a tuple of one or more of {', '.join(map(repr, known))}, "
+            "such as ('sd',)."
+        )
+
+
 def draws_table(draws: dict[str, np.ndarray], ci_prob: float = 0.89) -> pd.DataFrame:
     """Return mean, sd and equal-tailed interval of named draws, one row each."""
     import pandas as pd
 
+    check_probability(ci_prob)
     low, high = (1 - ci_prob) / 2, (1 + ci_prob) / 2
     percent = f"{100 * ci_prob:g}"
     rows = {

@@ -24,10 +24,9 @@ from pymc_mlm.decisions import (
     Any as AnyRule,
 )
 from pymc_mlm.decisions.thresholds import Alternative
-from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting.diagnostics import diagnose
-from pymc_mlm.reporting.summary import draws_table
+from pymc_mlm.reporting.summary import check_probability, draws_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,10 +137,7 @@ def trial_summary(
     -------
     TrialSummary
     """
-    if not 0 < ci_prob < 1:
-        raise SpecificationError(
-            f"ci_prob={ci_prob!r} is no probability between 0 and 1; write, say, 0.95."
-        )
+    check_probability(ci_prob)
     outcomes = list(fit.design.trial.outcomes)
     theta = success_probability(cells, outcomes)
     labels = theta["arm"].values.tolist()

@@ -8,6 +8,7 @@ import numpy as np
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
+from pymc_mlm.reporting.summary import check_probability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,7 @@ def weights(fit: Fit, term: str | None = None, ci_prob: float = 0.89) -> pd.Data
     """
     import pandas as pd
 
+    check_probability(ci_prob)
     block, design, w = weight_draws(fit, term)
     m = design.membership
     low, high = (1 - ci_prob) / 2, (1 + ci_prob) / 2

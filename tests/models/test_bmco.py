@@ -210,7 +210,9 @@ def prior_covariances(trial, data, draws):
     values = pm.draw(variables, draws=draws, random_seed=1, mode="FAST_COMPILE")
     posterior = as_posterior({v.name: x for v, x in zip(variables, values, strict=True)})
     slopes, predictors = len(design.matrix.random), len(design.trial.predictors)
-    root = trial._priors().clusters(design.matrix).roots(posterior, slopes, predictors)
+    root = trial.specification.trial_priors.clusters(design.matrix).roots(
+        posterior, slopes, predictors
+    )
     root = root.reshape(draws, slopes, predictors, slopes, predictors)[:, :, 1, :, 1]
     if not trial.cluster_prior.standardised:
         root = design.matrix.random_to_original() @ root

@@ -6,6 +6,7 @@ import pymc as pm
 import pytest
 
 import pymc_mlm as mlm
+from pymc_mlm.model.information import effect_information
 
 FAST = "FAST_COMPILE"
 OUTCOMES = {

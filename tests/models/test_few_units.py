@@ -20,7 +20,9 @@ MODELS = {
     "nested, sampled": (
         lambda **k: mlm.NestedVaryingEffects("y ~ 1", ["u"], family="student_t", **k), "u"),
     "crossed": (
-        lambda **k: mlm.NestedVaryingEffects("y ~ 1", ["x"], terms=[mlm.hm("u")], **k), "u"),
+        lambda **k: mlm.NestedVaryingEffects("y ~ 1", ["x"], terms=[mlm.hm("u")], **k),
+        "hm u",
+    ),
 }  # fmt: skip
 
 
