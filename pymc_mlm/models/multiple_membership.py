@@ -29,6 +29,7 @@ from pymc_mlm.inference import Nutpie, as_seed
 from pymc_mlm.models.base import Estimator
 from pymc_mlm.models.crossed_graph import coefficient_modes, crossed_predictor
 from pymc_mlm.models.extrapolation import rows_outside
+from pymc_mlm.models.outcome_scale import outcome_scale
 from pymc_mlm.models.row_likelihood import row_likelihood
 from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.priors import Prior, check_priors, support_point
@@ -432,13 +433,15 @@ class MultipleMembershipModel(Estimator):
         group = self._groups(data, terms)
         outcome = None if known else self._outcome(data, formula, family, group)
         side = self._side_columns(data, family, group)
-        scale = known.scale if known else family.scale(outcome)  # type: ignore[arg-type]
         designs = []
         for i, term in enumerate(terms):
             designs.append(
                 (term, term.resolve(data, known.terms[i][1] if known else None, group=group))
             )
         covariates = population.resolve(data, known.population if known else None, group=group)
+        scale = (
+            known.scale if known else outcome_scale(family, outcome or {}, population, covariates)
+        )
         design = ModelDesign(
             len(group.codes), group, covariates, tuple(designs), outcome, scale, side
         )

@@ -20,6 +20,7 @@ from pymc_mlm.data.population import INTERCEPT, PopulationDesign, population_des
 from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale
+from pymc_mlm.models.outcome_scale import outcome_scale
 from pymc_mlm.terms import Hierarchical, Population
 from pymc_mlm.terms.nested import Nested
 
@@ -103,7 +104,6 @@ class NestedReader:
         rows = Factor(OBSERVATION, numbers, numbers, count)
         # Before the rest: while a column is read, it takes the memory of five.
         outcome = self._side(data) if known else self._outcome(data)
-        scale = known.scale if known else self.family.scale(outcome)
         # A row is a unit of its own here, so that there is nothing to reduce or to check.
         covariates = population_design(
             self.formula,
@@ -111,6 +111,11 @@ class NestedReader:
             count,
             known.population if known else None,
             category_levels(data, self.population.columns),
+        )
+        scale = (
+            known.scale
+            if known
+            else outcome_scale(self.family, outcome, self.population, covariates)
         )
         units = self._units(data, covariates, known.nested if known else None)
         covariates, means = self._with_unit_means(data, covariates, units, known)

@@ -9,6 +9,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
+from pymc_mlm.data.column_scale import spread
 from pymc_mlm.data.standard import CoefficientInformation
 from pymc_mlm.distributions.located import located
 from pymc_mlm.priors import create, on_real_line, parts_of
@@ -71,9 +72,3 @@ def intercept_centre(
         centre = centre + pt.sum(beta * pytensor.shared(part.copy()))
         place += count
     return centre, np.asarray(sd)
-
-
-def spread(X: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of each column, one where it is zero, shape (column,)."""
-    sd = X.std(axis=0)
-    return np.where(sd > 0, sd, 1.0)

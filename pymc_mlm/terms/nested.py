@@ -344,10 +344,10 @@ class Nested(AbstractTerm):
         short = {}
         for level, prefix in enumerate(design.prefixes):
             at = design.varies[level]
-            sigma = scale / design.spreads[at]
+            sigma = 2.5 * scale / design.spreads[at]
             ratio = (design.means[at] / design.spreads[at]) ** 2
             is_intercept = np.array([c == INTERCEPT for c in design.coefs(level)])
-            sigma = np.where(is_intercept, scale * np.sqrt(1.0 + ratio.sum()), sigma)
+            sigma = np.where(is_intercept, 2.5 * scale * np.sqrt(1.0 + ratio.sum()), sigma)
             defaults[f"{prefix}_sd"] = Prior("HalfNormal", sigma=sigma)
             short[f"{prefix}_sd"] = f"{design.levels[level]}_sd"
         return pick_priors(f"nested({list(self.levels)!r})", defaults, short, self.priors)
