@@ -125,7 +125,7 @@ class Population(AbstractTerm):
             return None
         add_coords({COVARIATE: design.names})
         prior = self.priors_used(design, scale)["beta"]
-        if known is None and "beta" not in self.priors:
+        if known is None and not design.intercept and "mu" in getattr(prior, "parameters", ()):
             # Coefficients that carry the level start there.
             mu = np.broadcast_to(prior.parameters["mu"], len(design.names))
             known = mu, ROUGH * scale / spread(design.X)
