@@ -20,12 +20,12 @@ from pymc_mlm.data.formula import parse_formula
 from pymc_mlm.data.nested_design import columns_far_from_zero
 from pymc_mlm.data.nesting import design_warnings
 from pymc_mlm.data.population import INTERCEPT
-from pymc_mlm.data.unit_information import UnitInformation, unit_information
 from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import as_seed
 from pymc_mlm.models.base import Estimator
+from pymc_mlm.models.crossed_graph import crossed_predictor, followed
 from pymc_mlm.models.extrapolation import rows_outside, values_outside
 from pymc_mlm.models.nested_collapsed import (
     add_collapsed_likelihood,
@@ -39,6 +39,10 @@ from pymc_mlm.models.nested_design import (
     NestedReader,
     refuse_new_units,
 )
+from pymc_mlm.models.nested_information import (
+    NestedModelInformation,
+    nested_model_information,
+)
 from pymc_mlm.models.nested_prediction import (
     crossed_draws,
     linear_predictor_draws,
@@ -46,13 +50,13 @@ from pymc_mlm.models.nested_prediction import (
     population_draws,
     unit_totals,
 )
-from pymc_mlm.models.row_likelihood import row_likelihood
 from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.priors import check_priors, create
 from pymc_mlm.reporting import nested_plots, variance
 from pymc_mlm.reporting.nested_tables import level_variances, share_table, unit_table
 from pymc_mlm.reporting.summary import Table
 from pymc_mlm.terms import Hierarchical, Population, Role
+from pymc_mlm.terms.coefficients import rough
 from pymc_mlm.terms.nested import INFORMED, Nested, nested
 
 EFFECT_SEED = 1
@@ -629,7 +633,9 @@ class NestedVaryingEffects(Estimator):
             # The coefficients as every model has them, but at one row, the mean of all.
             X = design.population.X.mean(axis=0, keepdims=True)
             at_mean = replace(design.population, X=X, offset=np.zeros(1))
-            replace(population, priors=own).effect(at_mean, spread)
+            part = replace(population, priors=own)
+            part.coefficients(at_mean, spread, rough(design.population.X, spread))
+            part.intercept(at_mean, spread, part.at_mean(at_mean))
             coefficients = {n: model[n] for n in (INTERCEPT, "beta") if n in model.named_vars}
             sds, partials = self._term().parameters(design.nested, spread)
             sigma = create(self._family_priors(design)["sigma"], "sigma", positive=True)
@@ -639,36 +645,29 @@ class NestedVaryingEffects(Estimator):
         return model
 
     def _build_with_effects(self, design: NestedModelDesign) -> pm.Model:
-        spread = design.scale.spread
-        information = self._information(design)
+        spread, told = design.scale.spread, self._information(design)
+        crossed, levels = (None, None) if told is None else (told.crossed, told.levels)
         with pm.Model(coords={OBSERVATION: tuple(design.rows.labels.tolist())}) as model:
-            eta = self._population(design.scale.location).effect(design.population, spread)
+            population = self._population(design.scale.location)
+            eta = crossed_predictor(population, design.population, design.terms, spread, crossed)
             # Less the typical value, where centred coordinates then start.
             location = pytensor.shared(np.float64(design.scale.location))
             around = {INTERCEPT: model[INTERCEPT] - location} if design.population.intercept else {}
             if design.population.names:
                 around |= {n: model["beta"][i] for i, n in enumerate(design.population.names)}
-            eta = eta + self._term().effect(design.nested, spread, around, information)
-            for term, part in design.terms:
-                eta = eta + term.effect(part, spread)
+            also = followed(design.terms, crossed)
+            eta = eta + self._term().effect(design.nested, spread, around, levels, also)
             outcome = {k: pm.Data(f"outcome_{k}", v) for k, v in design.outcome.items()}
             priors = self._family_priors(design)
             self._family().likelihood("outcome", eta, outcome, priors, OBSERVATION)
         return model
 
-    def _information(self, design: NestedModelDesign) -> list[UnitInformation] | None:
-        """Return what the data say about the units; None where no level's coordinates ask."""
-        levels = range(len(design.nested.levels))
-        if all(self._term().parameterization_of(design.nested.levels[k]) != "auto" for k in levels):
-            return None
-        population, scale = design.population, design.scale
-        X, offset = population.X, population.offset
-        if population.intercept:
-            X, offset = np.column_stack([np.ones(len(X)), X]), offset + scale.location
-        likelihood = row_likelihood(
-            self._family(), design.outcome, self._family_priors(design), scale.spread
-        )
-        return unit_information(design.nested, likelihood, X, offset, scale.spread)
+    def _information(self, design: NestedModelDesign) -> NestedModelInformation | None:
+        """Return what the data say about units, coefficients and crossed effects."""
+        return nested_model_information(
+            design.population, design.nested, design.terms, self._family(), design.outcome,
+            self._family_priors(design), design.scale,
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ from draws to reports
 
@@ -799,11 +798,12 @@ class NestedVaryingEffects(Estimator):
         few = few_units(dict(zip(design.nested.levels, sizes, strict=True)) | crossed)
         if self._is_collapsed():
             return ("effects integrated out exactly, and drawn exactly after sampling", *few)
-        information = self._information(design)
+        told = self._information(design)
+        information = None if told is None else told.levels
         constant = constant_note(parse_formula(self.formula).response.label, design.outcome)
         notes = [*constant, *few]
         for place, level in enumerate(design.nested.levels):
-            how = self._term().coordinates(place, information)
+            how = self._term().coordinates(place, information, bool(design.terms))
             if information is None or how != INFORMED:
                 notes.append(f"[{level}] {how}")
                 continue

@@ -47,9 +47,14 @@ def coefficients(
     if not on_real_line(prior):
         return create(prior, name, dim)
     if known is None:
-        known = np.zeros(X.shape[1]), ROUGH * scale / spread(X)
+        known = rough(X, scale)
     centre = pytensor.shared(np.asarray(known[0], dtype=np.float64))
     return located(name, *parts_of(prior, name, dim), centre, known[1], dim)
+
+
+def rough(X: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return where coefficients are as far as columns and spread tell: centre and root, (coef,)."""
+    return np.zeros(X.shape[1]), ROUGH * scale / spread(X)
 
 
 def intercept_centre(
