@@ -51,7 +51,7 @@ from pymc_mlm.models.nested_prediction import (
     unit_totals,
 )
 from pymc_mlm.ops.base import uncompiled
-from pymc_mlm.priors import check_priors, create
+from pymc_mlm.priors import Prior, check_priors, create
 from pymc_mlm.reporting import nested_plots, variance
 from pymc_mlm.reporting.nested_tables import level_variances, share_table, unit_table
 from pymc_mlm.reporting.summary import Table
@@ -634,7 +634,11 @@ class NestedVaryingEffects(Estimator):
             X = design.population.X.mean(axis=0, keepdims=True)
             at_mean = replace(design.population, X=X, offset=np.zeros(1))
             part = replace(population, priors=own)
-            part.coefficients(at_mean, spread, rough(design.population.X, spread))
+            centre, root = rough(design.population.X, spread)
+            if not design.population.intercept and isinstance(beta, Prior):
+                # Coefficients that carry the level start there.
+                centre = np.broadcast_to(beta.parameters.get("mu", 0.0), centre.shape)
+            part.coefficients(at_mean, spread, (centre, root))
             part.intercept(at_mean, spread, part.at_mean(at_mean))
             coefficients = {n: model[n] for n in (INTERCEPT, "beta") if n in model.named_vars}
             sds, partials = self._term().parameters(design.nested, spread)
