@@ -67,8 +67,8 @@ class CrossedInformation:
     ----------
     coefficients : CoefficientInformation
         All coefficients, the effects integrated out.
-    effects : tuple of EffectInformation
-        By block.
+    effects : tuple of EffectInformation or None
+        By block; None where nothing is known.
     order : tuple of int
         Blocks in the order in which they follow each other. Those of few units, at the front,
         are what the later ones follow.
@@ -77,7 +77,7 @@ class CrossedInformation:
     """
 
     coefficients: CoefficientInformation
-    effects: tuple[EffectInformation, ...]
+    effects: tuple[EffectInformation | None, ...]
     order: tuple[int, ...]
     num_few: int
 
@@ -111,17 +111,49 @@ def integrated_effects(
         for t, at in zip(many, (slice(*pair) for pair in pairwise(ends)), strict=True):
             told = own[at] * level[at], own[at] - 1.0 / v[at], _times_rows(own[at], response[at])
             effects[t] = EffectInformation(*told, NO_BASIS)
-    ends = np.cumsum([len(vague), *(blocks[t].shape[1] for t in few)])
-    for t, (start, stop) in reversed(list(zip(few, pairwise(ends), strict=True))):
+    sizes, priors = [blocks[t].shape[1] for t in few], [1.0 / variance[t] for t in few]
+    coefficients, front_effects = front_information(standard, S, b, sizes, priors)
+    effects |= dict(zip(few, front_effects, strict=True))
+    ordered = tuple(effects[t] for t in range(len(blocks)))
+    return CrossedInformation(coefficients, ordered, tuple(order), len(few))
+
+
+def front_information(
+    standard: Standard,
+    S: np.ndarray,
+    b: np.ndarray,
+    sizes: Sequence[int],
+    priors: Sequence[float],
+) -> tuple[CoefficientInformation, list[EffectInformation]]:
+    """Factor a precision matrix of coefficients and some blocks of effects from the end.
+
+    Parameters
+    ----------
+    standard : Standard
+        Of the coefficients.
+    S : ndarray, shape (column, column)
+        Precision, priors included.
+    b : ndarray, shape (column,)
+        Slope where everything is zero.
+    sizes : sequence of int
+        Units of each block.
+    priors : sequence of float
+        Prior precision of each block.
+
+    Returns
+    -------
+    CoefficientInformation, list of EffectInformation
+        Each block given those before it, those after it integrated out.
+    """
+    ends = np.cumsum([len(S) - sum(sizes), *sizes])
+    effects = []
+    for prior, (start, stop) in reversed(list(zip(priors, pairwise(ends), strict=True))):
         before, at = slice(0, start), slice(start, stop)
-        effects[t] = _in_eigenvectors(S[at, at], S[at, before], b[at], 1.0 / variance[t])
+        effects.append(_in_eigenvectors(S[at, at], S[at, before], b[at], prior))
         response = np.linalg.solve(S[at, at], np.column_stack([S[at, before], b[at]]))
         b = b[before] - S[before, at] @ response[:, -1]
         S = S[before, before] - S[before, at] @ response[:, :-1]
-    ordered = tuple(effects[t] for t in range(len(blocks)))
-    return CrossedInformation(
-        coefficient_information(standard, S, b), ordered, tuple(order), len(few)
-    )
+    return coefficient_information(standard, S, b), effects[::-1]
 
 
 def _front(
@@ -246,7 +278,7 @@ def _dense(matrix: Any) -> np.ndarray:
 def numbers_of(told: CrossedInformation) -> list[np.ndarray]:
     """Return all numbers, to be checked."""
     numbers = [told.coefficients.mode, told.coefficients.covariance]
-    for e in told.effects:
+    for e in (e for e in told.effects if e):
         numbers += [
             e.score,
             e.precision,
@@ -258,8 +290,12 @@ def numbers_of(told: CrossedInformation) -> list[np.ndarray]:
 def of_columns_as_given(told: CrossedInformation, location: float) -> CrossedInformation:
     """Go from standardised coefficients to those that the model has."""
     coefficients, T = told.coefficients, told.coefficients.standard.matrix
-    skip, effects = int(coefficients.standard.intercept), []
+    skip = int(coefficients.standard.intercept)
+    effects: list[EffectInformation | None] = []
     for e in told.effects:
+        if e is None:
+            effects.append(None)
+            continue
         C = e.cross if isinstance(e.cross, np.ndarray) else e.cross.tocsr()
         head = _dense(C[:, : len(T)])
         score = e.score + location * head[:, :skip].sum(axis=1)

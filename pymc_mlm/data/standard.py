@@ -8,6 +8,8 @@ import numpy as np
 
 # Prior sds of the approximation, in spreads of the linear predictor per sd of a covariate.
 WIDE = 2.5
+# Prior precision of the level, in spreads.
+FLAT = 1e-6
 # Eigenvalues of a covariance below this share of the largest are rounding errors.
 SMALLEST = 1e-12
 
@@ -46,8 +48,13 @@ class Standard:
         return T
 
     def prior_precision(self, spread: float) -> np.ndarray:
-        """Return vague prior precisions of the standardised coefficients, shape (column,)."""
-        return np.full(int(self.intercept) + len(self.means), 1.0 / (WIDE * spread) ** 2)
+        """Return vague prior precisions of the standardised coefficients, shape (column,).
+
+        An intercept, and coefficients that carry the level in its place, may be anywhere.
+        """
+        level = FLAT / spread**2
+        of_covariates = 1.0 / (WIDE * spread) ** 2 if self.intercept else level
+        return np.array([level] * self.intercept + [of_covariates] * len(self.means))
 
 
 def standard(X: np.ndarray, intercept: bool) -> Standard:

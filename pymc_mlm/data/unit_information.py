@@ -5,8 +5,9 @@ Coordinates that fit it (`pymc_mlm.distributions.unit_effects`) are a sampler's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -71,6 +72,28 @@ class UnitInformation:
         return np.clip(1.0 - np.diagonal(V, axis1=1, axis2=2)[:, at] / self.sd[at] ** 2, 0.0, 1.0)
 
 
+@dataclass(frozen=True, eq=False)
+class NestedInformation:
+    """What the data say about nested units, coefficients and crossed effects of few units.
+
+    Attributes
+    ----------
+    levels : list of UnitInformation
+        One per level, outermost first; their covariates are the columns of X.
+    precision : ndarray, shape (column, column)
+        Of the coefficients of all columns, priors included and the units integrated out.
+    slope : ndarray, shape (column,)
+        Where all are zero.
+    variances : list of float
+        Of the effects of each crossed block.
+    """
+
+    levels: list[UnitInformation]
+    precision: np.ndarray
+    slope: np.ndarray
+    variances: list[float]
+
+
 def unit_information(
     design: NestedDesign,
     likelihood: RowLikelihood,
@@ -78,6 +101,20 @@ def unit_information(
     offset: np.ndarray,
     spread: float,
 ) -> list[UnitInformation] | None:
+    """Return what `nested_information` tells of the units, for covariates without a prior."""
+    told = nested_information(design, likelihood, X, offset, spread, np.full(X.shape[1], RIDGE))
+    return None if told is None else told.levels
+
+
+def nested_information(
+    design: NestedDesign,
+    likelihood: RowLikelihood,
+    X: np.ndarray,
+    offset: np.ndarray,
+    spread: float,
+    prior: np.ndarray,
+    crossed: Sequence[int] = (),
+) -> NestedInformation | None:
     """Approximate the likelihood of all units at its penalised maximum.
 
     Parameters
@@ -88,17 +125,21 @@ def unit_information(
         From the linear predictor and from its population part, both of shape (row,), to the first
         derivative of each row's log likelihood and to its negative second derivative, not below
         zero.
-    X : ndarray, shape (row, covariate)
-        Population covariates, the intercept among them.
+    X : ndarray, shape (row, column)
+        Population covariates, the intercept among them, and then indicators of crossed units.
     offset : ndarray, shape (row,)
         What the linear predictor holds besides.
     spread : float
         Scale of the linear predictor.
+    prior : ndarray, shape (covariate,)
+        Prior precision of the coefficients.
+    crossed : sequence of int
+        Units of each crossed block, whose indicators are the last columns.
 
     Returns
     -------
-    list of UnitInformation or None
-        One per level, outermost first; None if the steps lead nowhere.
+    NestedInformation or None
+        None if the steps lead nowhere.
 
     Notes
     -----
@@ -112,7 +153,8 @@ def unit_information(
     """
     leaf, num_leaves, Z = design.nesting.leaf, len(design.nesting.labels[-1]), design.Z
     variance = np.where(design.varies, (ROUGH_SD * spread / design.spreads) ** 2, 0.0)
-    eta = population = offset
+    variances = [(ROUGH_SD * spread) ** 2] * len(crossed)
+    first, eta, population = X.shape[1] - sum(crossed), offset, offset
     for _ in range(STEPS):
         slope, weight = likelihood(eta, population)
         if not (np.isfinite(slope).all() and np.isfinite(weight).all()):
@@ -123,18 +165,32 @@ def unit_information(
         by_leaf = _sums(leaf, num_leaves, Z, said)
         levels, explained = _integrated(design, J, by_leaf, variance)
         normal = X.T @ said - explained[1:]
-        beta = np.linalg.solve(normal[:, 1:] + RIDGE * np.eye(X.shape[1]), normal[:, 0])
+        of_blocks = [np.full(n, 1.0 / v) for n, v in zip(crossed, variances, strict=True)]
+        precision = normal[:, 1:] + np.diag(np.concatenate([prior, *of_blocks]))
+        covariance = np.linalg.pinv(precision, hermitian=True)
+        beta = covariance @ normal[:, 0]
+        variances = _block_variances(beta[first:], np.diag(covariance)[first:], crossed)
         total, variance = _modes(design, levels, beta, variance)
-        population = offset + X @ beta
-        fitted = population + (Z * total[leaf]).sum(axis=1)
+        population = offset + X[:, :first] @ beta[:first]
+        rest = X[:, first:] @ beta[first:] + (Z * total[leaf]).sum(axis=1)
         # A step of scoring may overshoot by orders of magnitude on a log link.
-        eta = eta + np.clip(fitted - eta, -spread, spread)
+        eta = eta + np.clip(population + rest - eta, -spread, spread)
     if not (np.isfinite(eta).all() and np.isfinite(variance).all()):
         return None
-    return [
+    units = [
         UnitInformation(J, said[:, :, 0], said[:, :, 1:], np.sqrt(variance[level]))
         for level, (J, said) in enumerate(levels)
     ]
+    return NestedInformation(units, precision, normal[:, 0], variances)
+
+
+def _block_variances(
+    effects: np.ndarray, uncertainty: np.ndarray, sizes: Sequence[int]
+) -> list[float]:
+    """Return a step of EM for the variance of each block of crossed effects."""
+    ends = np.cumsum([0, *sizes])
+    squares = effects**2 + uncertainty
+    return [float(squares[a:b].mean()) for a, b in pairwise(ends)]
 
 
 def _sums(leaf: np.ndarray, num_leaves: int, Z: np.ndarray, V: np.ndarray) -> np.ndarray:

@@ -27,6 +27,11 @@ class OutcomeScale:
     location: float
     spread: float
 
+    @property
+    def from_zero(self) -> OutcomeScale:
+        """The scale of a predictor without a level: the distance to zero is to be explained."""
+        return OutcomeScale(0.0, float(np.hypot(self.location, self.spread)))
+
 
 class AbstractFamily(ABC):
     """An outcome distribution given a linear predictor ``eta``, one value per group.
@@ -74,8 +79,21 @@ class AbstractFamily(ABC):
         """
 
     @abstractmethod
-    def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
-        """Return the scale of the linear predictor that this outcome suggests."""
+    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
+        """Return the scale of what is left of the linear predictor besides its fixed part.
+
+        Parameters
+        ----------
+        outcome : mapping of str to ndarray, shape (group,)
+            From `outcome`.
+        offset : ndarray, shape (group,), or float
+            Fixed part of the linear predictor.
+
+        Raises
+        ------
+        DataError
+            The fixed part leaves nothing to explain.
+        """
 
     @abstractmethod
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:

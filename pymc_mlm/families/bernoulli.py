@@ -52,9 +52,10 @@ class Bernoulli(AbstractFamily):
             )
         return {"value": y}
 
-    def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
-        """Log odds around zero with spread 1: probabilities from 0.12 to 0.88 within 2 sd."""
-        return OutcomeScale(0.0, 1.0)
+    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
+        """Log odds of all rows together; spread 1, a factor of 7 in the odds within 2 sd."""
+        y = outcome["value"]
+        return OutcomeScale(log_odds(y, np.ones_like(y), offset), 1.0)
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
         """Nothing: the family has no parameters of its own."""
@@ -78,3 +79,37 @@ class Bernoulli(AbstractFamily):
     def residual_variance(self, parameters: Mapping[str, Any]) -> Any:
         """Variance of the standard logistic distribution, pi squared over three."""
         return np.pi**2 / 3.0
+
+
+def log_odds(successes: np.ndarray, trials: np.ndarray, offset: Any) -> float:
+    """Return the level at which the expected successes are those seen.
+
+    Half a success and half a failure are added, so that none or only successes have a level, too.
+
+    Parameters
+    ----------
+    successes, trials : ndarray, shape (group,)
+        Counts.
+    offset : ndarray, shape (group,), or float
+        Fixed part of the log odds.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(log_odds(np.array([0.0, 0.0]), np.array([10.0, 10.0]), 0.0), 4)  # 0.5 of 21
+    -3.7136
+    """
+    from scipy.optimize import brentq
+    from scipy.special import expit, logit
+
+    n = trials.sum()
+    share = (successes.sum() + 0.5) / (n + 1.0)
+    around, fixed = float(logit(share)), np.broadcast_to(offset, trials.shape)
+    low, high = around - fixed.max(), around - fixed.min()
+    if low == high:
+        return float(low)
+    # Rounding must not put both ends on one side.
+    return float(brentq(lambda a: trials @ expit(a + fixed) / n - share, low - 1.0, high + 1.0))

@@ -12,6 +12,7 @@ import pytensor.tensor as pt
 
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
+from pymc_mlm.families.bernoulli import log_odds
 from pymc_mlm.families.poisson import counts
 from pymc_mlm.priors import Prior
 
@@ -62,9 +63,10 @@ class Binomial(AbstractFamily):
             )
         return {"value": y, "trials": trials}
 
-    def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
-        """Log odds around zero with spread 1: probabilities from 0.12 to 0.88 within 2 sd."""
-        return OutcomeScale(0.0, 1.0)
+    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
+        """Log odds of all rows together; spread 1, a factor of 7 in the odds within 2 sd."""
+        y = outcome["value"]
+        return OutcomeScale(log_odds(y, outcome["trials"], offset), 1.0)
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
         """Nothing: the family has no parameters of its own."""

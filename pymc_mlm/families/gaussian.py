@@ -43,9 +43,9 @@ class Gaussian(AbstractFamily):
             raise DataError(f"The outcome {label!r} has one value only ({y[0]:g}); it must vary.")
         return {"value": y}
 
-    def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
-        """Mean and standard deviation of the outcome."""
-        y = outcome["value"]
+    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
+        """Mean and standard deviation of the outcome less the fixed part."""
+        y = less_fixed_part(outcome["value"], offset)
         return OutcomeScale(float(y.mean()), float(y.std()))
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
@@ -71,3 +71,15 @@ class Gaussian(AbstractFamily):
     def residual_variance(self, parameters: Mapping[str, Any]) -> Any:
         """Square of ``sigma``."""
         return parameters["sigma"] ** 2
+
+
+def less_fixed_part(y: np.ndarray, offset: Any) -> np.ndarray:
+    """Return the outcome less its fixed part, or say that nothing is left."""
+    rest = y - offset
+    # What rounding leaves is nothing.
+    if np.ptp(rest) <= 8 * np.finfo(np.float64).eps * np.abs(y).max():
+        raise DataError(
+            f"The outcome less its fixed part, fix(), is {rest[0]:g} in every row: nothing is left "
+            "to explain. Correct fix(column, value) or the outcome."
+        )
+    return rest

@@ -11,7 +11,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
-from pymc_mlm.families.poisson import counts, log_mean
+from pymc_mlm.families.poisson import counts, rate_scale
 from pymc_mlm.priors import Prior, create
 
 
@@ -42,9 +42,9 @@ class NegativeBinomial(AbstractFamily):
         """Counts; zeros alone say how rare an event is."""
         return {"value": counts(label, values["value"])}
 
-    def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
-        """Log of the mean count; spread 1, a factor of 7 either way within 2 sd."""
-        return OutcomeScale(log_mean(outcome["value"]), 1.0)
+    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
+        """Log of total count over total exposure, and how much log rates differ; 1 or more."""
+        return rate_scale(outcome["value"], offset)
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
         """Inverse gamma: strong overdispersion and none are both possible, neither preferred."""

@@ -42,9 +42,9 @@ class Poisson(AbstractFamily):
         """Counts; zeros alone say how rare an event is."""
         return {"value": counts(label, values["value"])}
 
-    def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
-        """Log of the mean count; spread 1, a factor of 7 either way within 2 sd."""
-        return OutcomeScale(log_mean(outcome["value"]), 1.0)
+    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
+        """Log of total count over total exposure, and how much log rates differ; 1 or more."""
+        return rate_scale(outcome["value"], offset)
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
         """Nothing: the family has no parameters of its own."""
@@ -89,6 +89,33 @@ def counts(label: str, values: np.ndarray) -> np.ndarray:
     return y
 
 
-def log_mean(y: np.ndarray) -> float:
-    """Return the log of the mean count; without any event, of half an event in all rows."""
-    return float(np.log(max(y.mean(), 0.5 / len(y))))
+def rate_scale(y: np.ndarray, offset: Any) -> OutcomeScale:
+    r"""Return location and spread of log rates.
+
+    The spread is that of log-normal rates by the method of moments, for a variance of the count
+    :math:`\mu + \mu^2 (e^{s^2} - 1)`; no less than 1, a factor of 7 either way within 2 sd.
+
+    Parameters
+    ----------
+    y : ndarray, shape (group,)
+        Counts. Without any event the rate is that of half an event in all rows.
+    offset : ndarray, shape (group,), or float
+        Log of the exposure.
+
+    Returns
+    -------
+    OutcomeScale
+
+    Examples
+    --------
+    >>> scale = rate_scale(np.array([2.0, 4.0, 3.0, 3.0]), np.log(2.0))
+    >>> round(scale.location, 4), scale.spread  # log(12 / 8), and no spread beyond chance
+    (0.4055, 1.0)
+    """
+    from scipy.special import logsumexp
+
+    exposure = np.broadcast_to(np.asarray(offset, dtype=np.float64), y.shape)
+    location = float(np.log(max(y.sum(), 0.5)) - logsumexp(exposure))
+    mean = np.exp(location + exposure)
+    excess = float(((y - mean) ** 2 - mean).sum() / (mean**2).sum())
+    return OutcomeScale(location, max(1.0, float(np.log1p(max(excess, 0.0))) ** 0.5))

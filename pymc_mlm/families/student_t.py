@@ -11,6 +11,7 @@ import pymc as pm
 
 from pymc_mlm.errors import DataError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
+from pymc_mlm.families.gaussian import less_fixed_part
 from pymc_mlm.priors import Prior, create
 
 
@@ -43,12 +44,40 @@ class StudentT(AbstractFamily):
             raise DataError(f"The outcome {label!r} has one value only ({y[0]:g}); it must vary.")
         return {"value": y}
 
-    def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
-        """Median, and median absolute deviation times 1.4826: outliers do not set the scale."""
-        y = outcome["value"]
-        middle = float(np.median(y))
-        spread = 1.4826 * float(np.median(np.abs(y - middle)))
-        return OutcomeScale(middle, spread if spread > 0 else float(y.std()))
+    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
+        """Median, and a spread that neither one row in ten nor values that tie can set.
+
+        The larger of 1.4826 times the median absolute deviation and the range of the middle 80%
+        over 2.563, which are both the standard deviation of normal outcomes; the first is zero
+        where half of the values are the same.
+        """
+        y = less_fixed_part(outcome["value"], offset)
+        self._refuse_ties(y)
+        low, middle, high = (float(q) for q in np.quantile(y, [0.1, 0.5, 0.9]))
+        deviation = float(np.median(np.abs(y - middle)))
+        return OutcomeScale(middle, max(1.4826 * deviation, (high - low) / 2.563))
+
+    def _refuse_ties(self, y: np.ndarray) -> None:
+        """Refuse outcomes most of which are one number, for which sigma goes to zero.
+
+        With r of n values at one place the density grows without bound as sigma goes to zero
+        where nu < (r - 1) / (n - r) [1]_: for more than half, at Cauchy tails already.
+
+        References
+        ----------
+        .. [1] Fernandez, C. & Steel, M. F. J. (1999). Multivariate Student-t regression models:
+           pitfalls and inference. Biometrika 86, 153-167.
+        """
+        values, times = np.unique(y, return_counts=True)
+        most = int(times.argmax())
+        if 2 * times[most] > len(y) and "sigma" not in self.priors:
+            raise DataError(
+                f"{times[most]} of {len(y)} outcomes tie at {values[most]:g}. A Student t then "
+                "fits that value alone, with sigma at zero (Fernandez and Steel 1999). Use "
+                "family='gaussian', or keep sigma from zero by a prior of your own: "
+                "StudentT(priors={'sigma': Prior('InverseGamma', alpha=3, beta=2)}), with beta of "
+                "the order of the spread that you expect."
+            )
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
         """Exponential scale; Gamma(2, 0.1) degrees of freedom [1]_.

@@ -14,6 +14,9 @@ from pymc_mlm.errors import DataError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
 from pymc_mlm.priors import Prior, create
 
+# Of the log of the shape.
+PRIOR_SD = 1.0
+
 
 @dataclass(frozen=True)
 class Weibull(AbstractFamily):
@@ -70,14 +73,15 @@ class Weibull(AbstractFamily):
             )
         return {"time": time, "event": event}
 
-    def scale(self, outcome: Mapping[str, np.ndarray]) -> OutcomeScale:
-        """Mean and standard deviation of the log times, censored ones as they are."""
-        log_time = np.log(outcome["time"])
-        return OutcomeScale(float(log_time.mean()), float(log_time.std()) or 1.0)
+    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
+        """Log scale, and sd of a log time, of a Weibull for all rows; censored rows count."""
+        log_time = np.log(outcome["time"]) - offset
+        location, shape = censored_fit(log_time, outcome["event"])
+        return OutcomeScale(location, np.pi / (6**0.5 * shape))
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
         """Log-normal around 1, the constant hazard; 95% between 0.14 and 7.1."""
-        return {"shape": Prior("LogNormal", mu=0.0, sigma=1.0)}
+        return {"shape": Prior("LogNormal", mu=0.0, sigma=PRIOR_SD)}
 
     def likelihood(
         self,
@@ -100,3 +104,38 @@ class Weibull(AbstractFamily):
     def residual_variance(self, parameters: Mapping[str, Any]) -> Any:
         """Variance of log time around eta: pi squared over six times shape squared."""
         return np.pi**2 / (6.0 * parameters["shape"] ** 2)
+
+
+def censored_fit(log_time: np.ndarray, event: np.ndarray) -> tuple[float, float]:
+    r"""Return log scale and shape of one Weibull for all rows.
+
+    Maximum likelihood for the log scale, :math:`e^{a\mu} = \sum_i t_i^a / d`, and the posterior
+    mode of the shape under its default prior: a few events, or one, would have an infinite shape.
+
+    Parameters
+    ----------
+    log_time : ndarray, shape (group,)
+        Log of the time to the event or to censoring.
+    event : ndarray, shape (group,)
+        One where the event was seen.
+
+    Examples
+    --------
+    >>> location, shape = censored_fit(np.log([1.0, 2.0, 3.0]), np.array([1.0, 0.0, 0.0]))
+    >>> bool(location > np.log(3.0))  # most times are longer than three
+    True
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
+    events, latest = event.sum(), float(log_time.max())
+    u = log_time - latest
+
+    def negative(log_shape: float) -> float:
+        a = np.exp(log_shape)
+        likelihood = events * log_shape + a * (event @ u) - events * logsumexp(a * u)
+        return float(0.5 * (log_shape / PRIOR_SD) ** 2 - likelihood)
+
+    bounds = (-3.0 * PRIOR_SD, 3.0 * PRIOR_SD)
+    shape = float(np.exp(minimize_scalar(negative, bounds=bounds, method="bounded").x))
+    return latest + float(logsumexp(shape * u) - np.log(events)) / shape, shape

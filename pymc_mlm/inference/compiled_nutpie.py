@@ -38,6 +38,8 @@ from pymc_mlm.ops.base import register_numba, uncompiled
 WRAPPER_VERSION = 9
 POINT = "unconstrained_point"
 JITTER = 1.0
+# Starts at which the density overflows are taken half as far, so many times.
+HALVINGS = 30
 _DOUBLES = ctypes.POINTER(ctypes.c_double)
 
 _NEEDED = {
@@ -117,16 +119,13 @@ class CompiledModel:
             What NumPy raises where the compiled function found lengths that do not fit or an index
             outside of what it points into.
         """
-        point = np.ascontiguousarray(point, dtype=np.float64)
-        value, gradient = np.empty(1), np.empty_like(point)
-        addresses = [a.ctypes.data_as(_DOUBLES) for a in (point, gradient, value)]
-        data = ctypes.c_void_p(self.sampled.user_data.ctypes.data)
-        status = self.sampled.compiled_logp_func.ctypes(len(point), *addresses, data)
+        compiled, data = self.sampled.compiled_logp_func, self.sampled.user_data
+        status, value, gradient = _called(compiled, data, point)
         if status == FAULT:
             self._raise_fault(point)
         if status:
             raise FloatingPointError(f"The log density is not finite at this point ({status}).")
-        return float(value[0]), gradient
+        return value, gradient
 
     def check(self) -> None:
         """Call the compiled function once, where sampling starts, so that a fault shows up there.
@@ -223,8 +222,15 @@ def _compile_cached(model: pm.Model, var_names: tuple[str, ...]) -> CompiledMode
     flat = np.concatenate([np.ravel(start[name]) for name, _ in layout]).astype(np.float64)
     n_dim = len(flat)
 
+    data = private.make_user_data(keys, shared)
+
     def jittered(seed: Any) -> np.ndarray:
-        return flat + np.random.default_rng(seed).uniform(-JITTER, JITTER, n_dim)
+        step = np.random.default_rng(seed).uniform(-JITTER, JITTER, n_dim)
+        for _ in range(HALVINGS):
+            if _called(log_density, data, flat + step)[0] == 0:
+                break
+            step = step / 2.0
+        return flat + step
 
     sampled = private.CompiledPyMCModel(
         _n_dim=n_dim,
@@ -236,7 +242,7 @@ def _compile_cached(model: pm.Model, var_names: tuple[str, ...]) -> CompiledMode
         initial_point_func=jittered,
         shared_data=shared,
         shared_var_keys=keys,
-        user_data=private.make_user_data(keys, shared),
+        user_data=data,
         n_expanded=n_dim,
         shape_info=([POINT], [slice(0, n_dim)], [(n_dim,)]),
         logp_func=logp,
@@ -246,6 +252,15 @@ def _compile_cached(model: pm.Model, var_names: tuple[str, ...]) -> CompiledMode
     compiled = CompiledModel(sampled, model, var_names, layout, code)
     compiled.check()
     return compiled
+
+
+def _called(compiled: Any, data: np.ndarray, point: np.ndarray) -> tuple[int, float, np.ndarray]:
+    """Return status, log density and gradient, as nutpie asks for them."""
+    point = np.ascontiguousarray(point, dtype=np.float64)
+    value, gradient = np.empty(1), np.empty_like(point)
+    addresses = [a.ctypes.data_as(_DOUBLES) for a in (point, gradient, value)]
+    status = compiled.ctypes(len(point), *addresses, ctypes.c_void_p(data.ctypes.data))
+    return int(status), float(value[0]), gradient
 
 
 def _constrain(

@@ -9,7 +9,7 @@ import pymc as pm
 import pytensor
 
 from pymc_mlm.data.population import INTERCEPT
-from pymc_mlm.model.crossed_graph import crossed_predictor
+from pymc_mlm.model.crossed_graph import crossed_predictor, followed
 from pymc_mlm.model.information import effect_information, nested_information, own_terms
 from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.nested import Nested
@@ -34,18 +34,20 @@ def build(spec: Specification, design: Design) -> pm.Model:
     pymc.Model
     """
     rows, spread = design.rows.name, design.scale.spread
-    known = None if spec.nested else effect_information(spec, design)
+    plain = own_terms(design)
+    told = nested_information(spec, design) if spec.nested else None
+    known = (told and told.crossed) if spec.nested else effect_information(spec, design)
     # Of its own, also when it is built inside another model.
     with pm.Model(coords={rows: tuple(design.rows.labels.tolist())}, model=None) as model:
         population = spec.population(design.scale.location)
-        eta = crossed_predictor(population, design.population, own_terms(design), spread, known)
+        eta = crossed_predictor(population, design.population, plain, spread, known)
         for term, part in design.terms:
             if not isinstance(term, (MultipleMembership, Hierarchical, Nested)):
                 eta = eta + term.effect(part, spread)
         if spec.nested is not None:
-            around = _coefficients(model, design)
-            units = nested_information(spec, design)
-            eta = eta + spec.nested.effect(design.nested, spread, around, units)
+            around, also = _coefficients(model, design), followed(plain, known)
+            levels = told and told.levels
+            eta = eta + spec.nested.effect(design.nested, spread, around, levels, also)
         outcome = {k: pm.Data(f"outcome_{k}", v) for k, v in (design.outcome or {}).items()}
         spec.family.likelihood("outcome", eta, outcome, spec.family_priors(design.scale), rows)
     return model

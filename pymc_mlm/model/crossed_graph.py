@@ -79,6 +79,17 @@ def coefficient_modes(
     return {name: modes[name] for name in names if name in modes}
 
 
+def followed(terms: Terms, known: CrossedInformation | None) -> list[Any]:
+    """Return the effects of few units, in order, and the coefficients of the terms before them."""
+    model = pm.modelcontext(None)
+    betas = [model[f"{part.name}_beta"] for _, part in terms if num_covariates(part)]
+    if known is None:
+        return []
+    with_effects = [part for term, part in terms if term.effect_type is not None]
+    few = known.order[: known.num_few]
+    return [*betas, *(model[f"{with_effects[t].name}_effect"] for t in few)]
+
+
 def num_covariates(design: Any) -> int:
     """Return how many coefficients of covariates a part of the model has."""
     X = design.X if isinstance(design, PopulationDesign) else design.group_covariates

@@ -18,6 +18,7 @@ from pymc_mlm.data.population import PopulationDesign, population_design, respon
 from pymc_mlm.errors import DataError
 from pymc_mlm.families import OutcomeScale
 from pymc_mlm.model.levels import check_level_covariates, with_unit_means
+from pymc_mlm.model.outcome_scale import outcome_scale
 from pymc_mlm.terms import AbstractTerm, MultipleMembership
 from pymc_mlm.terms.membership import WIDE
 from pymc_mlm.terms.nested import Nested
@@ -109,7 +110,6 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
     # Before the rest: while a column is read, it takes the memory of five.
     side = _side(spec, table)
     outcome = None if known else _outcome(spec, table, side)
-    scale = known.scale if known else spec.family.scale(outcome)  # type: ignore[arg-type]
     remedy = (
         f"Formula covariates must be constant within {rows.name!r}; put member-level columns in "
         "mm(covariates=...)."
@@ -118,6 +118,7 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
     levels = category_levels(data, spec.population().columns)
     before = known.population if known else None
     population = population_design(spec.parsed, covariates, len(rows), before, levels)
+    scale = known.scale if known else _scale(spec, outcome or {}, population)
     parts = tuple(
         _resolve(term, table, population, known.terms[i][1] if known else None)
         for i, term in enumerate(spec.named)
@@ -178,6 +179,12 @@ def _refuse_flat(population: PopulationDesign) -> None:
                 f"{name!r} has one value in all rows ({x[0]:g}): its coefficient cannot be "
                 "told from the intercept. Drop it from the formula."
             )
+
+
+def _scale(
+    spec: Specification, outcome: Mapping[str, np.ndarray], design: PopulationDesign
+) -> OutcomeScale:
+    return outcome_scale(spec.family, outcome, spec.population(), design)
 
 
 def _layout_hint(spec: Specification, data: Table) -> str:

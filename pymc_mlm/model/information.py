@@ -9,10 +9,9 @@ import numpy as np
 from pymc_mlm.data.crossed_information import crossed_information
 from pymc_mlm.data.effect_information import CrossedInformation
 from pymc_mlm.data.standard import standard
-from pymc_mlm.data.unit_information import UnitInformation, unit_information
+from pymc_mlm.model.nested_information import NestedModelInformation, nested_model_information
 from pymc_mlm.model.row_likelihood import row_likelihood
 from pymc_mlm.terms import Hierarchical, MultipleMembership
-from pymc_mlm.terms.nested import AUTO
 
 if TYPE_CHECKING:
     from pymc_mlm.model.design import Design
@@ -51,22 +50,12 @@ def own_terms(design: Design) -> tuple[tuple[Any, Any], ...]:
     return tuple((term, part) for term, part in design.terms if isinstance(term, kinds))
 
 
-def nested_information(spec: Specification, design: Design) -> list[UnitInformation] | None:
-    """Return the same for nested units; None where no level's coordinates ask."""
-    term, nested = spec.nested, design.nested
-    if term is None or all(term.parameterization_of(n) != AUTO for n in nested.levels):
-        return None
-    population = design.population
-    ones = np.ones((len(design.rows), int(population.intercept)))
-    X = np.column_stack([ones, population.X]) if population.intercept else population.X
-    likelihood = _likelihood(spec, design)
-    return unit_information(nested, likelihood, X, _start(design), design.scale.spread)
-
-
-def _start(design: Design) -> np.ndarray:
-    """Return the offset, the intercept near its place, so that the first step is from there."""
-    offset = design.population.offset
-    return offset + design.scale.location if design.population.intercept else offset
+def nested_information(spec: Specification, design: Design) -> NestedModelInformation | None:
+    """Return the same of a model with nested units; None where the approximation leads nowhere."""
+    return nested_model_information(
+        design.population, design.nested, own_terms(design), spec.family, design.outcome or {},
+        spec.family_priors(design.scale), design.scale,
+    )  # fmt: skip
 
 
 def _likelihood(spec: Specification, design: Design) -> Any:

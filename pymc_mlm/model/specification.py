@@ -207,7 +207,9 @@ class Specification(AbstractSpecification):
         """Return in which coordinates nested effects are sampled, in words."""
         if self.nested is None:
             return ()
-        return self.nested.coordinate_notes(design.nested, nested_information(self, design))
+        told = nested_information(self, design)
+        levels, crossed = told and told.levels, bool(own_terms(design))
+        return self.nested.coordinate_notes(design.nested, levels, crossed)
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ from pymc_mlm.model import Design, Specification
 from pymc_mlm.ops.nested_gaussian import NestedStatistics, draw_effects, nested_gaussian_loglik
 from pymc_mlm.paths.base import AbstractPath
 from pymc_mlm.paths.sampled import completed, sampled
-from pymc_mlm.priors import create
+from pymc_mlm.priors import Prior, create
+from pymc_mlm.terms.coefficients import rough
 from pymc_mlm.terms.nested import Nested
 
 EFFECT_SEED = 1
@@ -93,7 +94,13 @@ def collapsed_model(spec: Specification, design: Design) -> pm.Model:
         # The coefficients as every model has them, but at one row, the mean of all.
         X = design.population.X.mean(axis=0, keepdims=True)
         at_mean = replace(design.population, X=X, offset=np.zeros(1))
-        replace(population, priors=own).effect(at_mean, spread)
+        part = replace(population, priors=own)
+        centre, root = rough(design.population.X, spread)
+        if not design.population.intercept and isinstance(beta, Prior):
+            # Coefficients that carry the level start there.
+            centre = np.broadcast_to(beta.parameters.get("mu", 0.0), centre.shape)
+        part.coefficients(at_mean, spread, (centre, root))
+        part.intercept(at_mean, spread, part.at_mean(at_mean))
         coefficients = {n: model[n] for n in (INTERCEPT, "beta") if n in model.named_vars}
         sds, partials = nested.parameters(design.nested, spread)
         sigma = create(spec.family_priors(design.scale)["sigma"], "sigma", positive=True)

@@ -144,15 +144,15 @@ class AbstractTerm(ABC):
         """Return what a reader of the summary should know about the term."""
         return ()
 
-    def cautions(self, design: Any, row_variation: bool = True) -> tuple[str, ...]:
+    def cautions(self, design: Any, row_variation: str | None = None) -> tuple[str, ...]:
         """Return what may mislead in the fitted table, a sentence each, to warn of.
 
         Parameters
         ----------
         design : design
             From `resolve`.
-        row_variation : bool
-            Whether the family has a free variance of single observations.
+        row_variation : str, optional
+            What the family calls the free variation of single observations, if it has one.
         """
         return ()
 

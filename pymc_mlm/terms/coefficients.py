@@ -9,6 +9,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
+from pymc_mlm.data.column_scale import spread
 from pymc_mlm.data.standard import CoefficientInformation
 from pymc_mlm.distributions.located import located
 from pymc_mlm.priors import create, on_real_line, parts_of
@@ -46,9 +47,14 @@ def coefficients(
     if not on_real_line(prior):
         return create(prior, name, dim)
     if known is None:
-        known = np.zeros(X.shape[1]), ROUGH * scale / spread(X)
+        known = rough(X, scale)
     centre = pytensor.shared(np.asarray(known[0], dtype=np.float64))
     return located(name, *parts_of(prior, name, dim), centre, known[1], dim)
+
+
+def rough(X: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return where coefficients are as far as columns and spread tell: centre and root, (coef,)."""
+    return np.zeros(X.shape[1]), ROUGH * scale / spread(X)
 
 
 def intercept_centre(
@@ -71,9 +77,3 @@ def intercept_centre(
         centre = centre + pt.sum(beta * pytensor.shared(part.copy()))
         place += count
     return centre, np.asarray(sd)
-
-
-def spread(X: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of each column, one where it is zero, shape (column,)."""
-    sd = X.std(axis=0)
-    return np.where(sd > 0, sd, 1.0)

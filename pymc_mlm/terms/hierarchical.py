@@ -11,6 +11,7 @@ import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.data.checks import as_numbers, check_spread, constant_within
+from pymc_mlm.data.column_scale import spread
 from pymc_mlm.data.effect_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import columns
@@ -29,7 +30,7 @@ from pymc_mlm.terms.base import (
     data,
     pick_priors,
 )
-from pymc_mlm.terms.coefficients import coefficients, spread
+from pymc_mlm.terms.coefficients import coefficients
 from pymc_mlm.terms.varying import Given, score_given, unit_codes, unit_effects
 
 if TYPE_CHECKING:
@@ -264,11 +265,11 @@ class Hierarchical(AbstractTerm):
         return pt.concatenate([pt.zeros(1), effects])
 
     def priors_used(self, design: HierarchicalDesign, scale: float = 1.0) -> dict[str, Any]:
-        """Half-normal standard deviation on the scale of the outcome; see docs/priors.md."""
+        """Half-normal standard deviation of 2.5 spreads of the outcome; see docs/priors.md."""
         name = design.name
         defaults: dict[str, Any] = {}
         if self.effect_type == "random":
-            defaults[f"{name}_sd"] = Prior("HalfNormal", sigma=scale)
+            defaults[f"{name}_sd"] = Prior("HalfNormal", sigma=2.5 * scale)
         else:
             defaults[f"{name}_effect"] = Prior("Normal", mu=0.0, sigma=self.fixed_sd(scale))
         if design.covariates:

@@ -11,6 +11,7 @@ import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.data.checks import as_numbers, check_spread
+from pymc_mlm.data.column_scale import spread
 from pymc_mlm.data.effect_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import columns, open_table
@@ -33,7 +34,7 @@ from pymc_mlm.terms.base import (
     data,
     pick_priors,
 )
-from pymc_mlm.terms.coefficients import coefficients, spread
+from pymc_mlm.terms.coefficients import coefficients
 from pymc_mlm.terms.varying import Given, unit_codes, unit_effects
 from pymc_mlm.weights import AbstractWeight, Expression, RawWeight, WeightDesign, as_weight
 
@@ -425,12 +426,13 @@ class MultipleMembership(AbstractTerm):
 
         The standard deviation's prior is set so that the *contribution* of the members to
         their group, not the effect of one member, has the scale of the outcome: its scale is
-        ``scale / sqrt(mean of sum of squared weights)``, so ``scale * sqrt(n)`` for equal weights.
+        ``2.5 scale / sqrt(mean of sum of squared weights)``: ``2.5 scale sqrt(n)`` for equal
+        weights.
         """
         name = design.name
         defaults: dict[str, Any] = {}
         if self.effect_type == "random":
-            sigma = scale / np.sqrt(design.mean_squared_weight or 1.0)
+            sigma = 2.5 * scale / np.sqrt(design.mean_squared_weight or 1.0)
             defaults[f"{name}_sd"] = Prior("HalfNormal", sigma=float(sigma))
         if design.covariates:
             sigma = 2.5 * scale / spread(design.group_covariates)

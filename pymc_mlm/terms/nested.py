@@ -256,6 +256,7 @@ class Nested(AbstractTerm):
         scale: float = 1.0,
         around: Mapping[str, Any] | None = None,
         information: Sequence[UnitInformation] | None = None,
+        also: Sequence[Any] = (),
     ) -> Any:
         """Add the units' effects to the current model.
 
@@ -272,13 +273,16 @@ class Nested(AbstractTerm):
             What the data say about the units of each level
             (`pymc_mlm.data.unit_information.unit_information`), its covariates being those of
             `around` in their order. Without it parameterization="auto" is "noncentered".
+        also : sequence of TensorVariable, each of shape (count,)
+            Further coefficients and effects of crossed units, whose columns come last in the
+            information.
 
         Returns
         -------
         TensorVariable, shape (row,)
             Contribution to the linear predictor, population coefficients not included.
         """
-        total = self._totals(design, scale, around, information)[-1]
+        total = self._totals(design, scale, around, information, also)[-1]
         label = design.prefixes[-1]
         return unit_predictor(
             data(f"{label}_Z", design.Z), total, data(f"{label}_leaf", design.nesting.leaf)
@@ -313,6 +317,7 @@ class Nested(AbstractTerm):
         scale: float,
         around: Mapping[str, Any] | None,
         information: Sequence[UnitInformation] | None,
+        also: Sequence[Any] = (),
     ) -> list[Any]:
         """Add the units' effects and return a matrix (unit, column) of totals per level."""
         sds, partials = self.parameters(design, scale)
@@ -325,10 +330,11 @@ class Nested(AbstractTerm):
             at = np.flatnonzero(design.varies[level])
             if level:
                 parent = data(f"{prefix}_parent", design.nesting.parents[level])
-            how, precision = self.coordinates(level, information), None
+            how, precision = self.coordinates(level, information, bool(also)), None
             if information is not None and how == INFORMED:
                 said = information[level]
-                centre = _score(prefix, said, at, list(population.values()), above, parent)
+                coefs = [pt.stack(list(population.values()))] if population else []
+                centre = _score(prefix, said, at, [*coefs, *also], above, parent)
                 precision = data(f"{prefix}_precision", _lower_triangle(said.precision, at))
             else:
                 centre = _by_unit(f"{prefix}_zeros", np.zeros((design.num_known[level], len(at))))
@@ -372,7 +378,12 @@ class Nested(AbstractTerm):
         )  # fmt: skip
         return pt.concatenate([effects, new])
 
-    def coordinates(self, level: int, information: Sequence[UnitInformation] | None = None) -> str:
+    def coordinates(
+        self,
+        level: int,
+        information: Sequence[UnitInformation] | None = None,
+        is_crossed: bool = False,
+    ) -> str:
         """Return the coordinates in which a level is sampled: a kind of `Coordinates`."""
         chosen = self.parameterization_of(self.levels[level])
         if chosen != AUTO:
@@ -380,17 +391,22 @@ class Nested(AbstractTerm):
         if information is None:
             return NONCENTERED
         # Then centred coordinates are the same, at two thirds of the cost. With levels above or
-        # below they are not: theirs are total, informed ones are around the parents.
-        is_plain = len(self.levels) == 1 and information[level].centeredness().min() >= ALL_DATA
+        # below they are not: theirs are total, informed ones are around the parents. Nor do they
+        # follow crossed effects.
+        is_alone = len(self.levels) == 1 and not is_crossed
+        is_plain = is_alone and information[level].centeredness().min() >= ALL_DATA
         return CENTERED if is_plain else INFORMED
 
     def coordinate_notes(
-        self, design: NestedDesign, information: Sequence[UnitInformation] | None
+        self,
+        design: NestedDesign,
+        information: Sequence[UnitInformation] | None,
+        is_crossed: bool = False,
     ) -> tuple[str, ...]:
         """Return one sentence per level: how its units are sampled."""
         notes = []
         for place, level in enumerate(self.levels):
-            how = self.coordinates(place, information)
+            how = self.coordinates(place, information, is_crossed)
             if information is None or how != INFORMED:
                 notes.append(f"[{level}] {how}")
                 continue
@@ -442,10 +458,10 @@ class Nested(AbstractTerm):
         short = {}
         for level, prefix in enumerate(design.prefixes):
             at = design.varies[level]
-            sigma = scale / design.spreads[at]
+            sigma = 2.5 * scale / design.spreads[at]
             ratio = (design.means[at] / design.spreads[at]) ** 2
             is_intercept = np.array([c == INTERCEPT for c in design.coefs(level)])
-            sigma = np.where(is_intercept, scale * np.sqrt(1.0 + ratio.sum()), sigma)
+            sigma = np.where(is_intercept, 2.5 * scale * np.sqrt(1.0 + ratio.sum()), sigma)
             defaults[f"{prefix}_sd"] = Prior("HalfNormal", sigma=sigma)
             short[f"{prefix}_sd"] = f"{design.levels[level]}_sd"
         return pick_priors(f"nested({list(self.levels)!r})", defaults, short, self.priors)
@@ -458,7 +474,7 @@ class Nested(AbstractTerm):
             if design.pairs(level)
         }
 
-    def cautions(self, design: NestedDesign, row_variation: bool = True) -> tuple[str, ...]:
+    def cautions(self, design: NestedDesign, row_variation: str | None = None) -> tuple[str, ...]:
         """Return confounded levels, and slopes whose intercept is an extrapolation."""
         confounded = design_warnings(design.nesting, row_variation=row_variation)
         return (*confounded, *columns_far_from_zero(design))
@@ -521,12 +537,17 @@ def _score(
     """Return the slope of the units' log likelihood at their parents' coefficients."""
     return unit_score(
         _by_unit(f"{prefix}_score", said.score[:, at]),
-        data(f"{prefix}_cross", said.cross[:, at, : len(coefs)]),
+        data(f"{prefix}_cross", said.cross[:, at] if coefs else said.cross[:, at, :0]),
         data(f"{prefix}_precision_rows", said.precision[:, at]),
-        pt.stack(coefs) if coefs else pt.zeros(0),
+        joined(coefs),
         above,
         parent,
     )
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Return vectors as one, without entries if there are none."""
+    return pt.zeros(0) if not parts else parts[0] if len(parts) == 1 else pt.concatenate(parts)
 
 
 def _by_unit(name: str, values: np.ndarray) -> Any:

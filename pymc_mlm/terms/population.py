@@ -12,8 +12,11 @@ import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.data.checks import constant_within
+from pymc_mlm.data.column_scale import level_weights, own_spread, spread
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import Formula
+from pymc_mlm.data.formula_terms import term_label
+from pymc_mlm.data.formula_tree import column_names
 from pymc_mlm.data.frame import category_levels, columns, open_table
 from pymc_mlm.data.population import (
     INTERCEPT,
@@ -33,7 +36,7 @@ from pymc_mlm.terms.base import (
     data,
     pick_priors,
 )
-from pymc_mlm.terms.coefficients import coefficients, spread
+from pymc_mlm.terms.coefficients import ROUGH, coefficients
 
 COVARIATE = "covariate"
 
@@ -58,7 +61,9 @@ class Population(AbstractTerm):
     included, as in brms and rstanarm:
     ``Intercept + mean(X) beta ~ Normal(location, 2.5 scale)``. Its meaning does not
     depend on where a covariate has its zero, and the sampler sees a centred design. A prior of
-    the user's is a prior on the intercept itself, at zero of all covariates.
+    the user's is a prior on the intercept itself, at zero of all covariates. Without an
+    intercept, the columns that sum to a constant, such as the cells of ``0 + f``, carry the
+    level: their coefficients are around the location.
     """
 
     formula: Formula
@@ -120,6 +125,10 @@ class Population(AbstractTerm):
             return None
         add_coords({COVARIATE: design.names})
         prior = self.priors_used(design, scale)["beta"]
+        if known is None and not design.intercept and "mu" in getattr(prior, "parameters", ()):
+            # Coefficients that carry the level start there.
+            mu = np.broadcast_to(prior.parameters["mu"], len(design.names))
+            known = mu, ROUGH * scale / spread(design.X)
         return coefficients("beta", prior, COVARIATE, design.X, scale, known)
 
     def at_mean(self, design: PopulationDesign) -> Any:
@@ -170,8 +179,44 @@ class Population(AbstractTerm):
         if design.intercept:
             defaults[INTERCEPT] = Prior("Normal", mu=self.location, sigma=2.5 * scale)
         if design.names:
-            defaults["beta"] = Prior("Normal", mu=0.0, sigma=2.5 * scale / spread(design.X))
+            defaults["beta"] = self._beta_prior(design, scale)
         return pick_priors("The formula", defaults, {}, self.priors)
+
+    def _beta_prior(self, design: PopulationDesign, scale: float) -> Prior:
+        """Return the prior of the coefficients; without an intercept some carry the level."""
+        X = design.X
+        sigma = 2.5 * scale / own_spread(X, self._related(design))
+        if design.intercept:
+            return Prior("Normal", mu=0.0, sigma=sigma)
+        weights = level_weights(X)
+        if weights is None:
+            # Through the origin: an effect is that of the distance from zero.
+            size = np.sqrt((X**2).mean(axis=0))
+            return Prior("Normal", mu=0.0, sigma=2.5 * scale / np.where(size > 0, size, 1.0))
+        # The level is known at the mean of the other columns; from there to zero their
+        # coefficients may change it.
+        others = weights == 0
+        shift = np.hypot.reduce(np.append(X[:, others].mean(axis=0) * sigma[others], 0.0))
+        sigma = np.where(others, sigma, np.hypot(sigma, np.abs(weights) * shift))
+        return Prior("Normal", mu=self.location * weights, sigma=sigma)
+
+    def has_level(self, design: PopulationDesign) -> bool:
+        """Tell whether an intercept, or columns that sum to one, give the predictor a level."""
+        return design.intercept or level_weights(design.X) is not None
+
+    def _related(self, design: PopulationDesign) -> list[list[int]]:
+        """Return, for each column, those of other terms that share a variable with its term."""
+        reads = {
+            term_label(term): {name for factor in term for name in column_names(factor)}
+            for term in self.formula.products
+        }
+        # Means of units come after the columns of the formula.
+        read = [(term, reads.get(term, set())) for term in design.terms]
+        read += [("", set())] * (len(design.names) - len(read))
+        return [
+            [k for k, (term, names) in enumerate(read) if term != own and names & mine]
+            for own, mine in read
+        ]
 
     def roles(self, design: PopulationDesign) -> dict[str, Role]:
         """Intercept and coefficients under the names that the formula gives them."""

@@ -151,7 +151,9 @@ def density_of_plain(plain):
 def test_log_density_equals_a_plain_model_in_all_coordinates(family, table, rng):
     outcome, named, likelihood = FAMILIES[family]
     design = model_of(outcome, named)._design(table)
-    plain = plain_model(table, likelihood, model_of(outcome, named)._priors_used(design))
+    plain = plain_model(
+        table, likelihood, model_of(outcome, named).specification.priors_used(design)
+    )
     density = density_of_plain(plain)
     for way in WAYS:
         built = model_of(outcome, named, way)._build(design)

@@ -42,3 +42,16 @@ def test_functions_of_data_are_computed_once():
     value, gradient = compiled.log_density(np.ones(3))
     assert value == pytest.approx(7.0 * np.e)
     np.testing.assert_allclose(gradient, np.e * np.array([1.0, 2.0, 4.0]))
+
+
+def test_chains_start_where_the_density_is_finite():
+    """A foreign prior of a raw coefficient: one step of it overflows the log link."""
+    x = 1e4 * np.linspace(-1.0, 1.0, 20)
+    with pm.Model() as model:
+        slope = pm.Normal("slope", 0.0, 10.0)
+        pm.Poisson("k", pt.exp(slope * x), observed=np.arange(20))
+    compiled = compile_model(model, ["slope"])
+    for seed in range(10):
+        start = compiled.sampled.initial_point_func(seed)
+        assert start[0] != 0.0
+        assert np.isfinite(compiled.log_density(start)[0])

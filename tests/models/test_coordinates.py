@@ -72,6 +72,23 @@ def test_density_and_gradient_are_those_of_the_standardised_covariate(table, fam
         assert all(np.allclose(other[2][n], 0.0, atol=1e-3) for n in located)
 
 
+@pytest.mark.parametrize("family", ["weibull", "poisson"])
+def test_coordinates_of_nested_models_do_not_depend_on_units(table, family):
+    values = []
+    for scale, shift in [(1.0, 0.0), (1e6, 0.0), (12.0, 55.0)]:
+        rows = table.assign(x=scale * table["z"] + shift)
+        model = mlm.NestedVaryingEffects(
+            f"{OUTCOMES[family]} ~ x", ["site"], varying="1", family=family, terms=[mlm.hm("block")]
+        ).build(rows)
+        rng = np.random.default_rng(1)
+        point = {
+            k: 0.3 * rng.normal(size=np.shape(v)) * (k != "block_effect_informed__")
+            for k, v in model.initial_point().items()
+        }
+        values.append(float(model.compile_logp(mode=FAST)(point)))
+    np.testing.assert_allclose(values, values[0], rtol=1e-6)
+
+
 class Foreign:
     """A prior that is not one of ours."""
 

@@ -276,10 +276,25 @@ def test_units_with_much_data_are_centred_where_there_is_one_level(rng):
         part = {name: values[rows] for name, values in table.items()}
         model = mlm.NestedVaryingEffects("y ~ 1", levels=levels, family="poisson")
         design = model._design(part)
-        information = nested_information(model.specification, design)
+        information = nested_information(model.specification, design).levels
         return [model.specification.nested.coordinates(i, information) for i in range(len(levels))]
 
     everything, two_each = np.arange(720), np.flatnonzero(np.arange(720) % 60 < 2)
     assert kinds(everything, ["g"]) == ["centered"]
     assert kinds(two_each, ["g"]) == ["informed"]
     assert kinds(everything, ["block", "g"]) == ["informed", "informed"]
+
+
+def test_units_follow_crossed_effects(rng):
+    unit, other = np.repeat(np.arange(12), 20), np.tile(np.arange(5), 48)
+    y = 3.0 + rng.normal(size=12)[unit] + rng.normal(size=5)[other] + rng.normal(size=240)
+    table = {"g": unit, "b": other, "y": y}
+    model = mlm.NestedVaryingEffects("y ~ 1", ["g"], terms=[mlm.hm("b")])
+    (said,) = nested_information(model.specification, model._design(table)).levels
+    assert said.cross.shape == (12, 1, 6)
+    # The rows of a unit have four rows of each crossed unit, at one variance.
+    np.testing.assert_allclose(
+        said.cross[:, 0, 1:], np.tile(said.precision[:, 0] / 5, 5), rtol=1e-8
+    )
+    np.testing.assert_allclose(said.cross[:, 0, 0], said.precision[:, 0, 0], rtol=1e-8)
+    assert model._term().coordinates(0, [said], is_crossed=True) == "informed"
