@@ -159,6 +159,52 @@ def logit_basis(num_outcomes: int, dependence: Dependence = "saturated") -> NDAr
     return np.column_stack([main, *pairs])
 
 
+def outcome_contrasts(
+    num_outcomes: int, dependence: Dependence = "saturated"
+) -> NDArray[np.float64]:
+    r"""Return the matrix that maps contrasts of the outcomes to linear predictors.
+
+    A contrast is the log odds of one outcome, the log odds ratio of two, the log ratio of the odds
+    ratios of three and so on, each averaged over the values of the outcomes that it does not
+    name: effects of the analysis of variance of log probabilities,
+
+    .. math:: \log \phi_c = \text{const} + \sum_{S \ne \emptyset} 2^{-|S|} \gamma_S
+        \prod_{k \in S} (2 y_{ck} - 1).
+
+    No pattern is the reference. Failure in place of success changes signs, and another order of
+    the outcomes changes the order.
+
+    Parameters
+    ----------
+    num_outcomes : int
+        Number of outcomes K.
+    dependence : {"saturated", "pairwise", "independent"}
+        Contrasts of any number of outcomes, of one or two, or of one.
+
+    Returns
+    -------
+    ndarray, shape (M, M)
+        Columns are outcomes, pairs, triples and so on.
+
+    Examples
+    --------
+    >>> outcome_contrasts(2).tolist()  # 11, 10 and 01 against 00
+    [[1.0, 1.0, 0.0], [1.0, 0.0, -0.5], [0.0, 1.0, -0.5]]
+    """
+    basis = logit_basis(num_outcomes, dependence)
+    most = {"saturated": num_outcomes, "pairwise": 2, "independent": 1}[dependence]
+    sign = 2.0 * cells(num_outcomes) - 1.0
+    named = [
+        subset
+        for size in range(1, min(most, num_outcomes) + 1)
+        for subset in combinations(range(num_outcomes), size)
+    ]
+    log_cell = np.column_stack([np.prod(sign[:, s] / 2.0, axis=1) for s in map(list, named)])
+    logits = log_cell[:-1] - log_cell[-1]
+    # Both span the same space, so that the solution is exact.
+    return np.asarray(np.linalg.lstsq(basis, logits, rcond=None)[0])
+
+
 def predictor_labels(
     outcomes: Sequence[str], dependence: Dependence = "saturated"
 ) -> tuple[str, ...]:

@@ -125,26 +125,50 @@ class TrialMatrix:
             )
         return T[np.ix_(varying, varying)]
 
+    @property
+    def by_arm(self) -> Array:
+        r"""Map from levels and slopes of every arm to coefficients of the columns as they are.
+
+        .. math:: \beta = G c, \qquad \eta = c_g + x' c_{gx} \text{ in arm } g
+
+        with x centred and scaled: first the level of each arm, then its slopes, arm by arm; one
+        set of slopes for all arms without interactions. No arm is the reference here, so a prior
+        of independent arms treats them alike.
+
+        Returns
+        -------
+        ndarray, shape (column, column)
+        """
+        arms, num_covariates = self.num_arms, len(self.center)
+        difference = np.eye(arms)
+        difference[1:, 0] = -1.0
+        slopes = np.kron(difference if self.interactions else np.eye(1), np.eye(num_covariates))
+        G = np.zeros((len(self.names), len(self.names)))
+        G[:arms, :arms] = difference
+        G[arms:, arms:] = slopes
+        return self.to_original @ G
+
     def preconditioner(self, X: Array, weight: Array, prior_sd: Array) -> Array:
         r"""Return a matrix R such that the posterior of :math:`R^{-1} \beta` is about round.
 
-        .. math:: (R R')^{-1} = \tfrac15 X'WX + T^{-T} \operatorname{diag}(s^{-2})\, T^{-1}
+        .. math:: (R R')^{-1} = \tfrac15 X'WX + G^{-T} \operatorname{diag}(s^{-2})\, G^{-1}
 
         The information of a multinomial logit at a typical probability, plus that of the prior;
-        only the ease of sampling depends on it.
+        only the ease of sampling depends on it. With G of `by_arm` the coordinates of different
+        arms are independent given the data, unless arms share slopes.
 
         Parameters
         ----------
         X : ndarray, shape (row, column)
         weight : ndarray, shape (row,)
         prior_sd : ndarray, shape (column,)
-            Prior standard deviations of standardised coefficients.
+            Rough prior standard deviations of levels and slopes.
         """
-        T = self.to_original
+        G = self.by_arm
         # In standardised columns the matrix is well conditioned, whatever the units.
-        X = X @ T
+        X = X @ G
         precision = ROW_INFORMATION * X.T @ (weight[:, None] * X) + np.diag(prior_sd**-2.0)
-        return T @ np.linalg.inv(np.linalg.cholesky(precision)).T
+        return G @ np.linalg.inv(np.linalg.cholesky(precision)).T
 
 
 def trial_matrix(

@@ -1,4 +1,4 @@
-"""Matrices of coefficients: priors on standardised or given columns, and a walk that is round.
+"""Matrices of coefficients: priors of elements or of the whole, and a walk that is round.
 
 The trace holds the coefficients of the columns as the user knows them, the sampler walks on
 ``v`` with ``beta = R v``. PyMC shows a transform only the inputs of its variable, so R is one of
@@ -47,10 +47,18 @@ def linear_map(name: str, matrix: np.ndarray) -> LinearMap:
 
 
 class Preconditioned(Transform):
-    """From coefficients to coordinates in which their posterior is about round, row by row."""
+    """From coefficients to coordinates in which their posterior is about round, row by row.
+
+    Parameters
+    ----------
+    ndim_supp : {0, 2}
+        Whether the prior is a product over the elements of the matrix, or one of the matrix.
+    """
 
     name = "preconditioned"
-    ndim_supp = 0
+
+    def __init__(self, ndim_supp: int = 0) -> None:
+        self.ndim_supp = ndim_supp
 
     def forward(self, value: Variable, *inputs: Any) -> Variable:
         """From coefficients to the sampler's coordinates."""
@@ -61,37 +69,12 @@ class Preconditioned(Transform):
         return linear_predictors(value, _core(inputs[-3], 2))
 
     def log_jac_det(self, value: Variable, *inputs: Any) -> Variable:
-        """Return the log determinant in equal parts, as the prior is a product of elements."""
-        return pt.zeros_like(value) + _core(inputs[-1], 0)
-
-
-def standardized_normal(
-    name: str, sd: Any, standard: LinearMap, root: LinearMap, **kwargs: Any
-) -> Any:
-    r"""Add a matrix of coefficients whose standardised counterparts are independent normals.
-
-    .. math:: T^{-1} \beta_m \sim N(0, \operatorname{diag}(s^2)) \quad \text{for each row } m
-
-    Parameters
-    ----------
-    name : str
-        Name of the variable.
-    sd : tensor_like, shape (column,)
-        Standard deviations s of the standardised coefficients.
-    standard : LinearMap
-        T, from standardised coefficients to coefficients.
-    root : LinearMap
-        R, from the sampler's coordinates to coefficients.
-    **kwargs
-        `shape` and `dims`.
-
-    Returns
-    -------
-    TensorVariable, shape (predictor, column)
-    """
-    inputs = [sd, standard.matrix, standard.inverse, standard.log_det]
-    kinds = "(p),(p,p),(p,p),()"
-    return _custom(name, inputs, kinds, _standard_logp, _standard_random, root, kwargs)
+        """Return the log determinant, in equal parts where the prior is a product of elements."""
+        part = _core(inputs[-1], 0)
+        if self.ndim_supp == 2:
+            rows, columns = value.shape
+            return part * rows * columns
+        return pt.zeros_like(value) + part
 
 
 def preconditioned(name: str, prior: Any, root: LinearMap, **kwargs: Any) -> Any:
@@ -123,46 +106,61 @@ def preconditioned(name: str, prior: Any, root: LinearMap, **kwargs: Any) -> Any
     def random(*_: Any, rng: np.random.Generator, size: Any) -> Any:
         return pm.draw(prior, random_seed=rng)
 
-    return _custom(name, [], "", logp, random, root, kwargs)
-
-
-def _custom(
-    name: str,
-    inputs: list[Any],
-    kinds: str,
-    logp: Callable[..., Any],
-    random: Callable[..., Any],
-    root: LinearMap,
-    kwargs: dict[str, Any],
-) -> Any:
-    kinds = ",".join(part for part in (kinds, "(p,p),(p,p),()") if part)
     return pm.CustomDist(
         name,
-        *inputs,
         root.matrix,
         root.inverse,
         root.log_det,
         logp=logp,
         random=random,
         support_point=_support_point,
-        signature=f"{kinds}->()",
+        signature="(p,p),(p,p),()->()",
         transform=Preconditioned(),
         **kwargs,
     )
 
 
-def _standard_logp(
-    value: Variable, sd: Variable, matrix: Variable, inverse: Variable, log_det: Variable, *_: Any
-) -> Variable:
-    sd = _core(sd, 1)
-    z = linear_predictors(value, _core(inverse, 2)) / sd
-    return -0.5 * z**2 - pt.log(sd) - 0.5 * np.log(2 * np.pi) - _core(log_det, 0)
+def joint_preconditioned(
+    name: str,
+    logp: Callable[[Variable], Variable],
+    random: Callable[[np.random.Generator], np.ndarray],
+    root: LinearMap,
+    **kwargs: Any,
+) -> Any:
+    """Add a matrix of coefficients whose prior is one of the whole matrix.
 
+    Parameters
+    ----------
+    name : str
+        Name of the variable.
+    logp : callable
+        From coefficients, shape (predictor, column), to their log density, a scalar.
+    random : callable
+        From a generator to one draw, shape (predictor, column).
+    root : LinearMap
+        R, from the sampler's coordinates to coefficients.
+    **kwargs
+        `shape` and `dims`.
 
-def _standard_random(sd: Any, matrix: Any, *_: Any, rng: np.random.Generator, size: Any) -> Any:
-    # At run time too, parameters come with batch dimensions of length one.
-    sd, matrix = sd.reshape(sd.shape[-1]), matrix.reshape(matrix.shape[-2:])
-    return (sd * rng.standard_normal(size)) @ matrix.T
+    Returns
+    -------
+    TensorVariable, shape (predictor, column)
+    """
+    # The length of the rows is an input for PyMC, which takes shapes from inputs alone.
+    rows = np.zeros(kwargs["shape"][0])
+    return pm.CustomDist(
+        name,
+        rows,
+        root.matrix,
+        root.inverse,
+        root.log_det,
+        logp=lambda value, *_: logp(value),
+        random=lambda *_, rng, size: random(rng),
+        support_point=lambda rv, size, *_: pt.zeros(kwargs["shape"]),
+        signature="(m),(p,p),(p,p),()->(m,p)",
+        transform=Preconditioned(ndim_supp=2),
+        **kwargs,
+    )
 
 
 def _support_point(rv: Variable, size: Any, *inputs: Any) -> Variable:

@@ -89,8 +89,10 @@ class MultivariateLogitTrial(Estimator):
     cluster_prior : {"lkj", "inverse_wishart"} or object
         Correlated effects by default; bmco's prior for comparison.
     priors : mapping of str to prior, optional
-        ``beta`` (of the columns as they are), ``cluster_sd``, or ``cell_probability`` (a
-        Dirichlet, without covariates and clusters).
+        ``cell_probability``, a Dirichlet of the response patterns in each arm, covariates at
+        their means; ``slope``, a normal with mean 0, per standard deviation of a covariate;
+        ``cluster_sd``; or ``beta``, of all coefficients of the columns as they are, in place of
+        the first two.
     event : object or mapping of str to object, optional
         The value that counts as one, of all outcomes or by outcome, for example ``"yes"`` or
         ``{"recovered": "yes", "relapse": "no"}``. Needed unless outcomes are 0/1 or booleans.

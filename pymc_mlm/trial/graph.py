@@ -10,12 +10,10 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from pymc_mlm.data.cells import outcome_contrasts
 from pymc_mlm.data.trial_matrix import TrialMatrix
-from pymc_mlm.distributions.coefficients import (
-    linear_map,
-    preconditioned,
-    standardized_normal,
-)
+from pymc_mlm.distributions.coefficients import linear_map, preconditioned
+from pymc_mlm.distributions.levels_and_slopes import LevelsAndSlopes
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
 from pymc_mlm.priors import Prior, check_shape, create
@@ -29,8 +27,8 @@ from pymc_mlm.terms.cluster_effects import (
 from pymc_mlm.trial.arguments import check_coefficient_prior
 from pymc_mlm.trial.design import TrialModelDesign
 
-# Log odds, of centred and scaled columns; rstanarm's scale for logistic regression.
-COEFFICIENT_SD = 2.5
+# Log odds per standard deviation of a covariate; rstanarm's scale for logistic regression.
+SLOPE_SD = 2.5
 VARIABLES = ("beta", "cluster_sd", "cluster_z", "cluster_partial", "cluster_variance",
              "cluster_chain", "cell_probability")  # fmt: skip
 DIMS = ("predictor", "covariate", SLOPE, DIMENSION, "chain", "draw", "outcome", "arm", "cell",
@@ -52,7 +50,7 @@ class TrialPriors:
 
     def check(self, conjugate: bool, clustered: bool) -> None:
         """Raise a `SpecificationError` for a prior of something that the model lacks."""
-        names = ["cell_probability"] if conjugate else ["beta"]
+        names = ["cell_probability"] if conjugate else ["beta", "cell_probability", "slope"]
         if clustered and isinstance(self.cluster, LKJ):
             names.append("cluster_sd")
         for name in self.given:
@@ -60,10 +58,29 @@ class TrialPriors:
                 raise SpecificationError(
                     f"priors: the model has no parameter {name!r}; it has {', '.join(names)}."
                 )
+        _ = self.slope_sd
+        replaced = [name for name in ("cell_probability", "slope") if name in self.given]
+        if "beta" in self.given and replaced:
+            raise SpecificationError(
+                f"priors: a prior of 'beta' is one of all coefficients, so that {replaced[0]!r} "
+                "has none. Give 'beta', or 'cell_probability' and 'slope'."
+            )
 
-    def standardized_sd(self, columns: int) -> np.ndarray:
-        """Return the default prior's standard deviations, shape (column,)."""
-        return np.full(columns, COEFFICIENT_SD)
+    @property
+    def slope_sd(self) -> float:
+        """Prior standard deviation of slopes, log odds per standard deviation of a covariate."""
+        prior = self.given.get("slope")
+        if prior is None:
+            return SLOPE_SD
+        given = dict(prior.parameters) if isinstance(prior, Prior) else {}
+        sd, mean = given.get("sigma", 1.0), given.get("mu", 0.0)
+        whole = set(given) <= {"mu", "sigma"} and np.ndim(sd) == np.ndim(mean) == 0
+        if not whole or prior.distribution != "Normal" or mean != 0 or not 0 < sd < np.inf:
+            raise SpecificationError(
+                f"The prior of slope is {prior!r}; it is Prior('Normal', mu=0, sigma=...) with one "
+                "number above 0. Give other priors of coefficients by 'beta'."
+            )
+        return float(sd)
 
     def clusters(self, matrix: TrialMatrix) -> AbstractClusterPrior:
         """Return the cluster prior with the user's prior of its standard deviations.
@@ -86,8 +103,8 @@ class TrialPriors:
             return 2.0 ** (1 - num_outcomes)
         if not isinstance(prior, Prior) or prior.distribution != "Dirichlet":
             raise SpecificationError(
-                f"The prior of cell_probability is {prior!r}; without covariates and clusters it "
-                "is Prior('Dirichlet', a=[...]), one number per response pattern."
+                f"The prior of cell_probability is {prior!r}; it is Prior('Dirichlet', a=[...]), "
+                "one number per response pattern."
             )
         a = np.asarray(prior.parameters["a"], dtype=float)
         if a.ndim and a.shape[-1] != 2**num_outcomes:
@@ -96,21 +113,43 @@ class TrialPriors:
                 f"{2**num_outcomes} response patterns. Give one number per response pattern, from "
                 "all ones to all zeros."
             )
+        if not (np.isfinite(a) & (a > 0)).all():
+            raise SpecificationError(
+                f"The prior of cell_probability is {prior!r}; its numbers must be above 0: each "
+                "counts as that many persons with the response pattern."
+            )
         return a
+
+    def concentration(self, design: TrialModelDesign) -> np.ndarray:
+        """Return the Dirichlet parameter of every arm, shape (arm, cell)."""
+        a = self.dirichlet(len(design.trial.outcomes))
+        shape = (len(design.trial.arm), 2 ** len(design.trial.outcomes))
+        if np.ndim(a) > 2 or (np.ndim(a) == 2 and len(a) not in (1, shape[0])):
+            raise SpecificationError(
+                f"The prior of cell_probability has the shape {np.shape(a)} for {shape[0]} arms. "
+                "Give one line per arm, the control first, or one for all."
+            )
+        return np.broadcast_to(a, shape)
 
     def described(self, design: TrialModelDesign, conjugate: bool) -> list[tuple[str, str, str]]:
         """Return variable, meaning and prior of every parameter, in words."""
+        a = np.asarray(self.dirichlet(len(design.trial.outcomes)))
+        a = a.ravel()[:1] if (a == a.flat[0]).all() else a
+        lines = (", ".join(f"{v:g}" for v in line) for line in np.atleast_2d(a))
+        text = f"Dirichlet({'; '.join(lines)}) per arm"
+        meaning = "probabilities of the response patterns"
         if conjugate:
-            a = np.unique(np.asarray(self.dirichlet(len(design.trial.outcomes))))
-            text = f"Dirichlet({', '.join(f'{v:g}' for v in a)}) per arm"
-            return [("cell_probability", "probabilities of the response patterns", text)]
-        beta = self.given.get("beta")
-        meaning = "log odds, covariates as they are"
-        text = repr(beta)
-        if beta is None:
-            meaning = "log odds, covariates centred and scaled"
-            text = f"Normal(mu=0, sigma={COEFFICIENT_SD})"
-        rows = [("beta", meaning, text)]
+            return [("cell_probability", meaning, text)]
+        if "beta" in self.given:
+            rows = [("beta", "log odds, covariates as they are", repr(self.given["beta"]))]
+        else:
+            where = [] if not len(design.matrix.center) else ["covariates at their means"]
+            where += [] if design.trial.cluster is None else ["cluster effects zero"]
+            rows = [("cell_probability", ", ".join([meaning, *where]), text)]
+        if "beta" not in self.given and len(design.matrix.center):
+            meaning = "log odds and log odds ratios of the outcomes, per sd of a covariate"
+            meaning += ", in each arm" if design.matrix.interactions else ""
+            rows.append(("slope", meaning, f"Normal(mu=0, sigma={self.slope_sd:g})"))
         if design.trial.cluster is None:
             return rows
         cluster = self.clusters(design.matrix)
@@ -153,8 +192,7 @@ def trial_model(design: TrialModelDesign, priors: TrialPriors, conjugate: bool) 
 
 def _cell_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
     trial = design.trial
-    num_cells = 2 ** len(trial.outcomes)
-    a = np.broadcast_to(priors.dirichlet(len(trial.outcomes)), (len(trial.arm), num_cells))
+    a = priors.concentration(design)
     coords = {"arm": tuple(trial.arm.labels), "cell": trial.cells}
     with pm.Model(coords=coords, model=None) as model:
         phi = pm.Dirichlet("cell_probability", a, shape=a.shape, dims=("arm", "cell"))
@@ -210,13 +248,22 @@ def _coefficients(
     count: np.ndarray,
     shape: tuple[int, int],
 ) -> Any:
-    sd = priors.standardized_sd(shape[1])
+    # Rough, and for the walk alone: a logistic level has 1.8, a slope 2.5.
+    sd = np.full(shape[1], SLOPE_SD)
     root = linear_map("root", design.matrix.preconditioner(X, count, sd))
     kwargs = {"shape": shape, "dims": ("predictor", "covariate")}
     prior = priors.given.get("beta")
     if prior is None:
-        standard = linear_map("standard", design.matrix.to_original)
-        return standardized_normal("beta", pm.Data("prior_sd", sd), standard, root, **kwargs)
+        trial = design.trial
+        contrasts = outcome_contrasts(len(trial.outcomes), trial.dependence)
+        default = LevelsAndSlopes(
+            priors.concentration(design),
+            trial.basis,
+            contrasts,
+            design.matrix.by_arm,
+            priors.slope_sd,
+        )
+        return default.variable("beta", root, **kwargs)
     if isinstance(prior, Prior):
         check_coefficient_prior(prior, shape, design.matrix.names)
         unnamed = getattr(pm, prior.distribution).dist(**prior.parameters, shape=shape)

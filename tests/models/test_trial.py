@@ -125,28 +125,53 @@ def test_pairwise_equals_saturated_for_two_outcomes():
     )
 
 
-def test_the_default_prior_is_normal_on_standardised_columns():
+def test_the_default_prior_is_that_of_imaginary_persons_and_of_normal_slopes():
     table = trial_table()
     trial = mlm.MultivariateLogitTrial(**COVARIATES)
     design = trial._design(table)
-    b = np.array([[0.3, -0.2, 0.5, 0.1]] * 3)
-    beta = b @ design.matrix.to_original.T
+    # 11, 10, 01; levels of the arms at the mean age, then their slopes.
+    own = np.array([[0.3, -0.2, 0.5, 0.1], [0.1, 0.4, -0.3, 0.2], [-0.6, 0.2, 0.1, 0.3]])
+    beta = own @ design.matrix.by_arm.T
     flat = mlm.MultivariateLogitTrial(
         **COVARIATES, priors={"beta": mlm.Prior("Normal", mu=0, sigma=1.0)}
     )
     loglik = logp(flat, table, beta=beta) - stats.norm.logpdf(beta).sum()
-    log_det = np.linalg.slogdet(design.matrix.to_original)[1]
-    prior = stats.norm.logpdf(b, 0, 2.5).sum() - 3 * log_det
+    prior = -3 * np.linalg.slogdet(design.matrix.by_arm)[1]
+    for arm in (0, 1):
+        phi = np.exp(np.append(own[:, arm], 0.0))
+        phi /= phi.sum()
+        prior += stats.dirichlet.logpdf(phi[:-1], [0.5] * 4) + np.log(phi).sum()
+        # Log odds of y1 and y2, averaged over the other, and the log odds ratio.
+        both, first, second = own[:, 2 + arm]
+        gamma = [(both - second + first) / 2, (both - first + second) / 2, both - first - second]
+        prior += stats.norm.logpdf(gamma, 0, 2.5).sum()
     np.testing.assert_allclose(logp(trial, table, beta=beta), loglik + prior, rtol=1e-9)
 
 
-@pytest.mark.parametrize("prior", [None, mlm.Prior("Normal", mu=0, sigma=2.5)])
-def test_prior_draws_have_the_prior_spread(prior):
-    trial = mlm.MultivariateLogitTrial(**COVARIATES, priors={"beta": prior} if prior else None)
+def test_the_default_is_scaled_by_its_two_parts():
+    table = trial_table()
+    given = {"cell_probability": mlm.Prior("Dirichlet", a=[1, 2, 3, 4])}
+    given["slope"] = mlm.Prior("Normal", mu=0, sigma=0.5)
+    trial = mlm.MultivariateLogitTrial(**COVARIATES, priors=given)
+    frame = trial.priors(table).frame
+    assert frame.index.tolist() == ["cell_probability", "slope"]
+    assert frame.loc["cell_probability", "prior"] == "Dirichlet(1, 2, 3, 4) per arm"
+    assert frame.loc["slope", "prior"] == "Normal(mu=0, sigma=0.5)"
+    beta = pm.draw(
+        trial._build(trial._design(table))["beta"], 200, random_seed=1, mode="FAST_COMPILE"
+    )
+    own = beta @ np.linalg.inv(trial._design(table).matrix.by_arm).T
+    log_odds_ratio = own[:, 0, 2:] - own[:, 1, 2:] - own[:, 2, 2:]
+    np.testing.assert_allclose(log_odds_ratio.std(), 0.5, rtol=0.13)
+    share = np.exp(own[:, 0, :2]) / (1 + np.exp(own[:, :, :2]).sum(axis=1))
+    np.testing.assert_allclose(share.mean(), 0.1, atol=0.02)
+
+
+def test_prior_draws_have_the_spread_of_the_users_prior():
+    prior = mlm.Prior("Normal", mu=0, sigma=2.5)
+    trial = mlm.MultivariateLogitTrial(**COVARIATES, priors={"beta": prior})
     design = trial._design(trial_table())
     beta = pm.draw(trial._build(design)["beta"], 150, random_seed=1, mode="FAST_COMPILE")
-    if prior is None:
-        beta = beta @ np.linalg.inv(design.matrix.to_original).T
     # 450 draws per column: 3.3% error of an sd.
     np.testing.assert_allclose(beta.std(axis=(0, 1)), 2.5, rtol=0.13)
 
@@ -375,8 +400,10 @@ def test_every_plot_is_drawn(clustered, kind):
 
 def test_priors_are_listed(clustered):
     frame = clustered.priors().frame
-    assert frame.index.tolist() == ["beta", "cluster_sd", "cluster_partial"]
-    assert frame.loc["beta", "prior"] == "Normal(mu=0, sigma=2.5)"
+    names = ["cell_probability", "slope", "cluster_sd", "cluster_partial"]
+    assert frame.index.tolist() == names
+    assert frame.loc["cell_probability", "prior"] == "Dirichlet(0.5) per arm"
+    assert frame.loc["slope", "prior"] == "Normal(mu=0, sigma=2.5)"
 
 
 def test_a_copy_has_the_same_arguments(clustered):
@@ -467,6 +494,39 @@ BAD = [
         "'height' is no term",
     ),
     (lambda: fit_with(cluster_prior="wishart"), mlm.SpecificationError, "'inverse_wishart'"),
+    (
+        lambda: fit_with(
+            covariates=["age"],
+            priors={"beta": mlm.Prior("Normal"), "slope": mlm.Prior("Normal")},
+        ),
+        mlm.SpecificationError,
+        "one of all coefficients, so that 'slope' has none",
+    ),
+    (
+        lambda: fit_with(covariates=["age"], priors={"slope": mlm.Prior("Laplace", mu=0, b=1)}),
+        mlm.SpecificationError,
+        r"it is Prior\('Normal', mu=0, sigma=...\)",
+    ),
+    (
+        lambda: fit_with(
+            covariates=["age"], priors={"slope": mlm.Prior("Normal", mu=0, sigma=[1, 2])}
+        ),
+        mlm.SpecificationError,
+        "one number above 0",
+    ),
+    (
+        lambda: fit_with(
+            covariates=["age"],
+            priors={"cell_probability": mlm.Prior("Dirichlet", a=np.ones((3, 4)))},
+        ),
+        mlm.SpecificationError,
+        r"shape \(3, 4\) for 2 arms",
+    ),
+    (
+        lambda: fit_with(priors={"cell_probability": mlm.Prior("Dirichlet", a=[1, 1, 0, 1])}),
+        mlm.SpecificationError,
+        "must be above 0",
+    ),
     (
         lambda: fit_with(priors={"beat": mlm.Prior("Normal")}),
         mlm.SpecificationError,

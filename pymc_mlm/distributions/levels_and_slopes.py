@@ -1,0 +1,195 @@
+r"""Prior of a trial's coefficients that treats arms, outcomes and response patterns alike.
+
+The coefficients of an arm are its *levels*, the logits of the response patterns where covariates
+are at their means, and *slopes*, the change of the outcomes' contrasts per standard deviation of
+a covariate. The levels have the distribution that a Dirichlet distribution of the patterns gives
+them; the slopes are normal. The density of the levels is that of a few imaginary persons in the
+arm, so that without covariates the posterior is Dirichlet (a conditional means prior: Bedrick,
+Christensen and Johnson 1996, JASA 91).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
+from scipy.special import betaln, gammaln
+
+from pymc_mlm.distributions.coefficients import LinearMap, joint_preconditioned
+from pymc_mlm.ops.linear_predictors import linear_predictors
+from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
+
+Array = np.ndarray[Any, Any]
+
+# Sweeps of the slice sampler behind a prior draw of a model between the saturated and the
+# independent one; contrasts of outcomes are nearly uncorrelated a priori, so that few will do.
+SWEEPS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class LevelsAndSlopes:
+    """Prior of the coefficients of the logits of response patterns, in several arms.
+
+    Attributes
+    ----------
+    concentration : ndarray, shape (arm, cell)
+        Dirichlet parameter of the response patterns, the all-zero pattern last: imaginary persons.
+    basis : ndarray, shape (cell - 1, predictor)
+        From linear predictors to logits.
+    contrasts : ndarray, shape (predictor, predictor)
+        From contrasts of the outcomes to linear predictors.
+    by_arm : ndarray, shape (column, column)
+        From levels and slopes, arms first, to coefficients.
+    slope_sd : float
+        Prior standard deviation of every contrast's slope.
+    """
+
+    concentration: Array
+    basis: Array
+    contrasts: Array
+    by_arm: Array
+    slope_sd: float
+
+    @property
+    def num_arms(self) -> int:
+        """Number of arms, each with a level."""
+        return len(self.concentration)
+
+    def variable(self, name: str, root: LinearMap, **kwargs: Any) -> Any:
+        """Add the coefficients to the current model, walked on in the coordinates of `root`."""
+        return joint_preconditioned(name, self._logp(), self.draw, root, **kwargs)
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        """Draw coefficients, shape (predictor, column)."""
+        arms, columns = self.num_arms, len(self.by_arm)
+        levels = [draw_levels(a, self.basis, self.contrasts, rng) for a in self.concentration]
+        contrast = rng.normal(0.0, self.slope_sd, size=(len(self.contrasts), columns - arms))
+        return np.column_stack([*levels, self.contrasts @ contrast]) @ self.by_arm.T
+
+    def _logp(self) -> Any:
+        """Write the arrays into the current model; return the log density as a function."""
+        arms = self.num_arms
+        to_own = np.linalg.inv(self.by_arm)
+        a = self.concentration
+        # sum_c a_c log phi_c = sum_c a_c psi_c + (sum_c a_c) log phi_0: linear in the coefficients,
+        # and the log likelihood of all-zero persons, one row an arm however many patterns.
+        linear = pm.Data("prior_linear", self.basis.T @ a[:, :-1].T @ to_own[:arms])
+        persons = [
+            pm.Data("prior_level", to_own[:arms]),
+            pm.Data("prior_z", np.zeros((arms, 0))),
+            pm.Data("prior_cluster", np.zeros(arms, dtype=np.int64)),
+            pm.Data("prior_basis", self.basis),
+            pm.Data("prior_pattern", np.zeros(arms, dtype=np.int64)),
+            pm.Data("prior_compatible", np.arange(a.shape[1])[None] == a.shape[1] - 1),
+            pm.Data("prior_persons", a.sum(axis=1)),
+        ]
+        standard = self.slope_sd * self.contrasts
+        slope = pm.Data("prior_slope", to_own[arms:])
+        to_normal = pm.Data("prior_contrast", np.linalg.inv(standard))
+        constant = self._log_constant()
+
+        def logp(beta: Variable) -> Variable:
+            levels = multinomial_logit_loglik(beta, np.zeros((1, 0)), *persons)
+            z = linear_predictors(linear_predictors(slope, beta), to_normal)
+            return levels + pt.sum(linear * beta) - 0.5 * pt.sum(z**2) + constant
+
+        return logp
+
+    def _log_constant(self) -> float:
+        predictors, columns = len(self.contrasts), len(self.by_arm)
+        slopes = columns - self.num_arms
+        scale = np.linalg.slogdet(self.slope_sd * self.contrasts)[1]
+        normal = -slopes * (scale + 0.5 * predictors * np.log(2.0 * np.pi))
+        jacobian = -predictors * np.linalg.slogdet(self.by_arm)[1]
+        levels = sum(_log_normaliser(a, self.basis) for a in self.concentration)
+        return float(normal + jacobian + levels)
+
+
+def draw_levels(a: Array, basis: Array, contrasts: Array, rng: np.random.Generator) -> Array:
+    """Draw linear predictors with density proportional to the product of ``phi_c ** a_c``.
+
+    Parameters
+    ----------
+    a : ndarray, shape (cell,)
+        Dirichlet parameter, the all-zero pattern last.
+    basis : ndarray, shape (cell - 1, predictor)
+        From linear predictors to logits.
+    contrasts : ndarray, shape (predictor, predictor)
+        From nearly uncorrelated coordinates to linear predictors; matters where the density has
+        no sampler of its own.
+    rng : Generator
+
+    Returns
+    -------
+    ndarray, shape (predictor,)
+        The Dirichlet distribution itself in a saturated model, and beta distributions of the
+        success probabilities in an independent one; else from a slice sampler.
+    """
+    if _is_saturated(basis):
+        gamma = _log_gamma(a, rng)
+        return np.linalg.solve(basis, gamma[:-1] - gamma[-1])
+    if _is_independent(basis):
+        success, failure = _margins(a, basis)
+        return _log_gamma(success, rng) - _log_gamma(failure, rng)
+    return _slice(a, basis @ contrasts, contrasts, rng)
+
+
+def _log_gamma(a: Array, rng: np.random.Generator) -> Array:
+    """Logs of gamma draws; for small shapes the draws themselves underflow."""
+    return np.log(rng.standard_gamma(a + 1.0)) + np.log(rng.random(a.shape)) / a
+
+
+def _margins(a: Array, basis: Array) -> tuple[Array, Array]:
+    success = a[:-1] @ basis
+    return success, a.sum() - success
+
+
+def _is_saturated(basis: Array) -> bool:
+    return basis.shape[0] == basis.shape[1]
+
+
+def _is_independent(basis: Array) -> bool:
+    return 2 ** basis.shape[1] == len(basis) + 1
+
+
+def _log_normaliser(a: Array, basis: Array) -> float:
+    """Log constant of the levels' density; 0 where it has no closed form."""
+    if _is_saturated(basis):
+        determinant = np.linalg.slogdet(basis)[1]
+        return float(gammaln(a.sum()) - gammaln(a).sum() + determinant)
+    if _is_independent(basis):
+        return float(-betaln(*_margins(a, basis)).sum())
+    return 0.0
+
+
+def _slice(a: Array, logits: Array, contrasts: Array, rng: np.random.Generator) -> Array:
+    """Neal's slice sampler, coordinate by coordinate, started at equal probabilities."""
+    linear, persons = a[:-1] @ logits, a.sum()
+    psi, gamma = np.zeros(len(logits) + 1), np.zeros(logits.shape[1])
+    step = np.vstack([logits, np.zeros(logits.shape[1])]).T
+
+    def log_density(psi: Array, j: int, value: float) -> float:
+        top = psi.max()
+        return float(linear[j] * value - persons * (top + np.log(np.exp(psi - top).sum())))
+
+    for j in np.tile(np.arange(len(gamma)), SWEEPS):
+        rest, old = psi - gamma[j] * step[j], gamma[j]
+        level = log_density(psi, j, old) - rng.exponential()
+        low = old - 8.0 * rng.random()
+        high = low + 8.0
+        while log_density(rest + low * step[j], j, low) > level:
+            low -= 8.0
+        while log_density(rest + high * step[j], j, high) > level:
+            high += 8.0
+        while True:
+            new = rng.uniform(low, high)
+            psi = rest + new * step[j]
+            if log_density(psi, j, new) > level:
+                break
+            low, high = (new, high) if new < old else (low, new)
+        gamma[j] = new
+    return contrasts @ gamma
