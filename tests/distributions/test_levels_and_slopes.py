@@ -13,7 +13,7 @@ from pymc_mlm.data.trial_matrix import trial_matrix
 from pymc_mlm.distributions import levels_and_slopes
 from pymc_mlm.distributions.coefficients import linear_map
 from pymc_mlm.distributions.levels_and_slopes import LevelsAndSlopes, draw_levels
-from pymc_mlm.models.trial_graph import trial_model
+from pymc_mlm.trial.graph import trial_model
 
 DEPENDENCES = ("saturated", "pairwise", "independent")
 UNIFORM = [*product([1, 2, 3, 4, 5], ("saturated", "independent")), (3, "pairwise")]
