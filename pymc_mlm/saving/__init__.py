@@ -1,0 +1,1 @@
+"""A fit in a file, and a fit from a file: nothing that is read is run or unpickled."""
