@@ -49,6 +49,7 @@ from pymc_mlm.fit import Fit
 from pymc_mlm.inference import AbstractSampler, Nutpie, PymcNuts
 from pymc_mlm.priors import Prior
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning
+from pymc_mlm.saving import load, save
 from pymc_mlm.terms import AbstractTerm, hm, mm
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
 from pymc_mlm.terms.nested import nested
@@ -99,8 +100,10 @@ __all__ = [
     "Weibull",
     "datasets",
     "hm",
+    "load",
     "mm",
     "nested",
     "noncentered",
+    "save",
     "weights",
 ]

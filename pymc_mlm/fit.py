@@ -30,6 +30,8 @@ class Fit:
         Facts about the fit that a reader of the summary should see.
     versions : mapping of str to str
         Versions of the packages that made it.
+    table : Table or None
+        The columns that were read, for `save`.
     """
 
     spec: Any
@@ -38,6 +40,7 @@ class Fit:
     path: str = "sampled"
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    table: Any = None
 
     @cached_property
     def model(self) -> pm.Model:

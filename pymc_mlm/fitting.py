@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from typing import Any
 
+from pymc_mlm.data.frame import open_table
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import AbstractSampler, Run
 from pymc_mlm.model import AbstractSpecification
@@ -53,11 +54,12 @@ def fit(
     SpecificationError
         The path cannot be taken; the reason is named.
     """
-    design = spec.read(data)
+    table = open_table(data, spec.columns)
+    design = spec.read(table)
     road = path_of(spec, design, path)
     idata = road.draw(spec, design, sampler, run)
     notes = (*spec.notes(design), *road.notes(spec, design))
-    return Fit(spec, design, idata, road.name, notes, versions())
+    return Fit(spec, design, idata, road.name, notes, versions(), table)
 
 
 def path_of(spec: AbstractSpecification, design: Any, asked: str = "auto") -> AbstractPath:

@@ -60,7 +60,11 @@ WALLS = {
         "errors data ops priors terms inference model", "numpy scipy pytensor pymc xarray"
     ),
     "fit": wall("errors", "numpy xarray pymc"),
-    "fitting": wall("errors fit inference model paths", ""),
+    "fitting": wall("errors data fit inference model paths", ""),
+    "saving": wall(
+        "errors data priors weights families terms inference model trial fit",
+        "numpy pandas xarray",
+    ),
     "prediction": wall("errors data ops fit inference reporting", "numpy xarray pymc"),
     "prior_predictive": wall("ops", "xarray pymc"),
     "decisions": wall("errors", "numpy scipy xarray"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pymc_mlm.errors import NotFittedError, SpecificationError, warn_of_data, warn_user
+from pymc_mlm.errors import DataError, NotFittedError, SpecificationError, warn_of_data, warn_user
 from pymc_mlm.fit import Fit
 from pymc_mlm.fitting import PATHS, fit, path_of
 from pymc_mlm.inference import Run, as_sampler, as_seed
@@ -17,6 +18,7 @@ from pymc_mlm.reporting import graph
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning, diagnose
 from pymc_mlm.reporting.priors import priors_table
 from pymc_mlm.reporting.summary import Table
+from pymc_mlm.saving import load, save
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -181,6 +183,50 @@ class Estimator(ABC):
         """
         return graph.to_graphviz(self._fitted(), **kwargs)
 
+    def save(self, path: Any) -> Path:
+        """Write the fit to a netCDF file: draws, columns read and specification.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to, by custom with the ending ``.nc``. A file that is there is replaced when
+            the new one is whole. It holds the columns of the table that the model reads.
+
+        Returns
+        -------
+        pathlib.Path
+
+        Raises
+        ------
+        SpecificationError
+            A prior or term of a class of your own has no form as text; it is named.
+        """
+        return save(self._fitted(), path)
+
+    @classmethod
+    def load(cls, path: Any) -> Self:
+        """Return a fitted model from a file that `save` wrote; nothing in it is run.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Raises
+        ------
+        DataError
+            The file is none of a fit of this model, is damaged, or a newer version wrote it.
+        """
+        loaded = load(path)
+        model = cls._from_specification(loaded.spec)
+        model.result_ = loaded
+        return model
+
+    @classmethod
+    @abstractmethod
+    def _from_specification(cls, spec: Any) -> Self:
+        """Return an unfitted model with a specification, or refuse that of another class."""
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments by name, as scikit-learn does."""
         return {name: getattr(self, ATTRIBUTES.get(name, name)) for name in self._arguments()}
@@ -266,3 +312,18 @@ def as_tuple(value: Any, where: str, example: str) -> tuple[Any, ...]:
     if not isinstance(value, Sequence):
         raise SpecificationError(f"{where} is {value!r}; give a list, such as {example}.")
     return tuple(value)
+
+
+def refuse_specification(spec: Any, cls: type, kind: type) -> None:
+    """Refuse the specification of another model.
+
+    Raises
+    ------
+    DataError
+        Names what to load the file with.
+    """
+    if not isinstance(spec, kind):
+        raise DataError(
+            f"The file holds the fit of another model ({type(spec).__name__}), not of "
+            f"{cls.__name__}. Load it with the class that saved it, or with pymc_mlm.load(path)."
+        )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pymc_mlm.estimators.base import as_mapping, as_tuple
+from pymc_mlm.estimators.base import as_mapping, as_tuple, refuse_specification
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.model import Specification
@@ -81,6 +81,11 @@ class MultipleMembershipModel(AbstractLinearEstimator):
         """The model apart from data."""
         priors = as_mapping(self.priors_given, type(self).__name__)
         return Specification(self.formula, tuple(self.terms), as_family(self.family), priors)
+
+    @classmethod
+    def _from_specification(cls, spec: Any) -> Self:
+        refuse_specification(spec, cls, Specification)
+        return cls(spec.formula, terms=spec.terms, family=spec.family, priors=spec.priors)
 
     def members(self, term: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
         """Tabulate the effects of a term's members, sorted: `effects` by its name in bml.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
-from pymc_mlm.errors import SpecificationError
-from pymc_mlm.estimators.base import as_mapping, as_tuple
+from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.estimators.base import as_mapping, as_tuple, refuse_specification
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.model import Specification
 from pymc_mlm.paths import CollapsedGaussian
 from pymc_mlm.terms import AbstractTerm
-from pymc_mlm.terms.nested import nested
+from pymc_mlm.terms.nested import Nested, nested
 
 
 class NestedVaryingEffects(AbstractLinearEstimator):
@@ -131,6 +131,29 @@ class NestedVaryingEffects(AbstractLinearEstimator):
             as_mapping(self.priors_given, type(self).__name__),
             as_tuple(self.within_between, "within_between", "within_between=['x']"),
             self._level_covariates(),
+        )
+
+    @classmethod
+    def _from_specification(cls, spec: Any) -> Self:
+        refuse_specification(spec, cls, Specification)
+        own = spec.terms[0] if spec.terms else None
+        if not isinstance(own, Nested):
+            raise DataError(
+                f"The file holds a model without nested levels, not one of {cls.__name__}. Load it "
+                "with MultipleMembershipModel.load(path)."
+            )
+        return cls(
+            spec.formula,
+            own.levels,
+            own.varying,
+            family=spec.family,
+            parameterization=own.parameterization,
+            unique_ids=own.unique_ids,
+            terms=spec.terms[1:],
+            eta=own.eta,
+            priors=spec.priors,
+            within_between=spec.within_between,
+            level_covariates=spec.level_covariates,
         )
 
     def _refuse_collapse(self, spec: Specification) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
@@ -25,7 +26,7 @@ from pymc_mlm.decisions.populations import Table as PopulationTable
 from pymc_mlm.decisions.populations import Value, as_populations, population_rows
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError, warn_of_data
-from pymc_mlm.estimators.base import Estimator, as_mapping
+from pymc_mlm.estimators.base import Estimator, as_mapping, refuse_specification
 from pymc_mlm.inference import as_seed
 from pymc_mlm.reporting import trial_plots
 from pymc_mlm.reporting.extrapolation import population_outside, rows_outside, values_outside
@@ -165,6 +166,11 @@ class MultivariateLogitTrial(Estimator):
             as_mapping(self.priors_given, type(self).__name__),
             self.event,
         )
+
+    @classmethod
+    def _from_specification(cls, spec: Any) -> Self:
+        refuse_specification(spec, cls, TrialSpecification)
+        return cls(**{field.name: getattr(spec, field.name) for field in fields(spec)})
 
     @classmethod
     def from_bmco(cls, *args: Any, **kwargs: Any) -> BmcoCall:

@@ -28,10 +28,12 @@ from pymc_mlm.families import (
     Weibull,
 )
 from pymc_mlm.inference import Nutpie, PymcNuts
+from pymc_mlm.model import Specification
 from pymc_mlm.priors import Prior
 from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
 from pymc_mlm.terms.nested import Nested
+from pymc_mlm.trial import TrialSpecification
 from pymc_mlm.weights import Expression
 
 MARK = "$"
@@ -39,8 +41,8 @@ SPECIFICATIONS = {
     cls.__name__: cls
     for cls in (
         Bernoulli, Binomial, Expression, Gaussian, Hierarchical, InverseWishart, LKJ,
-        MultipleMembership, NegativeBinomial, Nested, Nutpie, Poisson, Prior, PymcNuts, StudentT,
-        Weibull,
+        MultipleMembership, NegativeBinomial, Nested, Nutpie, Poisson, Prior, PymcNuts, Specification,
+        StudentT, TrialSpecification, Weibull,
     )
 }  # fmt: skip
 # What labels and arguments are beside text and numbers: how each is written, and read again.
