@@ -51,7 +51,7 @@ def sampled_nested_model(schools=12):
     )
 
 
-def trial_model(seed=1, schools=8):
+def trial_model(seed=1, schools=10):
     table = mlm.datasets.teaching_trial(schools=schools, seed=seed)
     return mlm.MultivariateLogitTrial(
         ["math", "reading"], arm="method", control="traditional", cluster="school"
