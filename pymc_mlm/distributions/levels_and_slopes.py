@@ -90,7 +90,8 @@ class LevelsAndSlopes:
         standard = self.slope_sd * self.contrasts
         slope = pm.Data("prior_slope", to_own[arms:])
         to_normal = pm.Data("prior_contrast", np.linalg.inv(standard))
-        constant = self._log_constant()
+        # Data, as the compiled code of one table serves other tables.
+        constant = pm.Data("prior_constant", self._log_constant())
 
         def logp(beta: Variable) -> Variable:
             levels = multinomial_logit_loglik(beta, np.zeros((1, 0)), *persons)

@@ -113,11 +113,6 @@ class TrialPriors:
                 f"{2**num_outcomes} response patterns. Give one number per response pattern, from "
                 "all ones to all zeros."
             )
-        if not (np.isfinite(a) & (a > 0)).all():
-            raise SpecificationError(
-                f"The prior of cell_probability is {prior!r}; its numbers must be above 0: each "
-                "counts as that many persons with the response pattern."
-            )
         return a
 
     def concentration(self, design: TrialModelDesign) -> np.ndarray:

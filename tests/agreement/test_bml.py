@@ -32,6 +32,8 @@ COUNTRY = mlm.hm("cid", priors={"sd": CAUCHY})
 
 def aggregate(weight, normalize=True, free=()):
     """Cohesion summed with a weight function, without party effects."""
+    # The table has a column n, too; an expression means the size of the group.
+    weight = mlm.weights.Expression(weight)
     return mlm.mm(
         "pid", "gid", covariates="cohesion", weight=weight, normalize=normalize, effect=None,
         priors={"beta": WIDE, **dict.fromkeys(free, UNIT)},

@@ -211,7 +211,7 @@ def test_prior_of_another_length_is_refused(table):
     model = mlm.MultipleMembershipModel(
         "log_weeks ~ 1 + majority", mlm.hm("country"), priors=priors
     )
-    with pytest.raises(mlm.SpecificationError, match=r"3 values of 'sigma'.*has 1 such"):
+    with pytest.raises(mlm.SpecificationError, match=r"shape \(3,\); 'beta' has the shape \(1,\)"):
         model.build(table)
 
 

@@ -255,7 +255,7 @@ FAMILIES = {
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_unit_per_row_is_warned_of_by_what_the_family_varies(table, family):
-    data = table.assign(row=range(N), y=[0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1], t=table.t)
+    data = table.assign(row=range(N), y=[0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 1, 0], t=table.t)
     formula = "Surv(t, e) ~ 1" if family == "weibull" else "y ~ 1"
     model = mlm.NestedVaryingEffects(formula, levels=["unit", "row"], family=family)
     with warnings.catch_warnings(record=True) as caught:

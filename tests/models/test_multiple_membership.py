@@ -188,7 +188,9 @@ def test_scikit_learn_clones_an_unfitted_copy(fitted):
 
 def test_set_params_replaces_and_refuses(specification):
     copy = clone(specification)
-    assert copy.set_params(family="gaussian").family == "gaussian"
+    assert copy.set_params(family=mlm.Weibull()).family == mlm.Weibull()
+    with pytest.raises(mlm.SpecificationError, match="is not for durations"):
+        copy.set_params(family="gaussian")
     with pytest.raises(mlm.SpecificationError, match="no argument 'familly'"):
         copy.set_params(familly="gaussian")
 

@@ -525,7 +525,7 @@ BAD = [
     (
         lambda: fit_with(priors={"cell_probability": mlm.Prior("Dirichlet", a=[1, 1, 0, 1])}),
         mlm.SpecificationError,
-        "must be above 0",
+        "which is no distribution: a > 0",
     ),
     (
         lambda: fit_with(priors={"beat": mlm.Prior("Normal")}),
