@@ -1,7 +1,7 @@
 """The uncollapsed nested model of every family, against the same model in plain PyMC.
 
-The plain model knows no coordinates: its effects are `pm.MvNormal` rows, so its log density is
-ours at the same effects, less the Jacobian of our coordinates.
+The plain model has no coordinates of ours: its effects are `pm.MvNormal` rows and its
+coefficients plain normals, so its log density is ours at the same values, less our Jacobians.
 """
 
 import warnings
@@ -14,6 +14,7 @@ import pytest
 from pytensor.graph import clone_replace
 
 import pymc_mlm as mlm
+from pymc_mlm.distributions.located import Located
 from pymc_mlm.ops.correlation import lkj_partial_alphas
 
 FAST = "FAST_COMPILE"
@@ -122,9 +123,13 @@ def plain_model(table, likelihood, used):
 
 
 def density_and_values(model):
-    """Return a function from coordinates to the density of the effects and to all values."""
-    effects = [model[f"{level}_effect"] for level in LEVELS]
-    jacobian = model.logp(effects, jacobian=True) - model.logp(effects, jacobian=False)
+    """Return a function from coordinates to the density, less our Jacobians, and to all values."""
+    ours = [
+        rv
+        for rv, transform in model.rvs_to_transforms.items()
+        if rv.name.endswith("_effect") or isinstance(transform, Located)
+    ]
+    jacobian = model.logp(ours, jacobian=True) - model.logp(ours, jacobian=False)
     outputs = [model.logp() - jacobian, *model.replace_rvs_by_values(model.free_RVs)]
     evaluate = model.compile_fn(outputs, inputs=model.value_vars, mode=FAST)
     names = [v.name for v in model.free_RVs]
