@@ -43,11 +43,11 @@ def _(op: Any, node: Apply, program: Program) -> None:
     start = program.assign(program.value(node.inputs[1]).only, "n")
     size = program.value(node.inputs[0]).shape[0]
     if broadcastable(out)[0]:
-        program.fail_if(f"not 0 <= {start} < {size}")
+        program.fail_if(f"({start} < 0) | ({start} >= {size})")
         program.values[out] = Value((ONE,), lambda index: f"{array}[{start}]")
         return
     length = program.assign(program.value(node.inputs[2]).only, "n")
-    program.fail_if(f"not 0 <= {start} <= {start} + {length} <= {size}")
+    program.fail_if(f"({start} < 0) | ({length} < 0) | ({start} + {length} > {size})")
     # numba takes a slice of a contiguous vector for a contiguous vector: kernels can read it.
     name = program.fresh("v")
     program.write(f"{name} = {array}[{start}:{start} + {length}]")

@@ -25,6 +25,8 @@ FAULT = -1
 # What `assign` makes: a number, computed without side effects.
 _NUMBER = re.compile(r"[nti]\d+")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+# Where an assignment may read an entry of an array; a length is not one.
+_READS = re.compile(r"(?<!\.shape)\[")
 
 
 class Program:
@@ -64,6 +66,7 @@ class Program:
         self.constants: dict[str, np.ndarray] = {}
         self.targets: dict[Variable, str] = {}
         self._count = 0
+        self._faults: list[str] = []
         self._same: dict[str, str] = {}
         self._inside: set[tuple[str, str]] = set()
 
@@ -73,7 +76,9 @@ class Program:
         return f"{prefix}{self._count}"
 
     def write(self, line: str) -> None:
-        """Write a line at the present depth."""
+        """Write a line at the present depth, after the tests that it must not run without."""
+        if not _is_harmless(line):
+            self.write_tests()
         self.lines.append(self.indent + line)
 
     def assign(self, text: str, prefix: str = "t") -> str:
@@ -123,9 +128,19 @@ class Program:
         )
 
     def fail_if(self, condition: str) -> None:
-        """Write that the function ends with a fault where a condition holds."""
-        self.write(f"if {condition}:")
-        self.write(f"    {self.fault}")
+        """End the function with a fault where a condition holds, before memory is touched."""
+        self._faults.append(condition)
+
+    def write_tests(self) -> None:
+        """Write the tests that are due as one.
+
+        numba frees every array at every place where a function ends, so that ten exits cost more
+        than a second of compilation. ``|`` has no branches, ``or`` has one for each condition.
+        """
+        if self._faults:
+            due = " | ".join(f"({condition})" for condition in self._faults)
+            self._faults = []
+            self.lines += [f"{self.indent}if {due}:", f"{self.indent}    {self.fault}"]
 
     def same(self, one: str, other: str) -> None:
         """Write a test that two lengths agree, once."""
@@ -203,6 +218,7 @@ class Program:
 
     def pruned(self, *read_later: str) -> list[str]:
         """Return the lines without numbers that nothing reads, such as lengths of most arrays."""
+        self.write_tests()
         read, kept = set(read_later), []
         for line in reversed(self.lines):
             name, is_assignment, text = line.strip().partition(" = ")
@@ -239,6 +255,13 @@ def write_graph(program: Program) -> None:
     """Write all nodes of a program's graph, in order."""
     for node in program.fgraph.toposort():
         write_op(node.op, node, program)
+    program.write_tests()
+
+
+def _is_harmless(line: str) -> bool:
+    """Tell whether a line only computes a number from numbers and lengths."""
+    name, _, text = line.partition(" = ")
+    return _NUMBER.fullmatch(name) is not None and _READS.search(text) is None
 
 
 def literal(number: Any) -> str:

@@ -38,7 +38,7 @@ def _(op: Any, node: Apply, program: Program) -> None:
     if len(single_dims) == 1:
         shape = (ONE,) if single_dims[0] else (total,)
         length = program.assign(asked.entry(("0",)), "n")
-        program.fail_if(f"{length} != -1 and {length} != {total}")
+        program.fail_if(f"({length} != -1) & ({length} != {total})")
         program.same(total, shape[0])
     else:
         texts = [
