@@ -95,8 +95,11 @@ class LevelsAndSlopes:
 
         def logp(beta: Variable) -> Variable:
             levels = multinomial_logit_loglik(beta, np.zeros((1, 0)), *persons)
+            levels = levels + pt.sum(linear * beta) + constant
+            if len(to_own) == arms:  # no covariates
+                return levels
             z = linear_predictors(linear_predictors(slope, beta), to_normal)
-            return levels + pt.sum(linear * beta) - 0.5 * pt.sum(z**2) + constant
+            return levels - 0.5 * pt.sum(z**2)
 
         return logp
 
