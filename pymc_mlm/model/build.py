@@ -36,7 +36,10 @@ def build(spec: Specification, design: Design) -> pm.Model:
     rows, spread = design.rows.name, design.scale.spread
     plain = own_terms(design)
     told = nested_information(spec, design) if spec.nested else None
-    known = (told and told.crossed) if spec.nested else effect_information(spec, design)
+    if spec.nested is None:
+        known = effect_information(spec, design)
+    else:
+        known = None if told is None else told.crossed
     # Of its own, also when it is built inside another model.
     with pm.Model(coords={rows: tuple(design.rows.labels.tolist())}, model=None) as model:
         population = spec.population(design.scale.location)
@@ -46,7 +49,7 @@ def build(spec: Specification, design: Design) -> pm.Model:
                 eta = eta + term.effect(part, spread)
         if spec.nested is not None:
             around, also = _coefficients(model, design), followed(plain, known)
-            levels = told and told.levels
+            levels = None if told is None else told.levels
             eta = eta + spec.nested.effect(design.nested, spread, around, levels, also)
         outcome = {k: pm.Data(f"outcome_{k}", v) for k, v in (design.outcome or {}).items()}
         spec.family.likelihood("outcome", eta, outcome, spec.family_priors(design.scale), rows)

@@ -74,6 +74,7 @@ def refuse_taken_names(spec: Specification, design: Design) -> None:
     own |= {f"{p}_{what}" for p in prefixes for what in ("coef", "pair")}
     variables = {"outcome", "eta", "covariates", "offset", *spec.roles(design)}
     variables |= {*spec.priors_used(design)}
+    refuse_slashes([*dims, *of_terms, *variables])
     levels = spec.nested.levels if spec.nested else ()
     for name in [*dims, *of_terms]:
         if name in levels and [*dims, *of_terms].count(name) > 1:
@@ -90,4 +91,20 @@ def refuse_taken_names(spec: Specification, design: Design) -> None:
             raise SpecificationError(
                 f"Column {name!r} would name a dimension, but the model already has a variable "
                 "of that name, and PyMC allows each name once. Rename the column."
+            )
+
+
+def refuse_slashes(names: Sequence[str]) -> None:
+    """Refuse names of variables and dimensions that draws cannot be kept under.
+
+    Raises
+    ------
+    SpecificationError
+        The name is given.
+    """
+    for name in names:
+        if "/" in name:
+            raise SpecificationError(
+                f"{name!r} would be a name in the draws, where '/' stands between groups "
+                "(xarray.DataTree). Rename the column, or give the term a name=."
             )

@@ -208,7 +208,7 @@ class Specification(AbstractSpecification):
         if self.nested is None:
             return ()
         told = nested_information(self, design)
-        levels, crossed = told and told.levels, bool(own_terms(design))
+        levels, crossed = None if told is None else told.levels, bool(own_terms(design))
         return self.nested.coordinate_notes(design.nested, levels, crossed)
 
     @property

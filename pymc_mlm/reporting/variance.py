@@ -61,8 +61,8 @@ def variance_decomposition(
        determination R2 and intra-class correlation coefficient from generalized linear
        mixed-effects models revisited and expanded. J. R. Soc. Interface 14, 20170213.
     """
-    warn_outside(fit, at or {})
     parts = variances(fit, at)
+    warn_outside(fit, at or {})
     residual = residual_variance(fit, parts)
     title = f"Variance decomposition of {fit.spec.label}"
     notes = [

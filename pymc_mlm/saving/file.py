@@ -106,7 +106,8 @@ def load(path: str | os.PathLike[str]) -> Fit:
 def _read(tree: xr.DataTree) -> Fit:
     if DOCUMENT not in tree:
         raise DataError("the file is no fit of pymc_mlm. Give one that model.save() wrote.")
-    document = json.loads(tree[DOCUMENT].values.astype(np.uint8).tobytes().decode())
+    written = np.asarray(tree[DOCUMENT].data, dtype=np.uint8)
+    document = json.loads(written.tobytes().decode())
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise DataError("the file is no fit of pymc_mlm. Give one that model.save() wrote.")
     if document["schema"] != SCHEMA:
@@ -132,7 +133,7 @@ def _write(tree: xr.DataTree, target: Path) -> None:
     """Write beside the target and put it in its place in one step."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     # Checksums, so that a damaged file is noticed when it is read.
-    encoding = {
+    encoding: Any = {
         node.path: {str(n): {"fletcher32": True} for n, v in node.data_vars.items() if v.size}
         for node in tree.subtree
         if node.data_vars
@@ -184,7 +185,9 @@ def _pack_dataset(dataset: xr.Dataset) -> tuple[xr.Dataset, Any]:
 def _unpack_dataset(dataset: xr.Dataset, described: Mapping[str, Any]) -> xr.Dataset:
     arrays = {str(n).removeprefix("v"): v.values for n, v in dataset.variables.items()}
     found = unpack(arrays, described["variables"])
-    variables = {own["name"]: (own["dims"], found[own["name"]]) for own in described["variables"]}
+    variables: dict[str, Any] = {
+        own["name"]: (own["dims"], found[own["name"]]) for own in described["variables"]
+    }
     coords = {own["name"] for own in described["variables"] if own["coord"]}
     attrs = {k: decode(v) for k, v in described["attrs"].items()}
     return xr.Dataset(

@@ -41,8 +41,8 @@ SPECIFICATIONS = {
     cls.__name__: cls
     for cls in (
         Bernoulli, Binomial, Expression, Gaussian, Hierarchical, InverseWishart, LKJ,
-        MultipleMembership, NegativeBinomial, Nested, Nutpie, Poisson, Prior, PymcNuts, Specification,
-        StudentT, TrialSpecification, Weibull,
+        MultipleMembership, NegativeBinomial, Nested, Nutpie, Poisson, Prior, PymcNuts,
+        Specification, StudentT, TrialSpecification, Weibull,
     )
 }  # fmt: skip
 # What labels and arguments are beside text and numbers: how each is written, and read again.

@@ -71,6 +71,7 @@ class TrialSpecification(AbstractSpecification):
 
     def __post_init__(self) -> None:
         """Refuse what can be refused before there are data."""
+        as_cluster_prior(self.cluster_prior)
         check_priors(self.priors, "priors")
         check_arguments(self.parts, self.interactions, self.cluster_prior)
         self.trial_priors.check(self.is_conjugate, self.cluster is not None)

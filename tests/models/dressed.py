@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import pymc_mlm as mlm
+from pymc_mlm.model.information import own_terms
 
 ROWS = 24
 GROUP = np.repeat(np.arange(8), 3)
@@ -161,11 +162,10 @@ def arrays(design):
         trial = design.trial
         return [trial.observed, trial.arm.codes, trial.cluster.factor.codes, design.X]
     found = [design.population.X, design.population.offset, *(design.outcome or {}).values()]
-    if hasattr(design, "nested"):
+    found += [design.rows.codes, *design.side.values()]
+    if design.nested is not None:
         found += [design.nested.Z, *design.nested.nesting.parents, design.nested.nesting.leaf]
-    else:
-        found += [design.group.codes, *design.side.values()]
-    for _, part in design.terms:
+    for _, part in own_terms(design):
         found += [part.X, part.units.codes] if hasattr(part, "units") else [
             part.X, part.membership.member.codes, part.membership.indptr, part.start]  # fmt: skip
     return found
