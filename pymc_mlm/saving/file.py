@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -20,7 +20,7 @@ from pymc_mlm.saving.values import decode, encode
 
 FORMAT = "pymc_mlm fit"
 SCHEMA = 1
-ENGINE = "h5netcdf"
+ENGINE: Literal["h5netcdf"] = "h5netcdf"
 DOCUMENT, TABLE = "document", "table"
 
 
@@ -172,7 +172,7 @@ def _pack_dataset(dataset: xr.Dataset) -> tuple[xr.Dataset, Any]:
     """Give variables and dims names that a file allows, and describe them."""
     place = {dim: f"d{i}" for i, dim in enumerate(dataset.sizes)}
     arrays, description = pack({str(n): v.values for n, v in dataset.variables.items()})
-    variables = {}
+    variables: dict[str, Any] = {}
     for own, (name, values) in zip(description, dataset.variables.items(), strict=True):
         own["dims"] = [str(dim) for dim in values.dims]
         own["coord"] = name in dataset.coords
