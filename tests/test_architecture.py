@@ -66,6 +66,7 @@ WALLS = {
         "numpy pandas xarray",
     ),
     "prediction": wall("errors data ops fit inference reporting", "numpy xarray pymc"),
+    "log_likelihood": wall("errors ops fit prediction trial", "numpy xarray pymc"),
     "prior_predictive": wall("ops", "xarray pymc"),
     "decisions": wall("errors", "numpy scipy xarray"),
     "reporting": wall(

@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import xarray as xr
+
 from pymc_mlm.errors import DataError, NotFittedError, SpecificationError, warn_of_data, warn_user
 from pymc_mlm.fit import Fit
 from pymc_mlm.fitting import PATHS, fit, path_of
 from pymc_mlm.inference import Run, as_sampler, as_seed
+from pymc_mlm.log_likelihood import linear_log_likelihood, log_prior, trial_log_likelihood
 from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.prior_predictive import sample_prior_predictive
 from pymc_mlm.reporting import graph
@@ -22,7 +25,6 @@ from pymc_mlm.saving import load, save
 
 if TYPE_CHECKING:
     import pymc as pm
-    import xarray as xr
 
 # Methods of every model have these names, so the arguments are kept under others.
 ATTRIBUTES = {"priors": "priors_given"}
@@ -166,6 +168,35 @@ class Estimator(ABC):
             Groups ``prior`` and ``prior_predictive``.
         """
         return sample_prior_predictive(self.build(data, "sampled"), draws, as_seed(random_seed))
+
+    def log_likelihood(self) -> xr.DataTree:
+        """Write the pointwise log likelihood into `idata`, for `arviz.loo` and the like.
+
+        Returns
+        -------
+        xarray.DataTree
+            `idata` with group ``log_likelihood``: variable ``outcome``, dims (chain, draw, row),
+            natural logarithms, given all effects. A trial has one value per person, of all its
+            outcomes, from at most 4,000 draws per chain.
+        """
+        fit = self._fitted()
+        of = trial_log_likelihood if hasattr(fit.spec, "trial_priors") else linear_log_likelihood
+        fit.idata["log_likelihood"] = xr.Dataset({"outcome": of(fit)})
+        return fit.idata
+
+    def log_prior(self) -> xr.DataTree:
+        """Write the log densities of the top-level priors into `idata`, for `arviz.psense`.
+
+        Returns
+        -------
+        xarray.DataTree
+            `idata` with group ``log_prior``: coefficients, standard deviations, correlations,
+            weights and the family's own parameters. `pymc.compute_log_prior` would add the
+            effects' distribution, and power-scaling that flags every parameter.
+        """
+        fit = self._fitted()
+        fit.idata["log_prior"] = log_prior(fit)
+        return fit.idata
 
     def to_graphviz(self, **kwargs: Any) -> Any:
         """Draw the fitted model's graph with Graphviz.
