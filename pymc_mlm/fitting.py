@@ -7,7 +7,7 @@ from typing import Any
 
 from pymc_mlm.data.frame import open_table
 from pymc_mlm.fit import Fit
-from pymc_mlm.inference import AbstractSampler, Run
+from pymc_mlm.inference import AbstractSampler, Run, interruption
 from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.paths import (
     AbstractPath,
@@ -58,7 +58,7 @@ def fit(
     design = spec.read(table)
     road = path_of(spec, design, path)
     idata = road.draw(spec, design, sampler, run)
-    notes = (*spec.notes(design), *road.notes(spec, design))
+    notes = (*interruption(idata), *spec.notes(design), *road.notes(spec, design))
     return Fit(spec, design, idata, road.name, notes, versions(), table)
 
 

@@ -13,7 +13,7 @@ import xarray as xr
 from pymc_mlm.errors import DataError, NotFittedError, SpecificationError, warn_of_data, warn_user
 from pymc_mlm.fit import Fit
 from pymc_mlm.fitting import PATHS, fit, path_of
-from pymc_mlm.inference import Run, as_sampler, as_seed
+from pymc_mlm.inference import Run, as_sampler, as_seed, interruption
 from pymc_mlm.log_likelihood import linear_log_likelihood, log_prior, trial_log_likelihood
 from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.prior_predictive import sample_prior_predictive
@@ -93,7 +93,13 @@ class Estimator(ABC):
         Warns
         -----
         ConvergenceWarning
-            R-hat, effective sample size or divergences tell that the draws may mislead.
+            R-hat, effective sample size or divergences tell that the draws may mislead, or
+            sampling was interrupted (Ctrl-C) and the fit holds the draws up to there.
+
+        Notes
+        -----
+        An interrupt before the first draw after warm-up ends the fit with `KeyboardInterrupt`, and
+        leaves `result_` as it was.
         """
         spec = self.specification
         engine = spec.default_sampler() if sampler == "nutpie" else as_sampler(sampler)
@@ -104,7 +110,9 @@ class Estimator(ABC):
         self.result_ = fit(spec, data, engine, run, self._path(path))
         for text in spec.cautions(self.result_.design):
             warn_of_data(text)
-        problems = [] if PATHS[self.result_.path].is_direct else diagnose(self.result_).problems()
+        problems = [f"{text[0].upper()}{text[1:]}." for text in interruption(self.idata)]
+        if not PATHS[self.result_.path].is_direct:
+            problems += diagnose(self.result_).problems()
         if problems:
             warn_user("\n".join(problems), ConvergenceWarning)
         return self

@@ -6,10 +6,13 @@ from typing import Any
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.inference.base import AbstractSampler, Run, as_seed
+from pymc_mlm.inference.interrupt import interruption
 from pymc_mlm.inference.nutpie import Nutpie
 from pymc_mlm.inference.pymc_nuts import PymcNuts
 
-__all__ = ["AbstractSampler", "Nutpie", "PymcNuts", "Run", "as_sampler", "as_seed"]
+__all__ = [
+    "AbstractSampler", "Nutpie", "PymcNuts", "Run", "as_sampler", "as_seed", "interruption",
+]  # fmt: skip
 
 
 def as_sampler(sampler: Any) -> AbstractSampler:

@@ -13,6 +13,7 @@ import xarray as xr
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.inference.base import AbstractSampler, Run
 from pymc_mlm.inference.compiled_nutpie import compile_model
+from pymc_mlm.inference.interrupt import kept
 from pymc_mlm.inference.observed import add_observed
 
 
@@ -82,6 +83,7 @@ class Nutpie(AbstractSampler):
             maxdepth=self.max_treedepth,
             adaptation=self.adaptation,
         )
+        idata = kept(idata, run)
         idata["posterior"] = xr.DataTree(compiled.posterior(idata["posterior"].to_dataset()))
         idata.posterior.attrs |= {
             "compile_seconds": compiled_at - start,

@@ -11,7 +11,10 @@ import xarray as xr
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.inference.base import AbstractSampler, Run
+from pymc_mlm.inference.interrupt import TOO_EARLY, kept
 from pymc_mlm.inference.observed import add_observed
+
+NO_DRAWS = "Not enough samples to build a trace."
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,12 @@ class PymcNuts(AbstractSampler):
         Acceptance rate that the step size is tuned to.
     cores : int, optional
         Chains run at the same time.
+
+    Notes
+    -----
+    Ctrl-C during sampling keeps the draws so far with "pymc" and "nutpie"; with ``cores=1`` PyMC
+    ends the chain at hand and goes on with the next. The samplers on JAX keep nothing: they draw
+    all chains in one compiled call.
 
     Examples
     --------
@@ -49,25 +58,34 @@ class PymcNuts(AbstractSampler):
         if self.engine in ("numpyro", "blackjax"):
             _prepare_jax(self.engine)
         start = time.perf_counter()
-        with model:
-            idata = pm.sample(
-                draws=run.draws,
-                tune=run.tune,
-                chains=run.chains,
-                cores=self.cores,
-                random_seed=run.random_seed,
-                progressbar=run.progressbar,
-                quiet=not run.progressbar,
-                nuts_sampler=self.engine,
-                nuts={"target_accept": self.target_accept},
-                var_names=list(var_names),
-                compute_convergence_checks=False,
-            )
+        idata = kept(self._drawn(model, var_names, run), run)
         idata.posterior.attrs |= {
             "sampling_seconds": time.perf_counter() - start,
             "sampler": repr(self),
         }
         return add_observed(idata, model)
+
+    def _drawn(self, model: pm.Model, var_names: Sequence[str], run: Run) -> xr.DataTree:
+        try:
+            with model:
+                return pm.sample(
+                    draws=run.draws,
+                    tune=run.tune,
+                    chains=run.chains,
+                    cores=self.cores,
+                    random_seed=run.random_seed,
+                    progressbar=run.progressbar,
+                    quiet=not run.progressbar,
+                    nuts_sampler=self.engine,
+                    nuts={"target_accept": self.target_accept},
+                    var_names=list(var_names),
+                    compute_convergence_checks=False,
+                )
+        except ValueError as error:
+            # PyMC swallows the interrupt, and then finds that no chain has a draw.
+            if str(error) == NO_DRAWS:
+                raise KeyboardInterrupt(TOO_EARLY) from error
+            raise
 
 
 def _prepare_jax(engine: str) -> None:
