@@ -1,6 +1,7 @@
 """Errors and warnings that a user of the package can meet: what is wrong and what to do."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 _PACKAGE = str(Path(__file__).parent)
@@ -31,6 +32,9 @@ def warn_of_data(text: str) -> None:
     warn_user(text, DataWarning)
 
 
-def warn_user(text: str, category: type[Warning]) -> None:
-    """Warn at the line of the user's that called the package, however deep the cause lies."""
-    warnings.warn(text, category, skip_file_prefixes=(_PACKAGE,))
+def warn_user(text: str, category: type[Warning], through: Sequence[str] = ()) -> None:
+    """Warn at the line of the user's that called the package, however deep the cause lies.
+
+    Folders of libraries that called back are skipped as the package's own are.
+    """
+    warnings.warn(text, category, skip_file_prefixes=(_PACKAGE, *through))

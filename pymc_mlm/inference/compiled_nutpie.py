@@ -449,10 +449,11 @@ def _from_source(
 def _as_cfunc(code: Code, signature: Any) -> Any:
     import numba
 
+    is_kept = code.key is not None and pytensor.config.numba__cache
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", numba.NumbaWarning)
         compiled = numba.cfunc(
-            signature, cache=code.key is not None, error_model="numpy", fastmath=set(_FASTMATH)
+            signature, cache=is_kept, error_model="numpy", fastmath=set(_FASTMATH)
         )
         return compiled(code.function)
 

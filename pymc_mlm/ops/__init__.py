@@ -4,6 +4,7 @@ Every Op has a numba kernel cached on disk, a JAX function, and a plain-graph eq
 ``reference_*`` beside it.
 """
 
+from pymc_mlm.ops import disk_cache
 from pymc_mlm.ops.base import register_jax, register_numba
 from pymc_mlm.ops.group_mean import group_mean, reference_group_mean
 from pymc_mlm.ops.group_softmax import group_softmax, reference_group_softmax
@@ -25,3 +26,5 @@ __all__ = [
     "register_jax",
     "register_numba",
 ]
+
+disk_cache.settle_folder()

@@ -24,6 +24,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from pymc_mlm.ops import layout as layouts
+from pymc_mlm.ops.disk_cache import guard_disk_cache
 from pymc_mlm.ops.layout import Layout
 
 NumbaKernel = Callable[..., Any]
@@ -123,6 +124,7 @@ def register_numba() -> None:
     missing = [c for c in _numba_kernels if ("numba", c) not in _registered]
     if not missing:
         return
+    guard_disk_cache()
     from pytensor.link.numba.dispatch import basic
 
     for op_class in missing:
