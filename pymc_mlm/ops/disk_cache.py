@@ -22,7 +22,8 @@ _REMEDY = (
     "Code is compiled without it, in each session anew. Make the folder writable, free space on "
     "its disk, or name another folder: PYTENSOR_FLAGS=base_compiledir=/another/folder."
 )
-_reported: set[str] = set()
+_DAMAGED = "Damaged code is compiled anew."
+_reported: set[str] = set()  # remedies, each once in a process
 _temporary: list[Any] = []  # removed when the process ends
 
 
@@ -77,7 +78,7 @@ def _load(method: Callable[..., Any], cache: Any, *args: Any) -> Any:
             cache.disable()
             _report("cannot be read or written", cache.cache_path, unwritable, _REMEDY)
         else:
-            _report("was damaged", cache.cache_path, error, "Code is compiled anew and kept.")
+            _report("was damaged", cache.cache_path, error, _DAMAGED)
         return None
 
 
@@ -95,9 +96,9 @@ def _save(method: Callable[..., Any], cache: Any, *args: Any) -> None:
 
 def _report(what: str, folder: Any, error: Exception, remedy: str) -> None:
     """Warn once in a process, at the user's line, though numba lies in between."""
-    if what in _reported:
+    if remedy in _reported:
         return
-    _reported.add(what)
+    _reported.add(remedy)
     reason = f"{type(error).__name__}: {error}"
     text = f"The cache of compiled code in {folder} {what} ({reason}). {remedy}"
     libraries = [
