@@ -1,22 +1,58 @@
-"""Pointwise log likelihoods and log densities of the top-level priors, as ArviZ wants them."""
+"""Pointwise log likelihoods of a fit, given all effects or less those of the leaves."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pymc as pm
 import xarray as xr
-from pymc.stats import compute_log_likelihood, compute_log_prior
+from pymc.stats import compute_log_likelihood
 
+from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.ops.correlation import partials_to_cholesky
 from pymc_mlm.prediction import linear_predictor_draws
-from pymc_mlm.trial.draws import row_cells, trial_draws
+from pymc_mlm.trial import TrialSpecification
+from pymc_mlm.trial.pointwise import person_log_likelihood
 
-# A trial without covariates has 100,000 draws; a row of each for every person is too much.
-MOST_DRAWS = 4_000
+KINDS = ("conditional", "marginal")
 
 
-def linear_log_likelihood(fit: Fit) -> xr.DataArray:
+def log_likelihood(fit: Fit, kind: str = "conditional") -> xr.Dataset:
+    """Return the pointwise log likelihood of the fitted table.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    kind : {"conditional", "marginal"}
+        One value per row, or person of a trial, given all effects; or one per leaf, the innermost
+        nested unit, with its own effects integrated out and all others given.
+
+    Returns
+    -------
+    xarray.Dataset
+        Variable ``outcome``, or ``outcomes`` of a trial, dims (chain, draw, row or leaf).
+
+    Raises
+    ------
+    SpecificationError
+        No such kind, or a model without nested Gaussian effects has no leaves to integrate out.
+    """
+    if kind not in KINDS:
+        raise SpecificationError(f"likelihood is 'conditional' or 'marginal', not {kind!r}.")
+    if kind == "marginal":
+        return _by_leaf(fit).to_dataset(name="outcome")
+    if isinstance(fit.spec, TrialSpecification):
+        found = person_log_likelihood(fit.spec, fit.design, fit.posterior)
+        return found.to_dataset(name="outcomes")
+    return _by_row(fit).to_dataset(name="outcome")
+
+
+def _by_row(fit: Fit) -> xr.DataArray:
     """Return each row's log density given all effects, dims (chain, draw, row).
 
     Draws of the linear predictor are there on every path; the density is the family's own graph.
@@ -39,54 +75,65 @@ def linear_log_likelihood(fit: Fit) -> xr.DataArray:
     return found["outcome"]
 
 
-def trial_log_likelihood(fit: Fit) -> xr.DataArray:
-    """Return the log probability of what was seen of each person, dims (chain, draw, row).
+def _by_leaf(fit: Fit) -> xr.DataArray:
+    r"""Return each leaf's log density with its own effects integrated out, (chain, draw, leaf).
 
-    With outcomes missing it is the probability of all response patterns that fit the others.
-    Of more than `MOST_DRAWS` draws per chain, evenly spaced ones are used.
+    With residuals r given all other effects, :math:`r \sim N(0, \sigma^2 I + Z S Z')` and
+    :math:`S = FF'`. With :math:`M = I + F'Z'ZF / \sigma^2` and :math:`v = F'Z'r / \sigma`,
+
+    .. math:: -2 \log p = n \log(2\pi\sigma^2) + \log|M| + (r'r - v'M^{-1}v) / \sigma^2 .
     """
-    design, posterior = fit.design, fit.posterior
-    count = posterior.sizes["draw"]
-    if count > MOST_DRAWS:
-        posterior = posterior.isel(draw=np.linspace(0, count - 1, MOST_DRAWS).astype(int))
-    fits = design.trial.compatible[design.trial.pattern].astype(float)
-    found = []
-    for chain in range(posterior.sizes["chain"]):
-        cells = _cells(fit, posterior.isel(chain=[chain]))
-        found.append(np.log(np.einsum("src,rc->sr", cells, fits)))
-    coords = {n: posterior[n] for n in ("chain", "draw")} | {"row": design.trial.rows}
-    return xr.DataArray(np.stack(found), dims=("chain", "draw", "row"), coords=coords)
+    nested, sigma = _nested_of(fit), fit.posterior["sigma"].values[..., None]
+    prefix = nested.prefixes[-1]
+    effect = fit.posterior[f"{prefix}_effect"].transpose("chain", "draw", ...)
+    residual = fit.design.outcome["value"] - _predictor_without(fit, effect).values
+    leaf, Z = nested.nesting.leaf, nested.Z[:, nested.varies[-1]]
+    rr = _leaf_sums(residual**2, leaf)
+    Zr = np.stack([_leaf_sums(residual * z, leaf) for z in Z.T], axis=-1)
+    ZZ = np.stack([_leaf_sums(Z.T * z, leaf) for z in Z.T]).transpose(2, 0, 1)
+    F = _root(fit.posterior, prefix)[:, :, None]
+    M = np.eye(Z.shape[1]) + F.mT @ ZZ @ F / sigma[..., None, None] ** 2
+    v = (F.mT @ Zr[..., None]) / sigma[..., None, None]
+    explained = (v * np.linalg.solve(M, v)).sum(axis=(-2, -1))
+    n = np.bincount(leaf)
+    fixed = n * np.log(2 * np.pi * sigma**2) + np.linalg.slogdet(M).logabsdet
+    density = -0.5 * (fixed + (rr - explained) / sigma**2)
+    dims = effect.dims[:3]
+    return xr.DataArray(density, dims=dims, coords={d: effect[d] for d in dims})
 
 
-def _cells(fit: Fit, posterior: xr.Dataset) -> np.ndarray:
-    design = fit.design
-    if "beta" not in posterior:
-        phi = posterior["cell_probability"].transpose("chain", "draw", "arm", "cell").values
-        return np.asarray(phi[0][:, design.trial.arm.codes])
-    prior = fit.spec.trial_priors.clusters(design.matrix)
-    draws = trial_draws(design, posterior, prior)
-    return np.asarray(row_cells(draws, design, np.random.default_rng(0)))
+def _nested_of(fit: Fit) -> Any:
+    spec = fit.spec
+    if isinstance(spec, TrialSpecification) or spec.nested is None:
+        raise SpecificationError(
+            "likelihood='marginal' integrates out the effects of the innermost nested units, and "
+            "the model has no nested levels. Use likelihood='conditional'."
+        )
+    if spec.family.name != "gaussian":
+        raise SpecificationError(
+            "likelihood='marginal' has a closed form for family='gaussian' only, not "
+            f"{spec.family.name!r}. Use likelihood='conditional'."
+        )
+    return fit.design.nested
 
 
-def log_prior(fit: Fit) -> xr.Dataset:
-    """Return log densities of the top-level parameters, by name, dims (chain, draw, ...).
+def _predictor_without(fit: Fit, effect: xr.DataArray) -> xr.DataArray:
+    """Return draws of the linear predictor with one vector of effects at zero."""
+    posterior = fit.posterior.assign({str(effect.name): xr.zeros_like(effect)})
+    without = replace(fit, idata=xr.DataTree.from_dict({"posterior": posterior}))
+    return linear_predictor_draws(without, fit.design)
 
-    Without effects of units: their distribution is part of the model, not a prior to be scaled.
-    """
-    posterior, free = fit.posterior, fit.model.free_RVs
-    top = {n for n, role in fit.roles.items() if role.kind != "effect"}
-    sizes = {n: posterior.sizes[n] for n in ("chain", "draw")}
-    for rv in free:
-        # Effects that were integrated out have no draws, and no top-level prior looks at them.
-        if rv.name not in posterior:
-            shape = tuple(rv.shape.eval())
-            dims = ("chain", "draw", *(f"{rv.name}_{i}" for i in range(len(shape))))
-            posterior = posterior.assign({rv.name: (dims, np.zeros((*sizes.values(), *shape)))})
-    return compute_log_prior(
-        xr.DataTree.from_dict({"posterior": posterior}),
-        var_names=[rv.name for rv in free if rv.name in top],
-        model=fit.model,
-        extend_inferencedata=False,
-        progressbar=False,
-        compile_kwargs={"mode": uncompiled()},
-    )
+
+def _root(posterior: xr.Dataset, prefix: str) -> np.ndarray:
+    """Return F with FF' the covariance of a level's effects, shape (chain, draw, coef, coef)."""
+    sd = posterior[f"{prefix}_sd"].values
+    partial = posterior.get(f"{prefix}_partial")
+    values = np.zeros((*sd.shape[:2], 0)) if partial is None else partial.values
+    return np.asarray(sd[..., None] * partials_to_cholesky(values, sd.shape[-1]))
+
+
+def _leaf_sums(values: np.ndarray, leaf: np.ndarray) -> np.ndarray:
+    """Add up the rows of each leaf along the last axis; every fitted leaf has rows."""
+    order = np.argsort(leaf, kind="stable")
+    starts = np.flatnonzero(np.diff(leaf[order], prepend=-1))
+    return np.add.reduceat(values[..., order], starts, axis=-1)

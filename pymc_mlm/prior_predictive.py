@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import pymc as pm
 import xarray as xr
 
 from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.trial import TrialSpecification
+from pymc_mlm.trial.pointwise import person_outcomes
 
 
 def sample_prior_predictive(
-    model: pm.Model, draws: int = 500, random_seed: int | None = None
+    spec: Any, design: Any, draws: int = 500, random_seed: int | None = None
 ) -> xr.DataTree:
     """Draw parameters, effects and outcomes of a model from its priors.
 
     Parameters
     ----------
-    model : pymc.Model
+    spec : AbstractSpecification
         The model.
+    design : object
+        Its design.
     draws : int
         Number of draws.
     random_seed : int, optional
@@ -27,7 +34,16 @@ def sample_prior_predictive(
     xarray.DataTree
         Groups ``prior`` and ``prior_predictive``.
     """
-    with model:
-        return pm.sample_prior_predictive(
-            draws, random_seed=random_seed, compile_kwargs={"mode": uncompiled()}
+    with warnings.catch_warnings():
+        # The one Potential that a model has is the likelihood of a trial.
+        warnings.filterwarnings("ignore", "The effect of Potentials", UserWarning)
+        tree = pm.sample_prior_predictive(
+            draws,
+            model=spec.build(design),
+            random_seed=random_seed,
+            compile_kwargs={"mode": uncompiled()},
         )
+    if isinstance(spec, TrialSpecification):
+        outcomes = person_outcomes(spec, design, tree["prior"].to_dataset(), random_seed)
+        tree["prior_predictive"] = outcomes.to_dataset()
+    return tree

@@ -67,7 +67,11 @@ WALLS = {
     ),
     "prediction": wall("errors data ops fit inference reporting", "numpy xarray pymc"),
     "log_likelihood": wall("errors ops fit prediction trial", "numpy xarray pymc"),
-    "prior_predictive": wall("ops", "xarray pymc"),
+    "log_prior": wall("ops fit", "numpy xarray pymc"),
+    "prior_predictive": wall("ops trial", "xarray pymc"),
+    "arviz_groups": wall(
+        "errors fit log_likelihood log_prior prediction prior_predictive trial", "numpy xarray"
+    ),
     "decisions": wall("errors", "numpy scipy xarray"),
     "reporting": wall(
         "errors fit decisions",

@@ -8,13 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import xarray as xr
-
+from pymc_mlm.arviz_groups import Extension, extended
 from pymc_mlm.errors import DataError, NotFittedError, SpecificationError, warn_of_data, warn_user
 from pymc_mlm.fit import Fit
 from pymc_mlm.fitting import PATHS, fit, path_of
 from pymc_mlm.inference import Run, as_sampler, as_seed, interruption
-from pymc_mlm.log_likelihood import linear_log_likelihood, log_prior, trial_log_likelihood
 from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.prior_predictive import sample_prior_predictive
 from pymc_mlm.reporting import graph
@@ -25,6 +23,7 @@ from pymc_mlm.saving import load, save
 
 if TYPE_CHECKING:
     import pymc as pm
+    import xarray as xr
 
 # Methods of every model have these names, so the arguments are kept under others.
 ATTRIBUTES = {"priors": "priors_given"}
@@ -175,36 +174,54 @@ class Estimator(ABC):
         xarray.DataTree
             Groups ``prior`` and ``prior_predictive``.
         """
-        return sample_prior_predictive(self.build(data, "sampled"), draws, as_seed(random_seed))
+        design = self._design(data)
+        return sample_prior_predictive(self.specification, design, draws, as_seed(random_seed))
 
-    def log_likelihood(self) -> xr.DataTree:
-        """Write the pointwise log likelihood into `idata`, for `arviz.loo` and the like.
+    def extend(
+        self,
+        *groups: str,
+        random_seed: Any = None,
+        likelihood: str = "conditional",
+        most_draws: int = 4000,
+        prior_draws: int = 500,
+    ) -> xr.DataTree:
+        """Return a copy of `idata` with the further groups that functions of ArviZ read.
+
+        Parameters
+        ----------
+        *groups : str
+            "log_likelihood" for ``az.loo`` and ``az.compare``, "log_prior" with it for
+            ``az.psense_summary``, "posterior_predictive" for ``az.plot_ppc_dist``, "prior",
+            "prior_predictive". All of them if none is named.
+        random_seed : int, optional
+            Seed of predictive and prior draws.
+        likelihood : {"conditional", "marginal"}
+            One log likelihood per row, or person of a trial, given all effects; or one per
+            innermost nested unit of a Gaussian model, its own effects integrated out and all
+            others given.
+        most_draws : int
+            Where a chain has more draws, all groups of the copy hold so many, evenly spaced.
+        prior_draws : int
+            Draws of "prior" and "prior_predictive".
 
         Returns
         -------
         xarray.DataTree
-            `idata` with group ``log_likelihood``: variable ``outcome``, dims (chain, draw, row),
-            natural logarithms, given all effects. A trial has one value per person, of all its
-            outcomes, from at most 4,000 draws per chain.
-        """
-        fit = self._fitted()
-        of = trial_log_likelihood if hasattr(fit.spec, "trial_priors") else linear_log_likelihood
-        fit.idata["log_likelihood"] = xr.Dataset({"outcome": of(fit)})
-        return fit.idata
+            ``log_likelihood`` and the predictive groups have the variable ``outcome``
+            (``outcomes`` of a trial). ``log_prior`` holds top-level priors only. Durations have
+            their events in ``constant_data``, where ``az.plot_ppc_censored`` looks for them.
 
-    def log_prior(self) -> xr.DataTree:
-        """Write the log densities of the top-level priors into `idata`, for `arviz.psense`.
+        Raises
+        ------
+        SpecificationError
+            No such group, or effects cannot be integrated out.
 
-        Returns
-        -------
-        xarray.DataTree
-            `idata` with group ``log_prior``: coefficients, standard deviations, correlations,
-            weights and the family's own parameters. `pymc.compute_log_prior` would add the
-            effects' distribution, and power-scaling that flags every parameter.
+        Examples
+        --------
+        >>> az.loo(model.extend("log_likelihood"))  # doctest: +SKIP
         """
-        fit = self._fitted()
-        fit.idata["log_prior"] = log_prior(fit)
-        return fit.idata
+        extension = Extension(groups, likelihood, most_draws, prior_draws)
+        return extended(self._fitted(), extension, as_seed(random_seed))
 
     def to_graphviz(self, **kwargs: Any) -> Any:
         """Draw the fitted model's graph with Graphviz.
