@@ -107,6 +107,8 @@ def encode(value: Any, where: str = "value") -> Any:
     for tag, (kind, write, _) in PLAIN.items():
         if type(value) is kind:
             return {MARK + tag: write(value)}
+    if isinstance(value, datetime.datetime) and hasattr(value, "as_unit"):
+        return {"$moment": _moment(value)}
     if SPECIFICATIONS.get(type(value).__name__) is type(value):
         return {MARK + type(value).__name__: _fields(value, where)}
     raise SpecificationError(
@@ -169,6 +171,8 @@ def _made(tag: str, content: Any) -> Any:
     if tag == "array":
         kind, shape, numbers = content
         return np.array(decode(numbers), dtype=_dtype(kind)).reshape(shape)
+    if tag == "moment":
+        return _timestamp(*content)
     if tag in PLAIN:
         return PLAIN[tag][2](content)
     if tag == "Prior":
@@ -195,6 +199,20 @@ def _array(value: np.ndarray, where: str) -> Any:
         )
     numbers = [encode(v, where) for v in value.ravel().tolist()]
     return {"$array": [value.dtype.str, list(value.shape), numbers]}
+
+
+def _moment(value: Any) -> list[Any]:
+    """Write a pandas Timestamp: count of its unit since 1970, unit, time zone."""
+    count = value.tz_convert(None) if value.tzinfo else value
+    zone = None if value.tzinfo is None else str(value.tzinfo)
+    return [int(count.to_numpy().astype(np.int64)), value.unit, zone]
+
+
+def _timestamp(count: int, unit: str, zone: str | None) -> Any:
+    import pandas as pd
+
+    moment = pd.Timestamp(np.datetime64(int(count), unit)).as_unit(unit)
+    return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
 
 
 def _native(value: np.generic) -> Any:

@@ -3,45 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
-import pymc as pm
 import pytest
-import xarray as xr
 
 import pymc_mlm as mlm
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.inference import AbstractSampler, as_seed
-from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.inference import as_seed
 from pymc_mlm.reporting.diagnostics import Diagnostics
 from pymc_mlm.reporting.summary import check_kinds, check_probability
-
-
-@dataclass(frozen=True)
-class PriorDraws(AbstractSampler):
-    """Stands in for NUTS: draws from the prior."""
-
-    def sample(self, model, var_names, run):
-        shape = (run.chains, run.draws)
-        drawn = pm.draw(
-            [model[n] for n in var_names],
-            draws=shape[0] * shape[1],
-            random_seed=1,
-            mode=uncompiled(),
-        )
-        dims = {n: list(model.named_vars_to_dims.get(n) or ()) for n in var_names}
-        coords = {d: list(model.coords[d]) for ds in dims.values() for d in ds if model.coords[d]}
-        posterior = xr.Dataset(
-            {
-                n: (["chain", "draw", *(dims[n] or [f"{n}_{i}" for i in range(x.ndim - 1)])],
-                    x.reshape(*shape, *x.shape[1:]))
-                for n, x in zip(var_names, drawn, strict=True)
-            },
-            coords={"chain": range(shape[0]), "draw": range(shape[1]), **coords},
-        )  # fmt: skip
-        return xr.DataTree.from_dict({"posterior": posterior})
-
+from tests.mocked import PriorDraws
 
 MODELS = {
     "membership": lambda: mlm.MultipleMembershipModel("y ~ 1", mlm.hm("u")),

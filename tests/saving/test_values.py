@@ -6,6 +6,7 @@ import json
 import uuid
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pymc_mlm as mlm
@@ -15,6 +16,8 @@ VALUES = {
     "none": None, "yes": True, "int": 2**70, "float": 0.1, "inf": -np.inf, "text": "a\u00e9\x00\"",
     "list": [1, "a", None], "tuple": (1, (2.5,)), "mapping": {1: "a", "b": {"$Prior": 1}},
     "date": datetime.date(2026, 11, 25), "moment": datetime.datetime(2026, 11, 25, 1, 2, 3, 4),
+    "pandas": pd.Timestamp("2026-01-01 12:00:00.123456789", tz="Europe/Vienna"),
+    "seconds": pd.Timestamp("1900-01-01").as_unit("s"),
     "zone": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), "span": datetime.timedelta(1, 2),
     "decimal": decimal.Decimal("1.10"), "uuid": uuid.UUID(int=7), "bytes": b"\x00\xff",
     "prior": mlm.Prior("Normal", mu=0, sigma=2.5),
