@@ -116,6 +116,14 @@ class Prior:
         return getattr(pm, self.distribution)(name, **values, dims=dims, **kwargs)
 
 
+def as_priors(priors: Any, where: str) -> dict[str, Any]:
+    """Return priors by name as a dict, empty for None, or refuse what is no mapping of priors."""
+    if priors is None:
+        return {}
+    check_priors(priors, where)
+    return dict(priors)
+
+
 def check_priors(priors: Any, where: str) -> None:
     """Refuse anything that is not a mapping of names to priors.
 

@@ -101,7 +101,7 @@ class Estimator(ABC):
         leaves `result_` as it was.
         """
         spec = self.specification
-        engine = spec.default_sampler() if sampler == "nutpie" else as_sampler(sampler)
+        engine = as_sampler(sampler).with_default(spec.target_accept)
         direct = "dirichlet" in spec.paths and path in ("auto", "dirichlet")
         count = (100_000 if direct else 1000) if draws is None else draws
         run = Run(count, tune, chains, as_seed(random_seed), bool(progressbar))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.inference.base import AbstractSampler, Run, as_seed
+from pymc_mlm.inference.base import TARGET_ACCEPT, AbstractSampler, Run, as_seed
 from pymc_mlm.inference.interrupt import interruption
 from pymc_mlm.inference.nutpie import Nutpie
 from pymc_mlm.inference.pymc_nuts import PymcNuts
 
 __all__ = [
-    "AbstractSampler", "Nutpie", "PymcNuts", "Run", "as_sampler", "as_seed", "interruption",
+    "TARGET_ACCEPT", "AbstractSampler", "Nutpie", "PymcNuts", "Run", "as_sampler", "as_seed",
+    "interruption",
 ]  # fmt: skip
 
 
@@ -26,7 +27,7 @@ def as_sampler(sampler: Any) -> AbstractSampler:
     Examples
     --------
     >>> as_sampler("numpyro")
-    PymcNuts(engine='numpyro', target_accept=0.9, cores=None)
+    PymcNuts(engine='numpyro', target_accept=None, cores=None)
     """
     if isinstance(sampler, AbstractSampler):
         return sampler

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pymc as pm
@@ -42,11 +42,19 @@ class Run:
                 raise SpecificationError(f"{name} must be a positive whole number, not {value!r}.")
 
 
+# Where neither the user nor the model asks for another one.
+TARGET_ACCEPT = 0.9
+
+
 class AbstractSampler(ABC):
     """Draws from the posterior of a PyMC model.
 
     A new sampler is one file with a frozen dataclass that implements `sample`.
     """
+
+    def with_default(self, target_accept: float) -> Self:
+        """Return the sampler with an acceptance rate that suits the model, if it was left open."""
+        return self
 
     @abstractmethod
     def sample(self, model: pm.Model, var_names: Sequence[str], run: Run) -> xr.DataTree:
@@ -66,6 +74,12 @@ class AbstractSampler(ABC):
         xarray.DataTree
             With groups ``posterior``, ``sample_stats`` and ``observed_data``.
         """
+
+
+def check_target_accept(value: float | None) -> None:
+    """Refuse an acceptance rate that is none."""
+    if value is not None and not 0.0 < value < 1.0:
+        raise SpecificationError(f"target_accept is between 0 and 1, not {value!r}.")
 
 
 def as_seed(random_seed: Any) -> int | None:

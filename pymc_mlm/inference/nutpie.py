@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import pymc as pm
 import xarray as xr
 
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.inference.base import AbstractSampler, Run
+from pymc_mlm.inference.base import TARGET_ACCEPT, AbstractSampler, Run, check_target_accept
 from pymc_mlm.inference.compiled_nutpie import compile_model
 from pymc_mlm.inference.interrupt import kept
 from pymc_mlm.inference.observed import add_observed
@@ -23,8 +23,9 @@ class Nutpie(AbstractSampler):
 
     Parameters
     ----------
-    target_accept : float, default 0.9
-        Acceptance rate that the step size is tuned to; higher means smaller steps and fewer
+    target_accept : float, optional
+        Acceptance rate that the step size is tuned to; by default what suits the model, 0.8 or
+        0.9. Higher means smaller steps and fewer
         divergences.
     max_treedepth : int, default 10
         Limit on the doublings of a trajectory.
@@ -47,7 +48,7 @@ class Nutpie(AbstractSampler):
     0.95
     """
 
-    target_accept: float = 0.9
+    target_accept: float | None = None
     max_treedepth: int = 10
     cores: int | None = None
     adaptation: Literal["draw_diag", "diag", "low_rank"] = "draw_diag"
@@ -58,10 +59,11 @@ class Nutpie(AbstractSampler):
             raise SpecificationError(
                 f"adaptation is 'draw_diag', 'diag' or 'low_rank', not {self.adaptation!r}."
             )
-        if not 0.0 < self.target_accept < 1.0:
-            raise SpecificationError(
-                f"target_accept is between 0 and 1, not {self.target_accept!r}."
-            )
+        check_target_accept(self.target_accept)
+
+    def with_default(self, target_accept: float) -> Self:
+        """Return the sampler with an acceptance rate, if it was left open."""
+        return self if self.target_accept else replace(self, target_accept=target_accept)
 
     def sample(self, model: pm.Model, var_names: Sequence[str], run: Run) -> xr.DataTree:
         """Compile (or load) the model and sample it."""
@@ -79,7 +81,7 @@ class Nutpie(AbstractSampler):
             seed=run.random_seed,
             save_warmup=False,
             progress_bar=run.progressbar,
-            target_accept=self.target_accept,
+            target_accept=self.target_accept or TARGET_ACCEPT,
             maxdepth=self.max_treedepth,
             adaptation=self.adaptation,
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import pymc as pm
 import xarray as xr
 
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.inference.base import AbstractSampler, Run
+from pymc_mlm.inference.base import TARGET_ACCEPT, AbstractSampler, Run, check_target_accept
 from pymc_mlm.inference.interrupt import TOO_EARLY, kept
 from pymc_mlm.inference.observed import add_observed
 
@@ -25,8 +26,8 @@ class PymcNuts(AbstractSampler):
     ----------
     engine : {"pymc", "numpyro", "blackjax", "nutpie"}
         PyMC's ``nuts_sampler``; "numpyro" and "blackjax" run on JAX, which must be installed.
-    target_accept : float, default 0.9
-        Acceptance rate that the step size is tuned to.
+    target_accept : float, optional
+        Acceptance rate that the step size is tuned to; by default what suits the model.
     cores : int, optional
         Chains run at the same time.
 
@@ -43,7 +44,7 @@ class PymcNuts(AbstractSampler):
     """
 
     engine: str = "pymc"
-    target_accept: float = 0.9
+    target_accept: float | None = None
     cores: int | None = None
 
     def __post_init__(self) -> None:
@@ -52,6 +53,12 @@ class PymcNuts(AbstractSampler):
             raise SpecificationError(
                 f"Unknown engine {self.engine!r}; use 'pymc', 'numpyro', 'blackjax' or 'nutpie'."
             )
+
+        check_target_accept(self.target_accept)
+
+    def with_default(self, target_accept: float) -> Self:
+        """Return the sampler with an acceptance rate, if it was left open."""
+        return self if self.target_accept else replace(self, target_accept=target_accept)
 
     def sample(self, model: pm.Model, var_names: Sequence[str], run: Run) -> xr.DataTree:
         """Sample with PyMC."""
@@ -77,7 +84,7 @@ class PymcNuts(AbstractSampler):
                     progressbar=run.progressbar,
                     quiet=not run.progressbar,
                     nuts_sampler=self.engine,
-                    nuts={"target_accept": self.target_accept},
+                    nuts={"target_accept": self.target_accept or TARGET_ACCEPT},
                     var_names=list(var_names),
                     compute_convergence_checks=False,
                 )

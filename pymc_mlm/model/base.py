@@ -8,7 +8,7 @@ from typing import Any
 
 import pymc as pm
 
-from pymc_mlm.inference import AbstractSampler, Nutpie
+from pymc_mlm.inference import TARGET_ACCEPT
 
 
 class AbstractSpecification(ABC):
@@ -83,9 +83,10 @@ class AbstractSpecification(ABC):
         """Return in which coordinates effects are sampled, in words."""
         return ()
 
-    def default_sampler(self) -> AbstractSampler:
-        """Return nutpie with the settings that suit the model."""
-        return Nutpie()
+    @property
+    def target_accept(self) -> float:
+        """Acceptance rate of NUTS that suits the model."""
+        return TARGET_ACCEPT
 
     def starts(self, design: Any) -> Mapping[str, Any]:
         """Return starting values of parameters whose prior has no useful centre, by name."""

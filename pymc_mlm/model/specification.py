@@ -15,7 +15,7 @@ from pymc_mlm.data.formula import Formula, parse_formula
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale
-from pymc_mlm.inference import AbstractSampler, Nutpie
+from pymc_mlm.inference import TARGET_ACCEPT
 from pymc_mlm.model.base import AbstractSpecification
 from pymc_mlm.model.build import build
 from pymc_mlm.model.crossed_graph import coefficient_modes
@@ -216,8 +216,9 @@ class Specification(AbstractSpecification):
         """Names of the paths to its draws, the best first."""
         return ("collapsed", "sampled")
 
-    def default_sampler(self) -> AbstractSampler:
-        """Return nutpie: with smaller steps where weights are estimated.
+    @property
+    def target_accept(self) -> float:
+        """Acceptance rate of NUTS: with smaller steps where weights are estimated.
 
         Effects in informed coordinates need no small steps; the ridge between estimated weights
         and the coefficients of what they weigh does (docs/performance.md has the figures).
@@ -225,7 +226,7 @@ class Specification(AbstractSpecification):
         members = [t for t in self.terms if isinstance(t, MultipleMembership)]
         known = bool(members) and not any(t.weight_function.parameters for t in members)
         units_only = not members and self.nested is None
-        return Nutpie(target_accept=0.8 if known or units_only else 0.9)
+        return 0.8 if known or units_only else TARGET_ACCEPT
 
     def starts(self, design: Design) -> dict[str, Any]:
         """Start parameters with a replaced prior where their default prior would start.

@@ -36,7 +36,7 @@ def effects(fit: Fit, term: str | None = None, ci_prob: float = 0.89) -> pd.Data
     """
     import pandas as pd
 
-    draws = fit.posterior[effect_name(fit, term)]
+    draws = unit_effects(fit, effect_name(fit, term))
     dims = [str(d) for d in draws.dims if d not in ("chain", "draw")]
     if len(dims) > 1:
         return unit_table(draws, ci_prob)
@@ -64,6 +64,12 @@ def effect_name(fit: Fit, term: str | None = None) -> str:
         have = ", ".join(n.removesuffix("_effect") for n in names) or "none"
         raise SpecificationError(f"No term {term!r} with effects; the model has: {have}.")
     return wanted[0]
+
+
+def unit_effects(fit: Fit, name: str) -> xr.DataArray:
+    """Return draws of the effects of all units, also of the reference of fixed effects."""
+    term, design = next(pair for pair in fit.design.terms if name in pair[0].roles(pair[1]))
+    return term.unit_effects(design, fit.posterior[name])
 
 
 def coefficient_draws(fit: Fit, level: str | None = None) -> xr.DataArray:

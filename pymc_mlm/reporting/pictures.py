@@ -13,6 +13,7 @@ from pymc_mlm.reporting.effects import (
     effect_name,
     nested_of,
     population_coefficients,
+    unit_effects,
     varying_column,
     varying_slope,
 )
@@ -66,7 +67,7 @@ def _pairs(fit: Fit, **options: Any) -> Any:
 def _effects(fit: Fit, term: str | None = None, column: str | None = None, **options: Any) -> Any:
     name = effect_name(fit, term)
     if fit.posterior[name].ndim == 3:
-        return plots.plot_members(fit, name, **options)
+        return plots.plot_members(unit_effects(fit, name), fit.roles[name].term, **options)
     draws = coefficient_draws(fit, term)
     chosen = varying_column(fit, column or str(draws["coef"].values[0]))
     return nested_plots.plot_effects(draws.sel(coef=chosen), **options)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting.summary import MODEL_KINDS, check_probability
 
@@ -16,7 +17,12 @@ MOST_MEMBERS = 40
 INCHES_A_LETTER = 0.09
 
 
-def plot_forest(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> Any:
+def plot_forest(
+    fit: Fit,
+    kinds: Sequence[str] = MODEL_KINDS,
+    var_names: str | Sequence[str] | None = None,
+    **kwargs: Any,
+) -> Any:
     """Draw intervals of the model's parameters.
 
     Parameters
@@ -25,6 +31,8 @@ def plot_forest(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> 
         A fitted model.
     kinds : sequence of str
         Roles to show. The intercept is left out: its size hides the others.
+    var_names : str or sequence of str, optional
+        Parameters to show, under their names in the summary or in the posterior.
     **kwargs
         Passed to `arviz_plots.plot_forest`.
 
@@ -34,7 +42,8 @@ def plot_forest(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> 
     """
     import arviz_plots
 
-    labelled = labelled_draws(fit, kinds, skip=("Intercept",))
+    skip = ("Intercept",) if var_names is None else ()
+    labelled = labelled_draws(fit, kinds, skip, var_names)
     kwargs.setdefault("combined", True)
     wide = max(2.5, INCHES_A_LETTER * max((len(str(n)) for n in labelled), default=0))
     size = {"figsize": (wide + 5, 1.2 + 0.42 * len(labelled)), "width_ratios": [wide, 5]}
@@ -44,8 +53,24 @@ def plot_forest(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> 
     return collection
 
 
-def plot_trace(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> Any:
+def plot_trace(
+    fit: Fit,
+    kinds: Sequence[str] = MODEL_KINDS,
+    var_names: str | Sequence[str] | None = None,
+    **kwargs: Any,
+) -> Any:
     """Draw the densities and the walks of the model's parameters, one chain a line.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    kinds : sequence of str
+        Roles to show.
+    var_names : str or sequence of str, optional
+        Parameters to show, under their names in the summary or in the posterior.
+    **kwargs
+        Passed to `arviz_plots.plot_trace_dist`.
 
     Returns
     -------
@@ -53,7 +78,7 @@ def plot_trace(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> A
     """
     import arviz_plots
 
-    labelled = labelled_draws(fit, kinds)
+    labelled = labelled_draws(fit, kinds, var_names=var_names)
     tree = {"posterior": labelled}
     size = (13, 2.1 * len(labelled))
     kwargs.setdefault("figure_kwargs", {"figsize": size, "layout": "constrained"})
@@ -61,7 +86,7 @@ def plot_trace(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> A
     if "sample_stats" in fit.idata:
         tree["sample_stats"] = fit.idata["sample_stats"].to_dataset()
     collection = arviz_plots.plot_trace_dist(xr.DataTree.from_dict(tree), **kwargs)
-    if kwargs["visuals"]["label"] is False:
+    if kwargs["visuals"]["label"] is False and collection.backend == "matplotlib":
         # One title from the left over both panels: as labels of axes, ArviZ's choice, names that
         # are longer than a panel is high overlap.
         for name in labelled:
@@ -70,15 +95,15 @@ def plot_trace(fit: Fit, kinds: Sequence[str] = MODEL_KINDS, **kwargs: Any) -> A
     return collection
 
 
-def plot_members(fit: Fit, name: str, most: int = MOST_MEMBERS, **kwargs: Any) -> Any:
+def plot_members(effects: xr.DataArray, label: str, most: int = MOST_MEMBERS, **kwargs: Any) -> Any:
     """Draw the effects of the members that stand out most, sorted.
 
     Parameters
     ----------
-    fit : Fit
-        A fitted model.
-    name : str
-        Variable that holds the effects.
+    effects : xarray.DataArray, dims (chain, draw, member)
+        Draws of the effects.
+    label : str
+        Name of the term.
     most : int
         Number of members: half with the highest, half with the lowest posterior means.
     **kwargs
@@ -90,7 +115,6 @@ def plot_members(fit: Fit, name: str, most: int = MOST_MEMBERS, **kwargs: Any) -
     """
     import arviz_plots
 
-    effects = fit.posterior[name]
     dim = next(d for d in effects.dims if d not in ("chain", "draw"))
     order = np.argsort(effects.mean(("chain", "draw")).values)
     total = len(order)
@@ -102,19 +126,20 @@ def plot_members(fit: Fit, name: str, most: int = MOST_MEMBERS, **kwargs: Any) -
     kwargs.setdefault("combined", True)
     kwargs.setdefault("labels", [dim])
     kwargs.setdefault("figure_kwargs", {"figsize": (7, 1 + 0.22 * len(order))})
-    collection = arviz_plots.plot_forest({"posterior": chosen.to_dataset(name=name)}, **kwargs)
-    axes = _mark_zero(collection)
+    collection = arviz_plots.plot_forest({"posterior": chosen.to_dataset(name="effect")}, **kwargs)
     shown = f"{len(order)} of {total}, lowest and highest" if total > len(order) else f"all {total}"
-    axes.set_title(
-        f"{fit.roles[name].term}: effects on the scale of the link ({shown})", fontsize=9
-    )
+    _mark_zero(collection, f"{label}: effects on the scale of the link ({shown})")
     return collection
 
 
-def _mark_zero(collection: Any) -> Any:
+def _mark_zero(collection: Any, title: str | None = None) -> None:
+    """Draw a line at zero, and a title, where matplotlib draws."""
+    if collection.backend != "matplotlib":
+        return
     axes = collection.viz["plot"].sel(column="forest").item()
     axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-    return axes
+    if title is not None:
+        axes.set_title(title, fontsize=9)
 
 
 def plot_weights(
@@ -176,13 +201,35 @@ def plot_weights(
     return collection
 
 
-def labelled_draws(fit: Fit, kinds: Sequence[str], skip: Sequence[str] = ()) -> xr.Dataset:
-    """Return the chosen draws as one scalar variable per parameter, under its label."""
-    variables: dict[str, xr.DataArray] = {}
-    for kind in kinds:
-        for name in fit.names(kind):
-            variables |= _scalars(fit.posterior[name], fit.roles[name])
-    return xr.Dataset({k: v for k, v in variables.items() if k not in skip})
+def labelled_draws(
+    fit: Fit,
+    kinds: Sequence[str],
+    skip: Sequence[str] = (),
+    var_names: str | Sequence[str] | None = None,
+) -> xr.Dataset:
+    """Return the chosen draws as one scalar variable per parameter, under its label.
+
+    Raises
+    ------
+    SpecificationError
+        `var_names` holds a name that is none of a parameter of these kinds.
+    """
+    by_name = {
+        name: _scalars(fit.posterior[name], fit.roles[name])
+        for kind in kinds
+        for name in fit.names(kind)
+    }
+    every = {label: draws for own in by_name.values() for label, draws in own.items()}
+    if var_names is None:
+        return xr.Dataset({k: v for k, v in every.items() if k not in skip})
+    wanted = (var_names,) if isinstance(var_names, str) else tuple(var_names)
+    for name in wanted:
+        if name not in every and name not in by_name:
+            raise SpecificationError(
+                f"var_names: {name!r} is no parameter to plot; use any of {', '.join(every)}."
+            )
+    chosen = [by_name[n] if n in by_name else {n: every[n]} for n in wanted]
+    return xr.Dataset({label: draws for own in chosen for label, draws in own.items()})
 
 
 def _scalars(values: xr.DataArray, role: Any) -> Mapping[str, xr.DataArray]:

@@ -208,7 +208,7 @@ def _moment(value: Any) -> list[Any]:
     return [int(count.to_numpy().astype(np.int64)), value.unit, zone]
 
 
-def _timestamp(count: int, unit: str, zone: str | None) -> Any:
+def _timestamp(count: Any, unit: Any, zone: str | None) -> Any:
     import pandas as pd
 
     moment = pd.Timestamp(np.datetime64(int(count), unit)).as_unit(unit)

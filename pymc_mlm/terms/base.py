@@ -177,6 +177,22 @@ class AbstractTerm(ABC):
         """
         return {}
 
+    def unit_effects(self, design: Any, effects: Any) -> Any:
+        """Return draws of the effects of all units, dims (chain, draw, unit, ...).
+
+        Parameters
+        ----------
+        design : design
+            From `resolve`.
+        effects : xarray.DataArray
+            Draws of one of the term's effects.
+
+        Returns
+        -------
+        xarray.DataArray
+        """
+        return effects
+
     def derived(self, design: Any, posterior: Mapping[str, Any]) -> dict[str, Any]:
         """Return variables that follow from draws and are kept with them, by name."""
         return {}

@@ -19,7 +19,7 @@ from pymc_mlm.distributions.located import located
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.ops.linear_predictor import linear_predictor
-from pymc_mlm.priors import Prior, check_priors, create, on_real_line, parts_of
+from pymc_mlm.priors import Prior, as_priors, check_priors, create, on_real_line, parts_of
 from pymc_mlm.terms.base import (
     AbstractTerm,
     Role,
@@ -278,6 +278,14 @@ class Hierarchical(AbstractTerm):
         short = {full: full.removeprefix(f"{name}_") for full in defaults}
         return pick_priors(f"hm({self.unit!r})", defaults, short, self.priors)
 
+    def unit_effects(self, design: HierarchicalDesign, effects: Any) -> Any:
+        """Fixed effects are differences to the first unit: it is added, with the effect zero."""
+        if self.effect_type == "random":
+            return effects
+        renamed = effects.rename({f"{design.name}_contrast": self.unit})
+        whole = renamed.pad({self.unit: (1, 0)}, constant_values=0.0)
+        return whole.assign_coords({self.unit: list(design.units.labels)})
+
     @property
     def id_columns(self) -> tuple[str, ...]:
         """The unit column."""
@@ -372,4 +380,4 @@ def hm(
     ('country',)
     """
     names = as_names(covariates) or None
-    return Hierarchical(unit, names, effect, dict(priors or {}), name)
+    return Hierarchical(unit, names, effect, as_priors(priors, f"hm({unit!r})"), name)

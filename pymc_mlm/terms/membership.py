@@ -23,7 +23,7 @@ from pymc_mlm.ops.group_mean import group_mean
 from pymc_mlm.ops.group_softmax import group_softmax
 from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.ops.linear_predictor import linear_predictor
-from pymc_mlm.priors import Prior, check_priors, create
+from pymc_mlm.priors import Prior, as_priors, check_priors, create
 from pymc_mlm.terms.base import (
     AbstractTerm,
     Role,
@@ -643,7 +643,7 @@ def mm(
         weight,
         normalize,
         effect,
-        dict(priors or {}),
+        as_priors(priors, f"mm({member!r}, {group!r})"),
         tuple(parameters),
         repeated,
         missing,

@@ -33,7 +33,7 @@ from pymc_mlm.distributions.unit_effects import Coordinates, UnitEffects
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.ops.correlation import lkj_partial_alphas
 from pymc_mlm.ops.unit_score import unit_predictor, unit_score, unit_totals
-from pymc_mlm.priors import Prior, check_priors, create
+from pymc_mlm.priors import Prior, as_priors, check_priors, create
 from pymc_mlm.terms.base import AbstractTerm, add_coords, data, pick_priors
 from pymc_mlm.terms.nested_draws import (
     correlations,
@@ -618,4 +618,5 @@ def nested(
     ('region', 'school', 'x')
     """
     names = (levels,) if isinstance(levels, str) else tuple(levels)
-    return Nested(names, varying, unique_ids, eta, dict(priors or {}), parameterization, name)
+    own = as_priors(priors, "nested()")
+    return Nested(names, varying, unique_ids, eta, own, parameterization, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -97,3 +98,53 @@ def test_the_warning_points_at_the_line_of_the_user():
     with pytest.warns(mlm.ConvergenceWarning) as caught:
         model.fit(data, draws=20, chains=1, random_seed=1, sampler=PriorDraws())
     assert {w.filename for w in caught if w.category is mlm.ConvergenceWarning} == {__file__}
+
+
+@pytest.mark.parametrize("made", [
+    lambda p: mlm.mm("a", "b", priors=p), lambda p: mlm.hm("a", priors=p),
+    lambda p: mlm.nested(["a"], priors=p),
+    lambda p: mlm.MultipleMembershipModel("y ~ 1", priors=p),
+    lambda p: mlm.NestedVaryingEffects("y ~ 1", ["a"], priors=p),
+    lambda p: mlm.MultivariateLogitTrial(["a", "b"], arm="c", control=0, priors=p),
+])  # fmt: skip
+@pytest.mark.parametrize("priors", [["b ~ dnorm(0, 1)"], "sd", {"sd": 2.0}, 3])
+def test_priors_are_a_mapping_of_priors(made, priors):
+    with pytest.raises(SpecificationError, match="prior"):
+        made(priors)
+
+
+@dataclass(frozen=True)
+class Kept(PriorDraws):
+    """Keeps the acceptance rate that it was given by default."""
+
+    target_accept: float | None = None
+
+    def with_default(self, target_accept):
+        RATES.append(self.target_accept or target_accept)
+        return self
+
+
+RATES: list[float] = []
+
+
+def test_other_settings_of_a_sampler_leave_the_acceptance_rate_of_the_model():
+    for sampler in (mlm.Nutpie(cores=1), mlm.PymcNuts(cores=1), mlm.Nutpie()):
+        assert sampler.with_default(0.8) == replace(sampler, target_accept=0.8)
+        assert sampler.with_default(0.8).with_default(0.9).target_accept == 0.8
+    table = {"y": [0.1, 0.2, 0.4, 0.3], "u": [1, 1, 2, 2]}
+    model = mlm.MultipleMembershipModel("y ~ 1", mlm.hm("u"))
+    with pytest.warns(UserWarning):
+        model.fit(table, draws=20, chains=2, random_seed=1, sampler=Kept())
+    assert RATES == [0.8]
+
+
+def test_the_reference_of_fixed_effects_is_a_row_of_their_table():
+    table = {"y": np.arange(8.0) ** 1.5, "u": list("aabbccdd")}
+    model = mlm.MultipleMembershipModel("y ~ 1", mlm.hm("u", effect="fixed"))
+    with pytest.warns(mlm.ConvergenceWarning):
+        model.fit(table, draws=20, chains=2, random_seed=1, sampler=PriorDraws())
+    effects = model.effects()
+    assert effects.index.name == "u"
+    assert sorted(effects.index) == list("abcd")
+    assert effects.loc["a", ["mean", "sd"]].tolist() == [0.0, 0.0]
+    model.plot("effects")

@@ -46,6 +46,6 @@ def test_every_family_says_something_of_every_effect(table, family):
 
 
 def test_default_sampler_takes_small_steps_where_weights_are_estimated():
-    assert model_of("weibull").specification.default_sampler().target_accept == 0.8
+    assert model_of("weibull").specification.target_accept == 0.8
     estimated = mlm.mm("party", "government", weight="exp(b * seats)")
-    assert model_of("weibull", estimated).specification.default_sampler().target_accept == 0.9
+    assert model_of("weibull", estimated).specification.target_accept == 0.9

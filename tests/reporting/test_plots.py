@@ -5,6 +5,7 @@ from itertools import combinations
 import pytest
 import xarray as xr
 
+from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting.plots import plot_forest, plot_trace
 from pymc_mlm.terms.base import Role
@@ -69,3 +70,26 @@ def test_long_names_in_a_forest_plot_end_before_the_intervals(fit):
     start = collection.viz["plot"].sel(column="forest").item().get_window_extent().x0
     assert len(labels.texts) == len(ROLES)
     assert all(text.get_window_extent().x1 <= start for text in labels.texts)
+
+
+@pytest.mark.parametrize("plot", [plot_forest, plot_trace])
+def test_parameters_are_chosen_by_their_name_in_the_summary_or_the_posterior(fit, plot):
+    collection = plot(fit, var_names=["sigma", "district_sd"])
+    shown = ROLES["district_sd"].text()
+    assert set(collection.viz["plot"].coords) >= {"column"}
+    figure = collection.viz["figure"].item()
+    figure.canvas.draw()
+    texts = {t.get_text() for ax in figure.axes for t in [ax._left_title, *ax.texts]}
+    assert {"sigma", shown} <= texts
+    assert ROLES["beta"].text() not in texts
+
+
+@pytest.mark.parametrize("plot", [plot_forest, plot_trace])
+def test_an_unknown_parameter_is_named_with_those_that_there_are(fit, plot):
+    with pytest.raises(SpecificationError, match=r"'tau' is no parameter.*homework hours"):
+        plot(fit, var_names=["tau"])
+
+
+@pytest.mark.parametrize("plot", [plot_forest, plot_trace])
+def test_other_backends_draw_too(fit, plot):
+    assert plot(fit, backend="none").backend == "none"
