@@ -53,7 +53,7 @@ WALLS = {
         "numpy scipy pytensor pymc",
     ),
     "trial": wall(
-        "errors data ops priors distributions terms decisions model",
+        "errors data ops priors distributions terms decisions model fit inference reporting",
         "numpy scipy pytensor pymc xarray",
     ),
     "paths": wall(
@@ -81,6 +81,8 @@ WALLS = {
 }
 # These wire the rooms together, so the table asks one thing of them: who else is out of bounds.
 WIRING = {"estimators": {"planning", "__init__", "__main__", "demo", "warmup"}}
+# The types of what methods return. Estimators compute nothing.
+WIRING_LIBRARIES = {"pymc", "xarray", "pandas"}
 APPLICATIONS = {"__init__", "__main__", "demo", "warmup"}
 ROOMS = {*WALLS, *WIRING, *APPLICATIONS}
 
@@ -154,7 +156,9 @@ def may_import(room: str, target: Import) -> bool:
     if target.top == "pymc_mlm" and target.room == room:
         return True
     if room in WIRING:
-        return target.top != "pymc_mlm" or target.room not in WIRING[room]
+        if target.top != "pymc_mlm":
+            return target.top in WIRING_LIBRARIES
+        return target.room not in WIRING[room]
     if target.top == "pymc_mlm":
         return target.room in WALLS[room].rooms
     return target.top in WALLS[room].libraries
@@ -313,6 +317,7 @@ BREACHES: list[tuple[Law, str, str]] = [
     (broken_walls, "terms/x.py", "from ..estimators import membership"),
     (broken_walls, "terms/x.py", "from .. import estimators"),
     (broken_walls, "estimators/x.py", "from pymc_mlm.planning import power"),
+    (broken_walls, "estimators/x.py", "import numpy as np"),
     (broken_walls, "reporting/x.py", "import pymc_mlm.terms.membership"),
     (broken_walls, "ops/x.py", "from pymc_mlm import MultipleMembershipModel"),
     (broken_walls, "attic/x.py", ""),

@@ -227,6 +227,15 @@ def plot_walks(fit: Fit, **kwargs: Any) -> Any:
     return arviz_plots.plot_trace_dist(xr.DataTree.from_dict(tree), **kwargs)
 
 
+def drawn_by_arviz(kind: str) -> tuple[Any, ...]:
+    """Return the function of arviz-plots that takes a plot's other options, if one does."""
+    if kind not in ("forest", "trace"):
+        return ()
+    import arviz_plots
+
+    return (arviz_plots.plot_forest if kind == "forest" else arviz_plots.plot_trace_dist,)
+
+
 def _on_one_scale(fit: Fit) -> xr.Dataset:
     """Return coefficients and cluster sds, the former per sd of a centred covariate."""
     draws = fit.posterior[fit.names("coefficient", "sd")]

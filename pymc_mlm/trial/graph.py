@@ -15,6 +15,7 @@ from pymc_mlm.data.trial_matrix import TrialMatrix
 from pymc_mlm.distributions.coefficients import linear_map, preconditioned
 from pymc_mlm.distributions.levels_and_slopes import LevelsAndSlopes
 from pymc_mlm.errors import SpecificationError
+from pymc_mlm.model.names import refuse_slashes
 from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
 from pymc_mlm.priors import Prior, check_shape, create
 from pymc_mlm.terms.cluster_effects import (
@@ -268,6 +269,7 @@ def _coefficients(
 
 
 def _refuse_colliding_name(cluster: str) -> None:
+    refuse_slashes([cluster])
     if cluster in (*VARIABLES, *DIMS):
         raise SpecificationError(
             f"The cluster column {cluster!r} would name a dimension, but that name is taken in "

@@ -1,0 +1,255 @@
+"""What a trial with several binary outcomes can be asked."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import TYPE_CHECKING, Any
+
+from pymc_mlm.decisions import AbstractRule, Decision
+from pymc_mlm.decisions.thresholds import Alternative
+from pymc_mlm.estimators.base import Estimator
+from pymc_mlm.reporting.trial_summary import TrialSummary
+from pymc_mlm.trial import prediction, questions, reports
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class AbstractTrialEstimator(Estimator, ABC):
+    """A model of several binary outcomes in arms: answers are functions of its fit."""
+
+    def cell_probability(
+        self,
+        population: Any = None,
+        estimand: str | None = None,
+        weights: str | None = None,
+        covariate_rows: str = "both",
+    ) -> xr.DataArray:
+        """Return draws of the probabilities of the response patterns in a population.
+
+        Parameters
+        ----------
+        population : AbstractPopulation, list of them, dataframe or None
+            Covariate rows to average over; the analysed persons by default. A dataframe holds
+            all covariates.
+        estimand : {"new_cluster", "observed_clusters", "typical_cluster"}, optional
+            With clusters: average over clusters that are still to come (default), over those in
+            the data, or a cluster whose effects are zero.
+        weights : {"bayesian_bootstrap"}, optional
+            Treat the rows as a draw from a larger population: adds the uncertainty about its
+            covariates. Whole clusters are weighed where the rows are those of observed persons
+            in clusters; with `Value`, `TruncatedNormal` or a table, rows are.
+        covariate_rows : {"both", "arm"}
+            Evaluate both arms on the same rows, or each arm on its own, as bmco does.
+
+        Returns
+        -------
+        DataArray, dims (chain, draw, arm, cell)
+        """
+        return questions.cell_probability(
+            self._fitted(), population, estimand, weights, covariate_rows
+        )
+
+    def success_probability(
+        self,
+        population: Any = None,
+        estimand: str | None = None,
+        weights: str | None = None,
+        covariate_rows: str = "both",
+    ) -> xr.DataArray:
+        """Return draws of the success probabilities of each arm in a population.
+
+        Parameters
+        ----------
+        population, estimand, weights, covariate_rows
+            As in `cell_probability`.
+
+        Returns
+        -------
+        DataArray, dims (chain, draw, arm, outcome)
+        """
+        return questions.success_probability(
+            self._fitted(), population, estimand, weights, covariate_rows
+        )
+
+    def correlation(
+        self, population: Any = None, estimand: str | None = None, weights: str | None = None
+    ) -> xr.DataArray:
+        """Return draws of the correlations of the outcomes in each arm.
+
+        Parameters
+        ----------
+        population, estimand, weights
+            As in `cell_probability`.
+
+        Returns
+        -------
+        DataArray, dims (chain, draw, arm, outcome, other_outcome)
+        """
+        return questions.correlation(self._fitted(), population, estimand, weights)
+
+    def effect(
+        self,
+        population: Any = None,
+        estimand: str | None = None,
+        weights: str | None = None,
+        treatment: Any = None,
+        covariate_rows: str = "both",
+        measure: str = "difference",
+    ) -> xr.DataArray:
+        """Return draws of the effect of a treatment on each outcome.
+
+        Parameters
+        ----------
+        population, estimand, weights, covariate_rows
+            As in `cell_probability`.
+        treatment : label, optional
+            Arm to compare with the control; needed with more than two arms.
+        measure : {"difference", "ratio", "odds_ratio"}
+            Of the success probabilities, treatment against control.
+
+        Returns
+        -------
+        DataArray, dims (chain, draw, outcome)
+            Probability scale for differences.
+        """
+        return questions.effect(
+            self._fitted(), population, estimand, weights, treatment, covariate_rows, measure
+        )
+
+    def probability(
+        self,
+        rule: AbstractRule,
+        population: Any = None,
+        estimand: str | None = None,
+        weights: str | None = None,
+        treatment: Any = None,
+        covariate_rows: str = "both",
+        alpha: float = 0.05,
+        alternative: Alternative = "greater",
+    ) -> Decision:
+        """Decide by a rule, with the evidence for it.
+
+        Parameters
+        ----------
+        rule : AbstractRule
+            `All`, `Any`, `Compensatory`, `Single`, `Margins` or `Custom`.
+        population, estimand, weights, treatment, covariate_rows
+            As in `effect`.
+        alpha : float, default 0.05
+            Type I error of the decision.
+        alternative : {"greater", "less", "two-sided"}
+            Whether the treatment is better, the control, or either.
+
+        Returns
+        -------
+        Decision
+            Prints the marginal evidence, which is decided on, and the joint probability.
+        """
+        return questions.probability(
+            self._fitted(), rule, alpha, alternative, population=population, estimand=estimand,
+            weights=weights, treatment=treatment, covariate_rows=covariate_rows,
+        )  # fmt: skip
+
+    def effect_curve(
+        self,
+        column: str,
+        grid: Any = None,
+        population: Any = None,
+        estimand: str | None = None,
+        treatment: Any = None,
+    ) -> xr.DataArray:
+        """Return draws of the effect along a covariate.
+
+        Parameters
+        ----------
+        column : str
+            A covariate.
+        grid : sequence, optional
+            Values; 25 over the middle 95% of a number, or all categories.
+        population, estimand, treatment
+            As in `effect`; the covariate's own values in the population are replaced.
+
+        Returns
+        -------
+        DataArray, dims (chain, draw, column, outcome)
+        """
+        return questions.effect_curve(self._fitted(), column, grid, population, estimand, treatment)
+
+    def cluster_effects(self) -> xr.DataArray:
+        """Return draws of the effects of the observed clusters, log odds.
+
+        Returns
+        -------
+        DataArray, dims (chain, draw, cluster, slope, predictor)
+            The dim of the clusters bears their column's name. Slopes are those of centred and
+            scaled columns.
+        """
+        return questions.cluster_effects(self._fitted())
+
+    def predict(
+        self, data: Any = None, kind: str = "probability", random_seed: Any = None
+    ) -> xr.DataArray:
+        """Predict persons in the arms that they are in.
+
+        Parameters
+        ----------
+        data : dataframe, optional
+            Arm, covariates and cluster of new persons; the fitted ones by default. A cluster
+            that the fitted data lacked is one new draw, shared by its rows.
+        kind : {"probability", "cell", "outcome"}
+            Success probabilities, probabilities of response patterns, or new outcomes.
+        random_seed : int, optional
+            Seed of new clusters and outcomes.
+
+        Returns
+        -------
+        DataArray, dims (chain, draw, row, outcome) or (chain, draw, row, cell)
+        """
+        return prediction.predict(self._fitted(), data, kind, random_seed)
+
+    def summary(
+        self,
+        population: Any = None,
+        estimand: str | None = None,
+        ci_prob: float = 0.95,
+        alpha: float = 0.05,
+        alternative: Alternative = "greater",
+    ) -> TrialSummary:
+        """Report the trial: arms, effects, decisions, coefficients, clusters, diagnostics.
+
+        Parameters
+        ----------
+        population, estimand
+            As in `effect`.
+        ci_prob : float
+            Probability inside the equal-tailed intervals.
+        alpha, alternative
+            Of the decisions.
+
+        Returns
+        -------
+        TrialSummary
+            Prints as text and shows as HTML in notebooks.
+        """
+        return reports.summary(self._fitted(), population, estimand, ci_prob, alpha, alternative)
+
+    def plot(self, kind: str = "effects", **options: Any) -> Any:
+        """Draw the trial.
+
+        Parameters
+        ----------
+        kind : {"effects", "joint", "curve", "clusters", "forest", "trace"}
+            Effects with intervals; the bivariate posterior of two effects with the region of a
+            ``rule=`` shaded; the effect along ``column=``; effects of the clusters; intervals of
+            the parameters; walks of the chains.
+        **options
+            `population`, `estimand`, `treatment` for the first three; `weights` and
+            `covariate_rows` for the first two; `measure` for ``"effects"``; and what
+            `pymc_mlm.reporting.trial_plots` takes.
+
+        Returns
+        -------
+        arviz_plots.PlotCollection or matplotlib.figure.Figure
+        """
+        return reports.plot(self._fitted(), kind, **options)

@@ -1,0 +1,82 @@
+"""Prediction of persons of a trial, fitted or new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pymc_mlm.decisions import success_probability
+from pymc_mlm.errors import SpecificationError, warn_of_data
+from pymc_mlm.fit import Fit
+from pymc_mlm.inference import as_seed
+from pymc_mlm.reporting.extrapolation import rows_outside
+from pymc_mlm.trial.draws import outcome_draws, row_cells
+from pymc_mlm.trial.questions import draws_of, outcomes
+
+KINDS = ("probability", "cell", "outcome")
+
+
+def predict(
+    fit: Fit, data: Any = None, kind: str = "probability", random_seed: Any = None
+) -> xr.DataArray:
+    """Predict persons in the arms that they are in.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted trial.
+    data : dataframe, optional
+        New persons; the fitted ones by default.
+    kind : {"probability", "cell", "outcome"}
+        Success probabilities, probabilities of response patterns, or new outcomes.
+    random_seed : int, optional
+        Seed of new clusters and outcomes.
+
+    Returns
+    -------
+    xarray.DataArray, dims (chain, draw, row, outcome) or (chain, draw, row, cell)
+    """
+    if kind not in KINDS:
+        raise SpecificationError(f"kind is 'probability', 'cell' or 'outcome', not {kind!r}.")
+    known = fit.design
+    design = known if data is None else fit.spec.read(data, known)
+    if data is not None:
+        for text in rows_outside(design.columns, known.columns):
+            warn_of_data(text)
+    if fit.spec.is_conjugate and kind == "probability":
+        return _by_arm(fit, design)
+    rng = np.random.default_rng(as_seed(random_seed))
+    cells, shape = _cells(fit, design, rng)
+    if kind == "outcome":
+        return outcome_draws(cells, shape, design, rng)
+    labelled = xr.DataArray(
+        cells.reshape(*shape, *cells.shape[1:]),
+        dims=("chain", "draw", "row", "cell"),
+        coords={"row": design.trial.rows, "cell": list(design.trial.cells)},
+        name="cell_probability",
+    )
+    if kind == "cell":
+        return labelled
+    return success_probability(labelled, outcomes(fit)).rename("success_probability")
+
+
+def _by_arm(fit: Fit, design: Any) -> xr.DataArray:
+    """Return success probabilities that depend on the arm alone.
+
+    Two numbers an arm rather than all cells of all rows: direct draws are many.
+    """
+    theta = success_probability(fit.posterior["cell_probability"], outcomes(fit))
+    arm = xr.DataArray(design.trial.arm.codes, dims="row")
+    by_row = theta.isel(arm=arm).drop_vars("arm").assign_coords(row=design.trial.rows)
+    return by_row.rename("success_probability")
+
+
+def _cells(fit: Fit, design: Any, rng: np.random.Generator) -> tuple[np.ndarray, tuple[int, int]]:
+    if not fit.spec.is_conjugate:
+        draws = draws_of(fit)
+        return row_cells(draws, design, rng), draws.shape
+    by_arm = fit.posterior["cell_probability"]
+    flat = by_arm.values.reshape(-1, *by_arm.shape[2:])
+    return flat[:, design.trial.arm.codes], (by_arm.sizes["chain"], by_arm.sizes["draw"])

@@ -1,0 +1,125 @@
+"""Summary and pictures of a fitted trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pymc_mlm.decisions.thresholds import Alternative
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.fit import Fit
+from pymc_mlm.reporting import trial_plots
+from pymc_mlm.reporting.trial_summary import TrialSummary, trial_summary
+from pymc_mlm.trial.arguments import check_plot_arguments
+from pymc_mlm.trial.draws import described
+from pymc_mlm.trial.questions import (
+    cluster_effects,
+    draws_of,
+    effect,
+    effect_curve,
+    outside,
+    target_cells,
+    target_of,
+)
+
+QUESTION = ("population", "estimand", "treatment")
+
+
+def summary(
+    fit: Fit,
+    population: Any = None,
+    estimand: str | None = None,
+    ci_prob: float = 0.95,
+    alpha: float = 0.05,
+    alternative: Alternative = "greater",
+) -> TrialSummary:
+    """Report arms, effects, decisions, coefficients, clusters and diagnostics."""
+    target = target_of(fit, population, estimand, None, "both")
+    cells, clustered = target_cells(fit, target), fit.design.trial.cluster is not None
+    roots = draws_of(fit).roots if clustered and not fit.spec.is_conjugate else None
+    words, warned = described(target, clustered=clustered), tuple(outside(fit, target))
+    return trial_summary(fit, cells, roots, words, ci_prob, alpha, alternative, warned)
+
+
+def plot(fit: Fit, kind: str = "effects", **options: Any) -> Any:
+    """Draw a picture of a trial.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted trial.
+    kind : str
+        A key of `PICTURES`.
+    **options
+        Parts of the question, and what the picture takes.
+
+    Returns
+    -------
+    arviz_plots.PlotCollection or matplotlib.figure.Figure
+
+    Raises
+    ------
+    SpecificationError
+        No such kind, or an option that it does not take.
+    """
+    if kind not in PICTURES:
+        *names, last = map(repr, PICTURES)
+        raise SpecificationError(f"plot has no kind {kind!r}. Use {', '.join(names)} or {last}.")
+    draw, question, functions = PICTURES[kind]
+    check_plot_arguments(
+        kind, tuple(options), question, *functions, *trial_plots.drawn_by_arviz(kind)
+    )
+    asked = {name: options.pop(name) for name in question if name in options}
+    return draw(fit, asked, options)
+
+
+def _effects(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
+    if asked.get("measure", "difference") != "difference":
+        options.setdefault("null", 1.0)
+    return trial_plots.plot_effects(effect(fit, **asked), **options)
+
+
+def _joint(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
+    return trial_plots.plot_joint(effect(fit, **asked), **options)
+
+
+def _curve(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
+    column = options.pop("column", None) or _only_covariate(fit)
+    return trial_plots.plot_curve(effect_curve(fit, column, **asked), column, **options)
+
+
+def _clusters(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
+    return trial_plots.plot_clusters(cluster_effects(fit), **options)
+
+
+def _forest(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
+    return trial_plots.plot_parameters(fit, **options)
+
+
+def _trace(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
+    return trial_plots.plot_walks(fit, **options)
+
+
+def _only_covariate(fit: Fit) -> str:
+    names = list(fit.design.columns)
+    if len(names) != 1:
+        raise SpecificationError(
+            f"plot('curve') needs column=, one of the covariates {', '.join(names) or '(none)'}."
+        )
+    return names[0]
+
+
+# How each kind is drawn, which parts of a question it takes, and whose other options.
+Picture = tuple[Callable[..., Any], tuple[str, ...], tuple[Callable[..., Any], ...]]
+PICTURES: dict[str, Picture] = {
+    "effects": (
+        _effects,
+        (*QUESTION, "weights", "covariate_rows", "measure"),
+        (trial_plots.plot_effects,),
+    ),
+    "joint": (_joint, (*QUESTION, "weights", "covariate_rows"), (trial_plots.plot_joint,)),
+    "curve": (_curve, (*QUESTION, "grid"), (trial_plots.plot_curve,)),
+    "clusters": (_clusters, (), (trial_plots.plot_clusters,)),
+    "forest": (_forest, (), (trial_plots.plot_parameters,)),
+    "trace": (_trace, (), (trial_plots.plot_walks,)),
+}
