@@ -11,7 +11,7 @@ import numpy as np
 from pymc_mlm.decisions import All, Compensatory, Decision, Range, Sample, TruncatedNormal, Value
 from pymc_mlm.decisions import Any as AnyRule
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.priors import Prior, as_priors
+from pymc_mlm.priors import Prior
 from pymc_mlm.trial.bmco_priors import cluster_prior, coefficient_prior
 from pymc_mlm.trial.bmco_terms import BmcoTerms, read_terms, refuse_terms, term_names
 
@@ -175,7 +175,11 @@ def read_bmco(
     outcomes = [y_vars] if isinstance(y_vars, str) else list(y_vars)
     function = "bglmm" if id_var is not None else "bmvb" if x_var is None else "bglm"
     others = {name: value for name, value in others.items() if value is not None}
-    given = _priors(function, as_priors(priors, "from_bmco"), others)
+    if priors is not None and not hasattr(priors, "items"):
+        raise SpecificationError(
+            f"priors is {priors!r}; give bmco's numbers by name, such as {{'b_mu0': 0.0}}."
+        )
+    given = _priors(function, dict(priors or {}), others)
     fit_arguments, notes = _run(function, others)
     rule_asked, rule_notes = _rule(rule, w, len(outcomes))
     question: dict[str, Any] = {

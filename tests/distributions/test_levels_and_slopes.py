@@ -170,7 +170,7 @@ def test_without_covariates_the_posterior_is_dirichlet(rng, outcomes):
     names = [f"y{k}" for k in range(outcomes)]
     trial = mlm.MultivariateLogitTrial(names, "arm")
     design = trial._design(table)
-    compiled = trial_model(design, trial._priors(), conjugate=False).compile_logp(
+    compiled = trial_model(design, trial.specification.trial_priors, conjugate=False).compile_logp(
         jacobian=False, mode="FAST_COMPILE"
     )
     posterior = design.trial.pattern_counts() + 2.0 ** (1 - outcomes)

@@ -297,4 +297,4 @@ def test_units_follow_crossed_effects(rng):
         said.cross[:, 0, 1:], np.tile(said.precision[:, 0] / 5, 5), rtol=1e-8
     )
     np.testing.assert_allclose(said.cross[:, 0, 0], said.precision[:, 0, 0], rtol=1e-8)
-    assert model._term().coordinates(0, [said], is_crossed=True) == "informed"
+    assert model.specification.nested.coordinates(0, [said], is_crossed=True) == "informed"
