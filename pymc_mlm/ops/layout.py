@@ -20,6 +20,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Layout:
     @property
     def names(self) -> list[str]:
         """Names of the inputs, in order."""
-        return [name for name, _, _ in self._inputs()]
+        return [name for name, _, _ in inputs_of(self.text)]
 
     @property
     def conditions(self) -> list[str]:
@@ -140,22 +141,37 @@ class Layout:
         body = "".join(f"    {line}\n" for line in [*lines, f"return kernel({arguments})"])
         return f"def checked({arguments}):\n{body}"
 
-    def _inputs(self) -> list[tuple[str, list[str], str | None]]:
-        parts = _SEPARATOR.split(self.text.split(";")[0])
-        found = [_INPUT.fullmatch(part.strip()) for part in parts]
-        if None in found:
-            raise ValueError(f"{self.text!r} is no layout")
-        return [
-            (m[1], [x.strip() for x in m[2].split(",")] if m[2] else [], m[3]) for m in found if m
-        ]
-
-    def _axes(self) -> list[tuple[str, int, str]]:
-        """Input, dimension and length; definitions first."""
-        axes = [(n, d, x) for n, lengths, _ in self._inputs() for d, x in enumerate(lengths)]
-        return sorted(axes, key=lambda axis: not axis[2].isidentifier())
+    def _axes(self) -> tuple[tuple[str, int, str], ...]:
+        return axes_of(self.text)
 
     def _places(self) -> list[tuple[str, str]]:
-        return [(name, bound) for name, _, bound in self._inputs() if bound]
+        return [(name, bound) for name, _, bound in inputs_of(self.text) if bound]
+
+
+# NumPy runs an Op for each of thousands of draws, so a text is read once.
+@cache
+def inputs_of(text: str) -> tuple[tuple[str, tuple[str, ...], str | None], ...]:
+    """Return name, lengths and bound of each input of a layout."""
+    parts = _SEPARATOR.split(text.split(";")[0])
+    found = [_INPUT.fullmatch(part.strip()) for part in parts]
+    if None in found:
+        raise ValueError(f"{text!r} is no layout")
+    return tuple(
+        (m[1], tuple(x.strip() for x in m[2].split(",")) if m[2] else (), m[3]) for m in found if m
+    )
+
+
+@cache
+def axes_of(text: str) -> tuple[tuple[str, int, str], ...]:
+    """Input, dimension and length; definitions first."""
+    axes = [(n, d, x) for n, lengths, _ in inputs_of(text) for d, x in enumerate(lengths)]
+    return tuple(sorted(axes, key=lambda axis: not axis[2].isidentifier()))
+
+
+@cache
+def tree_of(text: str) -> ast.expr:
+    """Return the expression of a length or a condition, parsed."""
+    return ast.parse(text, mode="eval").body
 
 
 _OPERATORS: dict[type, Callable[..., Any]] = {
@@ -188,7 +204,7 @@ def _value(text: str, known: Mapping[str, Any]) -> Any:
                 return of(node.func)(*map(of, node.args))
         raise ValueError(f"{text!r} is no length and no condition")
 
-    return of(ast.parse(text, mode="eval").body)
+    return known[text] if text in known else of(tree_of(text))
 
 
 def is_outside(index: Any, stop: Any) -> Any:

@@ -13,6 +13,8 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.replace import _vectorize_node
+from pytensor.tensor.blockwise import vectorize_node_fallback
 
 from pymc_mlm.ops.base import (
     AbstractKernelOp,
@@ -66,6 +68,14 @@ class LinearPredictor(AbstractKernelOp):
     ) -> list[Variable]:
         """The gradient is the transposed product."""
         return [disconnected_type(), LinearPredictor(not self.transposed)(inputs[0], cts[0])]
+
+
+@_vectorize_node.register(LinearPredictor)
+def _many_products(op: LinearPredictor, node: Apply, X: Variable, b: Variable) -> Any:
+    """Many coefficient vectors, as of thousands of draws, are one product of matrices."""
+    if X.ndim > 2:
+        return vectorize_node_fallback(op, node, X, b)
+    return [pt.matmul(b, X if op.transposed else X.T)]
 
 
 def _kernel(X: Any, b: Any) -> Any:

@@ -16,7 +16,7 @@ from pymc_mlm.ops.group_softmax import GroupSoftmax, GroupSoftmaxVJP
 from pymc_mlm.ops.group_sum import GroupSum, GroupSumVJP
 from pymc_mlm.ops.informed_effects import InformedEffects, InformedEffectsVJP
 from pymc_mlm.ops.informed_normal import InformedNormal, InformedNormalVJP
-from pymc_mlm.ops.layout import Layout, is_outside
+from pymc_mlm.ops.layout import Layout, inputs_of, is_outside
 from pymc_mlm.ops.linear_predictor import LinearPredictor
 from pymc_mlm.ops.linear_predictors import SmallProduct
 from pymc_mlm.ops.multinomial_logit import MultinomialLogit
@@ -58,7 +58,7 @@ def random_inputs(layout, rng):
         return eval(text, {}, lengths)
 
     inputs = []
-    for _, sides, bound in layout._inputs():
+    for _, sides, bound in inputs_of(layout.text):
         shape = tuple(0 if s.endswith("?") and rng.random() < 0.3 else number(s) for s in sides)
         if bound is None:
             inputs.append(rng.uniform(0.1, 1.0, shape))
