@@ -42,6 +42,10 @@ class Fit:
     versions: Mapping[str, str] = field(default_factory=dict)
     table: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the model, which PyMC cannot pickle and which is built again when asked for."""
+        return {name: value for name, value in vars(self).items() if name != "model"}
+
     @cached_property
     def model(self) -> pm.Model:
         """The model with all effects as variables, built when it is first asked for."""

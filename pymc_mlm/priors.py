@@ -7,7 +7,7 @@ Wherever the package takes a prior it takes a `Prior`, or any object with a meth
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,6 +18,7 @@ from pymc.distributions.transforms import _default_transform
 from pymc.logprob.transforms import LogTransform
 from pymc.logprob.utils import ParameterValueError
 from pytensor.compile.mode import Mode
+from pytensor.graph.basic import Variable
 from pytensor.tensor import TensorVariable
 
 from pymc_mlm.errors import SpecificationError
@@ -45,8 +46,10 @@ class Prior:
     ----------
     distribution : str
         Name of a class in `pymc`, for example ``"Normal"``.
-    **parameters
+    parameters : mapping of str to array_like, optional
         Its parameters; numbers, or arrays with one entry per element of the variable.
+    **named
+        The same by keyword; they win over those of the mapping.
 
     Raises
     ------
@@ -55,14 +58,21 @@ class Prior:
 
     Examples
     --------
-    >>> Prior("Normal", mu=0, sigma=2.5)
+    >>> prior = Prior("Normal", mu=0, sigma=2.5)
+    >>> prior
     Normal(mu=0, sigma=2.5)
+    >>> from dataclasses import replace
+    >>> replace(prior, sigma=5)
+    Normal(mu=0, sigma=5)
     """
 
     distribution: str
     parameters: dict[str, Any]
 
-    def __init__(self, distribution: str, **parameters: Any) -> None:
+    def __init__(
+        self, distribution: str, parameters: Mapping[str, Any] | None = None, **named: Any
+    ) -> None:
+        parameters = {**(parameters or {}), **named}
         found = _distribution(distribution)
         # PyMC ignores misspelt parameters, so they are looked up first.
         known = [p for p in inspect.signature(found.dist).parameters if p not in ("args", "kwargs")]
@@ -83,11 +93,16 @@ class Prior:
 
     def __eq__(self, other: object) -> bool:
         """Compare by distribution and parameters."""
-        return isinstance(other, Prior) and repr(self) == repr(other)
+        return isinstance(other, Prior) and self._key() == other._key()
 
     def __hash__(self) -> int:
         """Hash by distribution and parameters."""
-        return hash(repr(self))
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.distribution, *(
+            (k, _content(self.parameters[k])) for k in sorted(self.parameters)
+        )
 
     def __repr__(self) -> str:
         """Print the distribution as in a paper; arrays by their range."""
@@ -114,6 +129,14 @@ class Prior:
         """
         values = {k: _as_data(f"{name}_{k}", v) for k, v in self.parameters.items()}
         return getattr(pm, self.distribution)(name, **values, dims=dims, **kwargs)
+
+
+def _content(value: Any) -> Any:
+    """Return what tells a parameter from others: shape and numbers, or the object itself."""
+    if isinstance(value, Variable):
+        return value
+    array = np.asarray(value)
+    return (array.shape, *array.ravel().tolist()) if array.dtype.kind in "biuf" else repr(value)
 
 
 def as_priors(priors: Any, where: str) -> dict[str, Any]:

@@ -160,6 +160,9 @@ class Value(AbstractPopulation):
     order: ClassVar[int] = 3
 
     def __init__(self, **values: Any) -> None:
+        # `dataclasses.replace` gives the field itself; a value of a column is no mapping.
+        if isinstance(values.get("values"), Mapping):
+            values = {**values.pop("values"), **values}
         if not values:
             raise SpecificationError("Value() names no covariate. Write, say, Value(age=50).")
         object.__setattr__(self, "values", values)
