@@ -53,6 +53,9 @@ class Estimator(ABC):
         progressbar: bool = True,
         sampler: Any = "nutpie",
         path: str = "auto",
+        initvals: Mapping[str, Any] | None = None,
+        target_accept: float | None = None,
+        cores: int | None = None,
     ) -> Self:
         """Fit the model to a table.
 
@@ -76,6 +79,13 @@ class Estimator(ABC):
             How the draws are made: "auto" for the best exact way, "sampled" for plain sampling,
             "collapsed" for nested effects of a Gaussian outcome integrated out, "dirichlet" for
             a trial without covariates.
+        initvals : mapping of str to array_like, optional
+            Where chains start, before a small jitter: values by parameter name, in the units of
+            the parameter. Others start where the model puts them.
+        target_accept : float, optional
+            Acceptance rate of the sampler; higher means smaller steps. Other settings stay.
+        cores : int, optional
+            Chains that run at the same time. Other settings stay.
 
         Returns
         -------
@@ -101,10 +111,18 @@ class Estimator(ABC):
         leaves `result_` as it was.
         """
         spec = self.specification
-        engine = as_sampler(sampler).with_default(spec.target_accept)
+        engine = as_sampler(sampler).with_options(target_accept=target_accept, cores=cores)
+        engine = engine.with_default(spec.target_accept)
         direct = "dirichlet" in spec.paths and path in ("auto", "dirichlet")
         count = (100_000 if direct else 1000) if draws is None else draws
-        run = Run(count, tune, chains, as_seed(random_seed), bool(progressbar))
+        run = Run(
+            count,
+            tune,
+            chains,
+            as_seed(random_seed),
+            bool(progressbar),
+            {} if initvals is None else initvals,
+        )
         # The fit is whole before anything warns: a warning may have been turned into an error.
         self.result_ = fit(spec, data, engine, run, self._path(path))
         for text in spec.cautions(self.result_.design):

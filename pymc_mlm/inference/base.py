@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -26,6 +26,8 @@ class Run:
         Seed; None draws one.
     progressbar : bool
         Whether to show progress.
+    initvals : mapping of str to array_like
+        Where chains start, by parameter name, in the units of the parameter.
     """
 
     draws: int = 1000
@@ -33,9 +35,15 @@ class Run:
     chains: int = 4
     random_seed: int | None = None
     progressbar: bool = True
+    initvals: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse runs that cannot give an answer."""
+        if not isinstance(self.initvals, Mapping):
+            raise SpecificationError(
+                f"initvals is {self.initvals!r}; give values by parameter name, such as "
+                "initvals={'sigma': 1.0}."
+            )
         for name in ("draws", "tune", "chains"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
@@ -55,6 +63,25 @@ class AbstractSampler(ABC):
     def with_default(self, target_accept: float) -> Self:
         """Return the sampler with an acceptance rate that suits the model, if it was left open."""
         return self
+
+    def with_options(self, **options: Any) -> Self:
+        """Return the sampler with settings replaced; None leaves one as it is.
+
+        Raises
+        ------
+        SpecificationError
+            The sampler has no such setting.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        this: Any = self
+        known = {f.name for f in fields(this)} if is_dataclass(this) else set()
+        for name in given:
+            if name not in known:
+                raise SpecificationError(
+                    f"{type(self).__name__} has no setting {name!r}; it has "
+                    f"{', '.join(sorted(known)) or 'none'}."
+                )
+        return replace(this, **given) if given else self
 
     @abstractmethod
     def sample(self, model: pm.Model, var_names: Sequence[str], run: Run) -> xr.DataTree:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pymc as pm
 import xarray as xr
 
+from pymc_mlm.errors import SpecificationError
 from pymc_mlm.inference import AbstractSampler, Run
 from pymc_mlm.inference.conjugate import conjugate_posterior
 from pymc_mlm.paths.base import AbstractPath
@@ -35,6 +36,11 @@ class DirichletPath(AbstractPath):
 
     def draw(self, spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
         """Draw; one chain of ``run.draws`` independent draws where all rows are complete."""
+        if run.initvals:
+            raise SpecificationError(
+                "initvals: the draws are direct and start nowhere. Leave initvals out, or sample "
+                "with path='sampled'."
+            )
         trial = design.trial
         phi = conjugate_posterior(
             trial.pattern_counts(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
+from pymc_mlm.errors import SpecificationError
 from pymc_mlm.inference import AbstractSampler, Run
 from pymc_mlm.paths.base import AbstractPath
 
@@ -41,11 +43,47 @@ class Sampled(AbstractPath):
 
 
 def sampled(model: pm.Model, starts: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
-    """Sample the free variables of a model, from given starting values where there are some."""
-    for name, value in starts.items():
+    """Sample the free variables of a model, from given starting values where there are some.
+
+    Raises
+    ------
+    SpecificationError
+        The user's starting values name no parameter, have another shape or lie outside.
+    """
+    names = [rv.name for rv in model.free_RVs]
+    for name in run.initvals:
+        if name not in names:
+            raise SpecificationError(
+                f"initvals: {name!r} is not sampled in this model; it samples {', '.join(names)}."
+            )
+    for name, value in {**starts, **run.initvals}.items():
         if name in model.named_vars:
-            model.set_initval(model[name], np.broadcast_to(value, model[name].shape.eval()))
+            model.set_initval(model[name], start_of(model, name, value))
+    if run.initvals:
+        refuse_outside(model, run.initvals)
     return sampler.sample(model, [rv.name for rv in model.free_RVs], run)
+
+
+def start_of(model: pm.Model, name: str, value: Any) -> np.ndarray:
+    """Return a starting value in the shape of its variable."""
+    shape = tuple(int(n) for n in model[name].shape.eval())
+    try:
+        return np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
+    except (TypeError, ValueError) as error:
+        raise SpecificationError(
+            f"initvals: {name!r} has the shape {shape}; {value!r} does not fit. Give a number, or "
+            "one for each element."
+        ) from error
+
+
+def refuse_outside(model: pm.Model, initvals: Mapping[str, Any]) -> None:
+    """Refuse starting values where a prior has no density, such as a negative sd."""
+    start = model.initial_point()
+    for name in initvals:
+        if not np.isfinite(start[model.rvs_to_values[model[name]].name]).all():
+            raise SpecificationError(
+                f"initvals: {name!r} cannot start at {initvals[name]!r}, which its prior excludes."
+            )
 
 
 def completed(idata: xr.DataTree, added: dict[str, xr.DataArray]) -> xr.DataTree:
