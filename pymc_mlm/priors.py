@@ -139,6 +139,57 @@ def _content(value: Any) -> Any:
     return (array.shape, *array.ravel().tolist()) if array.dtype.kind in "biuf" else repr(value)
 
 
+def with_element(what: str, vector: Any, names: Sequence[str], element: str, prior: Any) -> Prior:
+    """Return the prior of a vector with that of one element in its place.
+
+    Parameters
+    ----------
+    what : str
+        What is replaced, for messages.
+    vector : prior
+        Prior of the vector.
+    names : sequence of str
+        Names of its elements.
+    element : str
+        The one to replace.
+    prior : prior
+        Its own prior, of the distribution that the vector has.
+
+    Raises
+    ------
+    SpecificationError
+        No such element, or another distribution.
+
+    Examples
+    --------
+    >>> with_element(
+    ...     "beta[b]",
+    ...     Prior("Normal", mu=0, sigma=2),
+    ...     ["a", "b"],
+    ...     "b",
+    ...     Prior("Normal", mu=1, sigma=5),
+    ... ).parameters["sigma"]
+    array([2., 5.])
+    """
+    if element not in names:
+        raise SpecificationError(f"{what}: there is no {element!r}; there are {', '.join(names)}.")
+    if not (isinstance(vector, Prior) and isinstance(prior, Prior)) or (
+        vector.distribution != prior.distribution
+        or vector.parameters.keys() != prior.parameters.keys()
+    ):
+        raise SpecificationError(
+            f"{what}: the elements of a vector have one distribution with one set of parameters; "
+            f"the others have {vector!r}, and this is {prior!r}. Give one like it, or a prior of "
+            "the whole vector."
+        )
+    parameters = {}
+    for key, value in vector.parameters.items():
+        own = np.array(np.broadcast_to(np.asarray(value, dtype=float), len(names)))
+        own[list(names).index(element)] = prior.parameters[key]
+        parameters[key] = own
+    return Prior(vector.distribution, parameters)
+
+
 def as_priors(priors: Any, where: str) -> dict[str, Any]:
     """Return priors by name as a dict, empty for None, or refuse what is no mapping of priors."""
     if priors is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +26,9 @@ from pymc_mlm.model.names import refuse_taken_names, uniquely_named
 from pymc_mlm.priors import Prior, check_priors, support_point
 from pymc_mlm.terms import AbstractTerm, MultipleMembership, Population, Role
 from pymc_mlm.terms.nested import Nested
+
+# The prior of one coefficient of the formula.
+ELEMENT = re.compile(r"beta\[.*\]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,9 @@ class Specification(AbstractSpecification):
 
     def population(self, location: float = 0.0) -> Population:
         """Return the population part, its default intercept prior at `location`."""
-        own = {k: v for k, v in self.priors.items() if k in (INTERCEPT, "beta")}
+        own = {
+            k: v for k, v in self.priors.items() if k in (INTERCEPT, "beta") or ELEMENT.fullmatch(k)
+        }
         return Population(self.parsed, own, location)
 
     def family_priors(self, scale: OutcomeScale) -> dict[str, Any]:
@@ -251,8 +257,10 @@ class Specification(AbstractSpecification):
 
     def _refuse_unknown_priors(self, design: Design) -> None:
         used = self.priors_used(design)
+        # Terms have looked at theirs, also at those of elements.
+        owned = {name for term in self.named for name in getattr(term, "priors", {})}
         for name in [*self.priors, *self.family.priors]:
-            if name not in used:
+            if name not in used and name not in owned and not ELEMENT.fullmatch(name):
                 raise SpecificationError(
                     f"priors: the model has no parameter {name!r}; it has {', '.join(used)}."
                 )

@@ -14,6 +14,7 @@ import pytensor.tensor as pt
 
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.errors import SpecificationError
+from pymc_mlm.priors import with_element
 
 
 @dataclass(frozen=True)
@@ -276,7 +277,11 @@ def check_name(what: str, name: Any, hint: str = "") -> None:
 
 
 def pick_priors(
-    where: str, defaults: Mapping[str, Any], short: Mapping[str, str], given: Mapping[str, Any]
+    where: str,
+    defaults: Mapping[str, Any],
+    short: Mapping[str, str],
+    given: Mapping[str, Any],
+    elements: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Return the defaults with the given priors in their place.
 
@@ -289,7 +294,9 @@ def pick_priors(
     short : mapping of str to str
         Short name of each full one, also accepted in `given`.
     given : mapping of str to prior
-        The user's.
+        The user's; ``"beta[age]"`` is that of one element of a vector.
+    elements : mapping of str to sequence of str, optional
+        Names of the elements of vectors, by full variable name.
 
     Raises
     ------
@@ -298,14 +305,21 @@ def pick_priors(
     """
     full = {alias: name for name, alias in short.items()}
     chosen = dict(defaults)
+    of_elements: dict[str, Any] = {}
     for name, prior in given.items():
         target = full.get(name, name)
-        if target not in chosen:
+        of = chosen if target in chosen else of_elements
+        of[target] = prior
+    for name, prior in of_elements.items():
+        vector, _, element = name.removesuffix("]").partition("[")
+        target = full.get(vector, vector)
+        if target not in chosen or target not in (elements or {}) or not name.endswith("]"):
             raise SpecificationError(
                 f"{where} has no parameter {name!r}; its priors are named "
                 f"{', '.join(short.get(n, n) for n in defaults) or '(none)'}."
             )
-        chosen[target] = prior
+        names = tuple((elements or {})[target])
+        chosen[target] = with_element(f"{where}, {name}", chosen[target], names, element, prior)
     return chosen
 
 

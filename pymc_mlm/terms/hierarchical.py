@@ -276,7 +276,8 @@ class Hierarchical(AbstractTerm):
             sigma = 2.5 * scale / spread(design.X)
             defaults[f"{name}_beta"] = Prior("Normal", mu=0.0, sigma=sigma)
         short = {full: full.removeprefix(f"{name}_") for full in defaults}
-        return pick_priors(f"hm({self.unit!r})", defaults, short, self.priors)
+        names = {f"{name}_beta": design.covariates}
+        return pick_priors(f"hm({self.unit!r})", defaults, short, self.priors, names)
 
     def unit_effects(self, design: HierarchicalDesign, effects: Any) -> Any:
         """Fixed effects are differences to the first unit: it is added, with the effect zero."""

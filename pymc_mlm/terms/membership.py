@@ -440,7 +440,9 @@ class MultipleMembership(AbstractTerm):
         for b, sd in design.weight.prior_sd.items():
             defaults[f"{name}_weight_{b}"] = Prior("Normal", mu=0.0, sigma=sd)
         short = {full: full.removeprefix(f"{name}_").removeprefix("weight_") for full in defaults}
-        return pick_priors(f"mm({self.member!r}, {self.group!r})", defaults, short, self.priors)
+        names = {f"{name}_beta": design.covariates}
+        where = f"mm({self.member!r}, {self.group!r})"
+        return pick_priors(where, defaults, short, self.priors, names)
 
     @property
     def id_columns(self) -> tuple[str, ...]:

@@ -455,7 +455,7 @@ class Nested(AbstractTerm):
         and zero.
         """
         defaults: dict[str, Any] = {}
-        short = {}
+        short, names = {}, {}
         for level, prefix in enumerate(design.prefixes):
             at = design.varies[level]
             sigma = 2.5 * scale / design.spreads[at]
@@ -464,7 +464,8 @@ class Nested(AbstractTerm):
             sigma = np.where(is_intercept, 2.5 * scale * np.sqrt(1.0 + ratio.sum()), sigma)
             defaults[f"{prefix}_sd"] = Prior("HalfNormal", sigma=sigma)
             short[f"{prefix}_sd"] = f"{design.levels[level]}_sd"
-        return pick_priors(f"nested({list(self.levels)!r})", defaults, short, self.priors)
+            names[f"{prefix}_sd"] = design.coefs(level)
+        return pick_priors(f"nested({list(self.levels)!r})", defaults, short, self.priors, names)
 
     def correlation_priors(self, design: NestedDesign) -> dict[str, float]:
         """Return the LKJ shape of each level that has correlations, by variable name."""
