@@ -19,7 +19,11 @@ def main():
     print(trial.summary())
 
     print("\nPupils with an ability between 40 and 60, mathematics weighs more:")
-    print(trial.probability(mlm.Compensatory((0.7, 0.3)), population=mlm.Range("ability", 40, 60)))
+    print(
+        trial.probability(
+            mlm.rules.Compensatory((0.7, 0.3)), population=mlm.populations.Range("ability", 40, 60)
+        )
+    )
 
     print("\nWhat the observed schools alone would say (too sure of itself):")
     effect = trial.effect(estimand="observed_clusters", covariate_rows="arm")

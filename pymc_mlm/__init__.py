@@ -2,8 +2,8 @@
 
 - `MultipleMembershipModel`: outcomes that depend on several members at once, with weights that
   are estimated. Its terms `mm` and `hm` also work inside any `pm.Model`.
-- `MultivariateLogitTrial`: trials with several binary outcomes. Rules (`All`, `Any`,
-  `Compensatory`, ...) and populations (`Range`, `Value`, ...) are questions asked of its draws;
+- `MultivariateLogitTrial`: trials with several binary outcomes. Rules (`rules.All`,
+  `rules.Any`, ...) and populations (`populations.Range`, ...) are questions asked of its draws;
   `MultivariateBernoulli` is its distribution for your own models.
 - `NestedVaryingEffects`: intercepts and slopes that vary between units within units, correlated at
   every level; a Gaussian outcome is sampled without its effects. Its term is `nested`.
@@ -12,20 +12,7 @@
 """
 
 from pymc_mlm import datasets, weights
-from pymc_mlm.decisions import (
-    AbstractPopulation,
-    AbstractRule,
-    All,
-    Any,
-    Compensatory,
-    Custom,
-    Margins,
-    Range,
-    Sample,
-    Single,
-    TruncatedNormal,
-    Value,
-)
+from pymc_mlm.decisions import populations, rules
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
 from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
 from pymc_mlm.distributions.noncentered import noncentered
@@ -60,25 +47,18 @@ __version__ = "0.1.0"
 __all__ = [
     "LKJ",
     "AbstractFamily",
-    "AbstractPopulation",
-    "AbstractRule",
     "AbstractSampler",
     "AbstractTerm",
     "AbstractWeight",
-    "All",
-    "Any",
     "Bernoulli",
     "Binomial",
     "CensoredWeibull",
-    "Compensatory",
     "ConvergenceWarning",
-    "Custom",
     "DataError",
     "DataWarning",
     "Fit",
     "Gaussian",
     "InverseWishart",
-    "Margins",
     "MlmError",
     "MultipleMembershipModel",
     "MultivariateBernoulli",
@@ -90,13 +70,8 @@ __all__ = [
     "Poisson",
     "Prior",
     "PymcNuts",
-    "Range",
-    "Sample",
-    "Single",
     "SpecificationError",
     "StudentT",
-    "TruncatedNormal",
-    "Value",
     "Weibull",
     "datasets",
     "hm",
@@ -104,6 +79,8 @@ __all__ = [
     "mm",
     "nested",
     "noncentered",
+    "populations",
+    "rules",
     "save",
     "weights",
 ]

@@ -106,7 +106,7 @@ class All(AbstractRule):
 class Any(AbstractRule):
     """The treatment is better on at least one outcome.
 
-    Parameters as in `All`. The name hides the builtin: write ``mlm.Any()``.
+    Parameters as in `All`. The name hides the builtin: write ``mlm.rules.Any()``.
 
     Examples
     --------

@@ -77,7 +77,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
     >>> import pymc_mlm as mlm
     >>> table = {"y1": [1, 0, 1, 1, 0, 0], "y2": [1, 1, 0, 1, 0, 1], "new": [1, 1, 1, 0, 0, 0]}
     >>> trial = mlm.MultivariateLogitTrial(["y1", "y2"], arm="new").fit(table, random_seed=1)
-    >>> round(trial.probability(mlm.All()).joint_probability, 1)
+    >>> round(trial.probability(mlm.rules.All()).joint_probability, 1)
     0.4
     """
 

@@ -117,7 +117,7 @@ def test_a_call_prints_its_notes():
 
 def test_equal_weights_are_bmcos_default():
     call = bmco(rule="Comp")
-    assert call.question["rule"] == mlm.Compensatory((0.5, 0.5))
+    assert call.question["rule"] == mlm.rules.Compensatory((0.5, 0.5))
     assert "equal weights, 1/2 for every outcome, as in bmco" in call.notes[-1]
 
 
@@ -139,7 +139,7 @@ def test_names_are_understood():
     assert trial.random == "1"
     assert trial.cluster_prior == mlm.InverseWishart(None, 0.1)
     np.testing.assert_allclose(trial.priors_given["beta"].parameters["sigma"], np.sqrt(10))
-    assert question["population"] == mlm.Range(X, -np.inf, 45)
+    assert question["population"] == mlm.populations.Range(X, -np.inf, 45)
     assert question["alternative"] == "less"
     assert question["estimand"] == "observed_clusters"
 

@@ -76,7 +76,7 @@ ASKED = {
     "effect": lambda t: t.effect(population=Value(age=500)),
     "a list": lambda t: t.effect(population=[Value(age=500)]),
     "success_probability": lambda t: t.success_probability(population=Value(age=500)),
-    "probability": lambda t: t.probability(mlm.All(), population=Value(age=500)),
+    "probability": lambda t: t.probability(mlm.rules.All(), population=Value(age=500)),
     "correlation": lambda t: t.correlation(population=Value(age=500)),
     "effect_curve": lambda t: t.effect_curve("age", grid=[50, 500]),
     "a dataframe": lambda t: t.effect(population=pd.DataFrame({"age": [500.0]})),

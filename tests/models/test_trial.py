@@ -307,7 +307,7 @@ def test_the_bootstrap_adds_uncertainty_and_keeps_the_mean(covariate):
 
 def test_a_curve_at_a_value_is_the_effect_at_that_value(covariate):
     curve = covariate.effect_curve("age", [40.0, 60.0])
-    at_60 = covariate.effect(population=mlm.Value(age=60.0))
+    at_60 = covariate.effect(population=mlm.populations.Value(age=60.0))
     np.testing.assert_allclose(curve.sel(age=60.0).values, at_60.values, rtol=1e-12)
     assert covariate.effect_curve("sex")["sex"].values.tolist() == ["f", "m"]
 
@@ -321,7 +321,7 @@ def test_measures_agree_with_the_success_probabilities(covariate):
 
 
 def test_a_decision_reports_both_kinds_of_evidence(clustered):
-    decision = clustered.probability(mlm.Compensatory((0.7, 0.3)), alternative="two-sided")
+    decision = clustered.probability(mlm.rules.Compensatory((0.7, 0.3)), alternative="two-sided")
     assert decision.evidence[0].threshold == 0.975
     assert "Joint posterior probability" in str(decision)
 
@@ -390,7 +390,7 @@ def test_the_summary_of_the_direct_path_has_no_coefficients(direct):
 def test_every_plot_is_drawn(clustered, kind):
     import matplotlib.pyplot as plt
 
-    extra = {"rule": mlm.Any()} if kind == "joint" else {}
+    extra = {"rule": mlm.rules.Any()} if kind == "joint" else {}
     extra |= {"grid": [40.0, 50.0]} if kind == "curve" else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -465,13 +465,13 @@ BAD = [
         "Use dependence='pairwise'",
     ),
     (
-        lambda: fit_with().probability(mlm.Compensatory((1, 2, 3))),
+        lambda: fit_with().probability(mlm.rules.Compensatory((1, 2, 3))),
         mlm.SpecificationError,
         "3 entries for 2 outcomes",
     ),
-    (lambda: fit_with().probability(mlm.All(), alpha=5), mlm.SpecificationError, "alpha=5"),
+    (lambda: fit_with().probability(mlm.rules.All(), alpha=5), mlm.SpecificationError, "alpha=5"),
     (
-        lambda: fit_with().effect(population=mlm.Value(age=1)),
+        lambda: fit_with().effect(population=mlm.populations.Value(age=1)),
         mlm.SpecificationError,
         "no covariate of the model",
     ),
@@ -570,7 +570,7 @@ def test_bad_input_is_refused_by_its_text(ask, error, text):
 
 def test_an_empty_range_is_refused(covariate):
     with pytest.raises(mlm.DataError, match="Nobody is in the population"):
-        covariate.effect(population=mlm.Range("age", 200, 300))
+        covariate.effect(population=mlm.populations.Range("age", 200, 300))
 
 
 @pytest.mark.parametrize("draws", [0, -1, 2.5])
@@ -588,7 +588,7 @@ def test_a_range_without_an_arm_is_refused_where_arms_have_rows_of_their_own():
     coefficients = CoefficientDraws(np.zeros((2, predictors, columns)), design.trial.basis)
     draws = TrialDraws(design, coefficients, None, None, (1, 2))
     with pytest.raises(mlm.DataError, match="nobody of arm 'old' is in the population"):
-        population_cells(draws, Target(mlm.Range("age", 9, 11), covariate_rows="arm"))
+        population_cells(draws, Target(mlm.populations.Range("age", 9, 11), covariate_rows="arm"))
 
 
 def test_an_empty_grid_is_refused(covariate):

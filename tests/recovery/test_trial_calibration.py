@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from pymc_mlm import All, Any, MultivariateLogitTrial
-from pymc_mlm.decisions import decide
+from pymc_mlm import MultivariateLogitTrial
+from pymc_mlm.decisions import All, Any, decide
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning
 
 DATA_SETS = 200
