@@ -8,10 +8,11 @@
 - `NestedVaryingEffects`: intercepts and slopes that vary between units within units, correlated at
   every level; a Gaussian outcome is sampled without its effects. Its term is `nested`.
 - `Prior`, families and samplers are values: print, compare and replace them.
+- `planning` gives power and sample size of a trial before it is run.
 - `datasets` simulates tables with known truth; `weights` holds the built-in weight functions.
 """
 
-from pymc_mlm import datasets, weights
+from pymc_mlm import datasets, planning, weights
 from pymc_mlm.decisions import populations, rules
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
 from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
@@ -79,6 +80,7 @@ __all__ = [
     "mm",
     "nested",
     "noncentered",
+    "planning",
     "populations",
     "rules",
     "save",
