@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from scipy.stats import multivariate_normal, norm
+from scipy.special import ndtr, ndtri
 
 from pymc_mlm.decisions.draws import EffectDraws
 from pymc_mlm.decisions.rules import AbstractRule, Custom
@@ -191,7 +191,7 @@ def compensatory_sample_size(
         raise SpecificationError(
             f"The assumed weighted effect is {gain:.4g}; it must be positive to be found."
         )
-    quantiles = norm.ppf(1 - alpha) + norm.ppf(power)
+    quantiles = ndtri(1 - alpha) + ndtri(power)
     return ceil(float(w @ trial.covariance @ w) * (quantiles / gain) ** 2)
 
 
@@ -204,7 +204,7 @@ def _power_of(rule: AbstractRule, trial: PlannedTrial, alpha: float) -> Callable
     mean, covariance = _contrast_moments(rule, trial)
     sd = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(sd, sd)
-    critical = norm.ppf(marginal_threshold(rule.combine, len(mean), alpha))
+    critical = ndtri(marginal_threshold(rule.combine, len(mean), alpha))
 
     def power_at(per_arm: float) -> float:
         shift = mean / sd * np.sqrt(per_arm)
@@ -230,7 +230,9 @@ def _contrast_moments(rule: AbstractRule, trial: PlannedTrial) -> tuple[Array, A
 
 def _normal_cdf(upper: Array, correlation: Array) -> float:
     if len(upper) == 1:
-        return float(norm.cdf(upper[0]))
+        return float(ndtr(upper[0]))
+    from scipy.stats import multivariate_normal  # a third of a second to import
+
     # Four dimensions and more are integrated by quasi-Monte Carlo: a fixed seed keeps the search
     # for the sample size monotone.
     value = multivariate_normal.cdf(
