@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pymc_mlm.data.formula_calls import check_expression, check_factor, is_rowwise
 from pymc_mlm.data.formula_syntax import parse
@@ -118,6 +119,12 @@ def parse_formula(text: str) -> Formula:
         raise SpecificationError(
             f"A formula is text such as 'y ~ 1 + x', not {type(text).__name__}."
         )
+    return _parsed(str(text))
+
+
+# A specification is made more than once on the way to a fit, its formula read once.
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Formula:
     tokens = tokenize(text)
     tildes = [i for i, token in enumerate(tokens) if token.text == "~" and token.kind == "operator"]
     if len(tildes) != 1 or tildes[0] in (0, len(tokens) - 1):
@@ -161,6 +168,11 @@ def parse_terms(text: str) -> Formula:
     """
     if not isinstance(text, str):
         raise SpecificationError(f"Terms are text such as '1 + x', not {type(text).__name__}.")
+    return _parsed_terms(str(text))
+
+
+@lru_cache(maxsize=256)
+def _parsed_terms(text: str) -> Formula:
     tokens = tokenize(text)
     if tokens and tokens[0] == Token("operator", "~", tokens[0].position):
         tokens = tokens[1:]
