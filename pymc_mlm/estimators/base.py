@@ -19,7 +19,7 @@ from pymc_mlm.reporting import graph
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning, diagnose
 from pymc_mlm.reporting.priors import priors_table
 from pymc_mlm.reporting.summary import Table
-from pymc_mlm.saving import load, save
+from pymc_mlm.saving import from_dict, load, save, to_dict
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -256,6 +256,37 @@ class Estimator(ABC):
         graphviz.Digraph
         """
         return graph.to_graphviz(self._fitted(), **kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the model, not its fit, as JSON: to keep with a protocol or to send.
+
+        Returns
+        -------
+        dict of str to object
+            For `json.dumps`; `from_dict` makes the model again.
+
+        Raises
+        ------
+        SpecificationError
+            A prior or term of a class of your own has no form as text; it is named.
+        """
+        return to_dict(self.specification)
+
+    @classmethod
+    def from_dict(cls, document: Any) -> Self:
+        """Return an unfitted model from what `to_dict` wrote; nothing in it is run.
+
+        Parameters
+        ----------
+        document : dict of str to object
+            As `json.loads` returns it.
+
+        Raises
+        ------
+        DataError
+            The document is none of this class, is damaged, or has another schema.
+        """
+        return cls._from_specification(from_dict(document))
 
     def save(self, path: Any) -> Path:
         """Write the fit to a netCDF file: draws, columns read and specification.

@@ -252,3 +252,27 @@ def test_a_prior_of_another_class_is_named_when_saving(tmp_path):
 def test_an_unfitted_model_has_nothing_to_save(tmp_path):
     with pytest.raises(mlm.NotFittedError):
         mlm.MultipleMembershipModel("y ~ 1", mlm.hm("u")).save(tmp_path / "a.nc")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_is_the_same_after_a_round_trip_through_json(name):
+    model = MODELS[name]()
+    again = type(model).from_dict(json.loads(json.dumps(model.to_dict(), allow_nan=False)))
+    assert again.specification == model.specification
+    assert not hasattr(again, "result_")
+
+
+@pytest.mark.parametrize(
+    "change", [{"schema": 2}, {"format": "x"}, {"spec": 1}, {"spec": {"$x": 1}}]
+)
+def test_other_documents_are_refused(change):
+    document = trial().to_dict() | change
+    with pytest.raises(DataError):
+        mlm.MultivariateLogitTrial.from_dict(document)
+    with pytest.raises(DataError, match="no model"):
+        mlm.MultivariateLogitTrial.from_dict(["a"])
+
+
+def test_the_model_of_another_class_is_refused():
+    with pytest.raises(DataError, match="another model"):
+        mlm.MultipleMembershipModel.from_dict(trial().to_dict())
