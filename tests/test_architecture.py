@@ -34,6 +34,7 @@ def wall(rooms: str, libraries: str) -> Wall:
 WALLS = {
     "errors": wall("", "numpy"),
     "data": wall("errors", "numpy scipy pandas narwhals formulaic"),
+    "approximation": wall("errors data", "numpy scipy"),
     "datasets": wall("errors", "numpy scipy pandas"),
     "ops": wall("errors", "numpy scipy pytensor numba jax"),
     "priors": wall("errors ops", "numpy scipy pytensor pymc"),
@@ -41,7 +42,8 @@ WALLS = {
     "weights": wall("errors ops priors", "numpy scipy pytensor"),
     "families": wall("errors distributions priors", "numpy scipy pytensor pymc"),
     "terms": wall(
-        "errors data ops priors weights distributions", "numpy scipy pytensor pymc xarray"
+        "errors data approximation ops priors weights distributions",
+        "numpy scipy pytensor pymc xarray",
     ),
     "loops": wall("", "numpy pytensor numba"),
     "inference": wall(
@@ -49,7 +51,7 @@ WALLS = {
         "numpy scipy pytensor pymc xarray arviz nutpie numba jax numpyro blackjax rich",
     ),
     "model": wall(
-        "errors data ops priors distributions families terms inference",
+        "errors data approximation ops priors distributions families terms inference",
         "numpy scipy pytensor pymc",
     ),
     "trial": wall(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 
-from pymc_mlm.data.effect_information import CrossedInformation
+from pymc_mlm.approximation.effect_information import CrossedInformation
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign
 from pymc_mlm.terms import Population
 from pymc_mlm.terms.coefficients import intercept_centre

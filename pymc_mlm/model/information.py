@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pymc_mlm.data.crossed_information import crossed_information
-from pymc_mlm.data.effect_information import CrossedInformation
-from pymc_mlm.data.standard import standard
+from pymc_mlm.approximation.crossed_information import crossed_information
+from pymc_mlm.approximation.effect_information import CrossedInformation
+from pymc_mlm.approximation.standard import standard
 from pymc_mlm.model.nested_information import NestedModelInformation, nested_model_information
 from pymc_mlm.model.row_likelihood import row_likelihood
 from pymc_mlm.terms import Hierarchical, MultipleMembership

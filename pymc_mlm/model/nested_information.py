@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.data.effect_information import (
+from pymc_mlm.approximation.effect_information import (
     FEW,
     CrossedInformation,
     EffectInformation,
     front_information,
     of_columns_as_given,
 )
+from pymc_mlm.approximation.standard import standard
+from pymc_mlm.approximation.unit_information import UnitInformation, nested_information
 from pymc_mlm.data.nested_design import NestedDesign
 from pymc_mlm.data.population import PopulationDesign
-from pymc_mlm.data.standard import standard
-from pymc_mlm.data.unit_information import UnitInformation, nested_information
 from pymc_mlm.families import AbstractFamily, OutcomeScale
 from pymc_mlm.model.row_likelihood import row_likelihood
 

@@ -10,7 +10,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 
-from pymc_mlm.data.unit_information import RowLikelihood
+from pymc_mlm.approximation.unit_information import RowLikelihood
 from pymc_mlm.families import AbstractFamily
 from pymc_mlm.ops.base import uncompiled
 

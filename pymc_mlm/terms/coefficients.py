@@ -9,8 +9,8 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
+from pymc_mlm.approximation.standard import CoefficientInformation
 from pymc_mlm.data.column_scale import spread
-from pymc_mlm.data.standard import CoefficientInformation
 from pymc_mlm.distributions.located import located
 from pymc_mlm.priors import create, on_real_line, parts_of
 
@@ -38,7 +38,7 @@ def coefficients(
         Spread of the linear predictor.
     known : tuple of ndarray, optional
         Mode (coef,) and root (coef, coef) of the covariance of their posterior, as far as known
-        (`pymc_mlm.data.standard.CoefficientInformation.block`).
+        (`pymc_mlm.approximation.standard.CoefficientInformation.block`).
 
     Returns
     -------

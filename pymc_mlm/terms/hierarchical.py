@@ -10,9 +10,9 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
+from pymc_mlm.approximation.effect_information import EffectInformation
 from pymc_mlm.data.checks import as_numbers, check_spread, constant_within
 from pymc_mlm.data.column_scale import spread
-from pymc_mlm.data.effect_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import columns
 from pymc_mlm.distributions.located import located
@@ -190,7 +190,7 @@ class Hierarchical(AbstractTerm):
             Spread of the linear predictor, for default priors.
 
         information : EffectInformation, optional
-            What the data say about the effects (`pymc_mlm.data.effect_information`). It helps
+            Score and information of the effects (`approximation.effect_information`). It helps
             the sampler and does not change the model.
         beta : TensorVariable, optional
             From `coefficients`, which is called without it.

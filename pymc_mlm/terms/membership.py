@@ -10,9 +10,9 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
+from pymc_mlm.approximation.effect_information import EffectInformation
 from pymc_mlm.data.checks import as_numbers, check_spread
 from pymc_mlm.data.column_scale import spread
-from pymc_mlm.data.effect_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.data.membership import Membership, sort_by_group
@@ -328,7 +328,7 @@ class MultipleMembership(AbstractTerm):
             Spread of the linear predictor, for default priors.
 
         information : EffectInformation, optional
-            What the data say about the effects (`pymc_mlm.data.effect_information`). It helps
+            Score and information of the effects (`approximation.effect_information`). It helps
             the sampler and does not change the model.
         beta : TensorVariable, optional
             From `coefficients`, which is called without it.

@@ -10,6 +10,7 @@ import numpy as np
 import pytensor.tensor as pt
 import xarray as xr
 
+from pymc_mlm.approximation.unit_information import UnitInformation
 from pymc_mlm.data.checks import constant_within
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import parse_terms
@@ -27,7 +28,6 @@ from pymc_mlm.data.population import (
     population_design,
     right_hand_columns,
 )
-from pymc_mlm.data.unit_information import UnitInformation
 from pymc_mlm.distributions.partial_correlation import PartialCorrelation
 from pymc_mlm.distributions.unit_effects import Coordinates, UnitEffects
 from pymc_mlm.errors import SpecificationError
@@ -271,7 +271,7 @@ class Nested(AbstractTerm):
             your model adds itself. They help the sampler and do not change the model.
         information : sequence of UnitInformation, optional
             What the data say about the units of each level
-            (`pymc_mlm.data.unit_information.unit_information`), its covariates being those of
+            (`approximation.unit_information.unit_information`), its covariates being those of
             `around` in their order. Without it parameterization="auto" is "noncentered".
         also : sequence of TensorVariable, each of shape (count,)
             Further coefficients and effects of crossed units, whose columns come last in the

@@ -11,7 +11,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 
-from pymc_mlm.data.effect_information import EffectInformation
+from pymc_mlm.approximation.effect_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor
 from pymc_mlm.distributions.informed import InformedNormal, informed
 from pymc_mlm.distributions.noncentered import noncentered

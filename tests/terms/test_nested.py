@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import pymc_mlm as mlm
-from pymc_mlm.data.unit_information import unit_information
+from pymc_mlm.approximation.unit_information import unit_information
 from pymc_mlm.distributions.partial_correlation import PartialCorrelation
 from pymc_mlm.model.information import nested_information
 from pymc_mlm.ops.correlation import partials_to_cholesky

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from pymc_mlm.data import crossed_information as module
-from pymc_mlm.data.crossed_information import crossed_information
-from pymc_mlm.data.standard import standard
+from pymc_mlm.approximation import crossed_information as module
+from pymc_mlm.approximation.crossed_information import crossed_information
+from pymc_mlm.approximation.standard import standard
 
 SIGMA = 0.8
 

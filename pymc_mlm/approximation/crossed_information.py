@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pymc_mlm.data.effect_information import (
+from pymc_mlm.approximation.effect_information import (
     CrossedInformation,
     integrated_effects,
     numbers_of,
     of_columns_as_given,
 )
-from pymc_mlm.data.standard import Standard
-from pymc_mlm.data.unit_information import RIDGE, ROUGH_SD, RowLikelihood
+from pymc_mlm.approximation.standard import Standard
+from pymc_mlm.approximation.unit_information import RIDGE, ROUGH_SD, RowLikelihood
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pymc_mlm.data.standard import CoefficientInformation, Standard, coefficient_information
+from pymc_mlm.approximation.standard import (
+    CoefficientInformation,
+    Standard,
+    coefficient_information,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
