@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from pymc_mlm.estimators.base import as_mapping, as_tuple, refuse_specification
+from pymc_mlm.estimators.arguments import as_mapping, as_tuple, refuse_specification
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.model import Specification

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pymc_mlm.errors import DataError, SpecificationError
-from pymc_mlm.estimators.base import as_mapping, as_tuple, refuse_specification
+from pymc_mlm.estimators.arguments import as_mapping, as_tuple, refuse_specification
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.model import Specification

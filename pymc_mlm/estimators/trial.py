@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 from pymc_mlm.data.cells import Dependence
-from pymc_mlm.estimators.base import as_mapping, refuse_specification
+from pymc_mlm.estimators.arguments import as_mapping, refuse_specification
 from pymc_mlm.estimators.questions import AbstractTrialEstimator
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
 from pymc_mlm.trial import TrialSpecification
