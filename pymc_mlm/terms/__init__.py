@@ -1,6 +1,6 @@
 """Terms of a linear predictor: `resolve` reads data, `effect` writes graph."""
 
-from pymc_mlm.terms.base import AbstractTerm, Role
+from pymc_mlm.terms.base import AbstractTerm, Role, numeric_column
 from pymc_mlm.terms.hierarchical import Hierarchical, HierarchicalDesign, hm
 from pymc_mlm.terms.membership import MembershipDesign, MultipleMembership, mm
 from pymc_mlm.terms.population import Population
@@ -15,4 +15,5 @@ __all__ = [
     "Role",
     "hm",
     "mm",
+    "numeric_column",
 ]

@@ -12,7 +12,9 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 
+from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.factor import Factor
+from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.priors import with_element
 
@@ -226,6 +228,39 @@ class AbstractTerm(ABC):
     @abstractmethod
     def roles(self, design: Any) -> dict[str, Role]:
         """Return what each of the term's variables means."""
+
+
+def numeric_column(data: Any, column: str, group: Factor | None = None) -> np.ndarray:
+    """Read a numeric column, one value per unit of observation.
+
+    Parameters
+    ----------
+    data : dataframe or mapping of str to array_like
+        The table.
+    column : str
+        Its column.
+    group : Factor, optional
+        Units of observation, where they are not the rows.
+
+    Returns
+    -------
+    ndarray, shape (unit,)
+
+    Raises
+    ------
+    DataError
+        There is no such column, it holds no numbers, or it varies within a unit of observation.
+
+    Examples
+    --------
+    >>> numeric_column({"dose": [1, 2, 4]}, "dose")
+    array([1., 2., 4.])
+    """
+    values = columns(open_table(data, [column]), [column])[column]
+    if group is not None:
+        remedy = f"The term needs one value of {column!r} per {group.name!r}."
+        values = constant_within(column, values, group, remedy)
+    return as_numbers(column, values)
 
 
 def add_coords(coords: Mapping[str, Iterable[Any]]) -> None:
