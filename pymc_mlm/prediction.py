@@ -14,7 +14,7 @@ from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.errors import DataError, SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import as_seed
-from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.ops.base import uncompiled, without_pymc_log
 from pymc_mlm.reporting.extrapolation import rows_outside
 
 KINDS = ("mean", "outcome", "eta")
@@ -238,16 +238,17 @@ def _with_ids(data: Any, spec: Any, typical: Sequence[str]) -> Any:
 
 
 def _forward(given: xr.Dataset, name: str, random_seed: int | None) -> xr.DataArray:
-    tree = pm.sample_posterior_predictive(
-        xr.DataTree.from_dict({"posterior": given}),
-        var_names=[name],
-        # Fitted parameters stay as drawn, although the new table's data differ.
-        freeze_vars=[str(n) for n in given.data_vars],
-        predictions=True,
-        random_seed=random_seed,
-        progressbar=False,
-        compile_kwargs={"mode": uncompiled()},
-    )
+    with without_pymc_log():
+        tree = pm.sample_posterior_predictive(
+            xr.DataTree.from_dict({"posterior": given}),
+            var_names=[name],
+            # Fitted parameters stay as drawn, although the new table's data differ.
+            freeze_vars=[str(n) for n in given.data_vars],
+            predictions=True,
+            random_seed=random_seed,
+            progressbar=False,
+            compile_kwargs={"mode": uncompiled()},
+        )
     return tree["predictions"][name]
 
 

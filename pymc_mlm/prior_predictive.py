@@ -8,7 +8,7 @@ from typing import Any
 import pymc as pm
 import xarray as xr
 
-from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.ops.base import uncompiled, without_pymc_log
 from pymc_mlm.trial import TrialSpecification
 from pymc_mlm.trial.pointwise import person_outcomes
 
@@ -34,7 +34,7 @@ def sample_prior_predictive(
     xarray.DataTree
         Groups ``prior`` and ``prior_predictive``.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), without_pymc_log():
         # The one Potential that a model has is the likelihood of a trial.
         warnings.filterwarnings("ignore", "The effect of Potentials", UserWarning)
         tree = pm.sample_prior_predictive(

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import logging
 import multiprocessing
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytensor.tensor as pt
@@ -85,6 +87,18 @@ def scalar() -> Variable:
 def uncompiled() -> Any:
     """Return a mode that runs a graph by NumPy: a few thousand calls cost less than compiling."""
     return Mode(linker="py", optimizer="fast_compile")
+
+
+@contextmanager
+def without_pymc_log() -> Iterator[None]:
+    """Keep back PyMC's list of the variables that it draws: they are ours, not the user's."""
+    log = logging.getLogger("pymc.sampling.forward")
+    before = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def is_connected(cotangent: Variable) -> bool:

@@ -64,6 +64,16 @@ def test_predictions_of_the_fitted_table_are_the_models_own(name):
         assert np.ptp(varying[..., unit == u], axis=-1).max() < 1e-9
 
 
+def test_prediction_lists_no_variables_of_pymc(caplog):
+    model = MODELS["membership"](Saturation("dose"))
+    with pytest.warns(UserWarning):
+        model.fit(TABLE, draws=20, chains=2, random_seed=1, sampler=PriorDraws())
+    with caplog.at_level("INFO"):
+        model.predict(random_seed=1)
+        model.sample_prior_predictive(TABLE, draws=2, random_seed=1)
+    assert not [r for r in caplog.records if "Sampling" in r.getMessage()]
+
+
 def test_its_prior_is_replaced_by_name_and_a_second_one_has_a_name_of_its_own():
     prior = mlm.Prior("HalfNormal", sigma=1.0)
     model = mlm.MultipleMembershipModel(
