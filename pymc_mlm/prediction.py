@@ -151,6 +151,14 @@ def outcome_draws(
     random_seed: int | None,
 ) -> xr.DataArray:
     """Return new outcomes given draws of the linear predictor, dims (chain, draw, row)."""
+    beyond = int((eta > family.largest_eta).any(eta.dims[-1]).sum())
+    if beyond:
+        warn_of_data(
+            f"In {beyond} of {eta.sizes['chain'] * eta.sizes['draw']} draws an expected outcome is "
+            f"above {np.exp(family.largest_eta):.1e}, and outcomes are drawn as if it were that. "
+            "Look at predict(kind='mean'): covariates or priors may lie far outside the data."
+        )
+        eta = eta.clip(max=family.largest_eta)
     dim = str(eta.dims[-1])
     count = eta.sizes[dim]
     # The likelihood needs the shape of an outcome; its values do not matter.

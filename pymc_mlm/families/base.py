@@ -47,6 +47,9 @@ class AbstractFamily(ABC):
     # What an effect of every single row cannot be told from; None where it is overdispersion.
     row_variation: ClassVar[str | None] = None
 
+    # Predictor beyond which outcomes cannot be drawn: counts have 64 bits.
+    largest_eta: ClassVar[float] = float("inf")
+
     priors: Mapping[str, Any]
     # Whether outcomes have two values, and which of them counts as one if they are not 0 and 1.
     binary: ClassVar[bool] = False

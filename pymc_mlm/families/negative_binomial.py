@@ -35,6 +35,7 @@ class NegativeBinomial(AbstractFamily):
 
     name: ClassVar[str] = "negative_binomial"
     link: ClassVar[str] = "log"
+    largest_eta: ClassVar[float] = 35.0
     roles: ClassVar[tuple[str, ...]] = ("value",)
     row_variation: ClassVar[str | None] = "the overdispersion of negative-binomial counts"
 

@@ -36,6 +36,7 @@ class Poisson(AbstractFamily):
 
     name: ClassVar[str] = "poisson"
     link: ClassVar[str] = "log"
+    largest_eta: ClassVar[float] = 35.0
     roles: ClassVar[tuple[str, ...]] = ("value",)
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

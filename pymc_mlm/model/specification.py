@@ -78,6 +78,13 @@ class Specification(AbstractSpecification):
                 f"{response.label} is a duration, and family {self.family.name!r} is not for "
                 "durations. Use family='weibull', or a plain outcome column."
             )
+        several = [t for t in self.terms if isinstance(t, Nested)]
+        if len(several) > 1:
+            raise SpecificationError(
+                f"A model has one nested() term; found {len(several)}, of the levels "
+                f"{' and '.join(', '.join(t.levels) for t in several)}. Name all levels of one "
+                "hierarchy in one term; units that cross it go into hm()."
+            )
         groups = sorted({t.group for t in self.terms if isinstance(t, MultipleMembership)})
         if len(groups) > 1:
             raise SpecificationError(

@@ -1,0 +1,142 @@
+"""Every term in every model of every family: built, differentiated, fitted, predicted, split."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import pymc_mlm as mlm
+from pymc_mlm.ops.base import uncompiled
+from tests.mocked import PriorDraws
+
+RNG = np.random.default_rng(5)
+ROWS = 36
+REGION = np.repeat(range(6), 6)
+SCHOOL = np.repeat(range(18), 2)
+X = RNG.normal(size=ROWS)
+ETA = 0.3 + 0.4 * X
+TABLE = {
+    "x": X, "region": REGION, "school": SCHOOL, "group": np.arange(ROWS),
+    "member": RNG.integers(0, 7, ROWS), "year": np.tile(range(4), 9), "share": RNG.random(ROWS),
+    "y": ETA + RNG.normal(size=ROWS), "yes": RNG.integers(0, 2, ROWS),
+    "wins": RNG.integers(0, 5, ROWS), "games": np.full(ROWS, 5),
+    "count": RNG.poisson(np.exp(ETA)), "weeks": RNG.exponential(np.exp(ETA)) + 0.1,
+    "ended": RNG.integers(0, 2, ROWS),
+}  # fmt: skip
+FAMILIES = {
+    "gaussian": ("y", "gaussian"), "student_t": ("y", "student_t"),
+    "bernoulli": ("yes", "bernoulli"), "binomial": ("wins", mlm.Binomial("games")),
+    "poisson": ("count", "poisson"), "negative_binomial": ("count", "negative_binomial"),
+    "weibull": ("Surv(weeks, ended)", "weibull"),
+}  # fmt: skip
+# Terms, the column of their units, and the rows of a variance decomposition that they give.
+TERMS = {
+    "mm": (lambda: mlm.mm("member", "group"), "member", ["mm member"]),
+    "estimated weights": (
+        lambda: mlm.mm("member", "group", weight="exp(b * share)", normalize=False),
+        "member", ["mm member"],
+    ),
+    "hm": (lambda: mlm.hm("year"), "year", ["hm year"]),
+    "fixed hm": (lambda: mlm.hm("year", effect="fixed"), None, []),
+    "nested": (lambda: mlm.nested(["region"], "1"), "region", ["region"]),
+    "two terms": (lambda: (mlm.hm("year"), mlm.mm("member", "group")), "year",
+                  ["hm year", "mm member"]),
+}  # fmt: skip
+
+
+def membership(formula, family, *terms):
+    return mlm.MultipleMembershipModel(formula, *terms, family=family)
+
+
+def nested(formula, family, *terms):
+    return mlm.NestedVaryingEffects(formula, ["school"], "1 + x", family=family, terms=terms)
+
+
+MODELS = {"membership": membership, "nested": nested}
+CASES = [
+    (model, term, family) for model in MODELS for term in TERMS for family in FAMILIES
+    if not (model == "nested" and term == "nested")
+    # Time: what a term adds to the predictor does not depend on the family.
+    if term in ("mm", "hm") or family in ("gaussian", "poisson", "weibull")
+]  # fmt: skip
+
+
+def model_of(model, term, family):
+    outcome, named = FAMILIES[family]
+    made = TERMS[term][0]()
+    terms = made if isinstance(made, tuple) else (made,)
+    return MODELS[model](f"{outcome} ~ 1 + x", named, *terms)
+
+
+@pytest.mark.parametrize(("model", "term", "family"), CASES)
+def test_the_gradient_is_that_of_finite_differences(model, term, family, rng):
+    built = model_of(model, term, family).build(TABLE)
+    start = built.initial_point()
+    names = [v.name for v in built.continuous_value_vars]  # the order of `dlogp`
+    evaluate = built.compile_fn(
+        [built.logp(), built.dlogp()],
+        inputs=built.value_vars, mode=uncompiled(),
+    )  # fmt: skip
+    point = {n: start[n] + 0.1 * rng.normal(size=np.shape(start[n])) for n in names}
+    step = {n: rng.normal(size=np.shape(start[n])) for n in names}
+    value, gradient = evaluate(point)
+    along = gradient @ np.concatenate([np.ravel(step[n]) for n in names])
+    h = 1e-5
+    ends = [evaluate({n: point[n] + s * h * step[n] for n in names})[0] for s in (1, -1)]
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+    assert along == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize(("model", "term", "family"), CASES)
+def test_fitted_new_and_unknown_units_are_predicted_and_the_variance_is_split(model, term, family):
+    fitted = model_of(model, term, family)
+    with pytest.warns(UserWarning):
+        fitted.fit(TABLE, draws=10, chains=2, random_seed=1, sampler=PriorDraws(), path="sampled")
+    assert fitted.predict(kind="eta", random_seed=1).shape == (2, 10, ROWS)
+    _, column, rows = TERMS[term]
+    new = {name: list(values[:3]) for name, values in TABLE.items()}
+    if column is not None:
+        new[column] = [TABLE[column][0], 99, None]
+        new["group"] = [100, 101, 102]
+    with warnings.catch_warnings():
+        # Draws of the priors may lie far away.
+        warnings.simplefilter("ignore", mlm.DataWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for kind in ("eta", "mean", "outcome"):
+            drawn = fitted.predict(new, kind=kind, random_seed=1)
+            assert drawn.shape == (2, 10, 3)
+    eta = fitted.predict(new, kind="eta", random_seed=1)
+    assert np.isfinite(eta).all()
+    if not rows and model == "membership":
+        with pytest.raises(mlm.SpecificationError, match="no random effects"):
+            fitted.variance_decomposition()
+        return
+    found = fitted.variance_decomposition().frame.index
+    assert set(rows) <= set(found)
+    assert (model == "nested") == ("school" in found)
+
+
+def test_terms_that_do_not_go_together_are_named():
+    with pytest.raises(mlm.SpecificationError, match="share one group column"):
+        membership("y ~ 1", "gaussian", mlm.mm("member", "group"), mlm.mm("member", "school"))
+    with pytest.raises(
+        mlm.SpecificationError, match=r"one nested\(\) term; found 2.*school.*region"
+    ):
+        nested("y ~ 1 + x", "gaussian", mlm.nested(["region"], "1"))
+    with pytest.raises(mlm.SpecificationError, match="not a term"):
+        membership("y ~ 1", "gaussian", "member")
+    with pytest.raises(mlm.SpecificationError, match="not for durations"):
+        membership("Surv(weeks, ended) ~ 1", "poisson", mlm.hm("year"))
+
+
+@pytest.mark.filterwarnings("ignore:'x' =")
+def test_counts_beyond_64_bits_are_cut_and_said():
+    fitted = membership("count ~ 1 + x", "poisson", mlm.hm("year"))
+    with pytest.warns(UserWarning):
+        fitted.fit(TABLE, draws=10, chains=2, random_seed=1, sampler=PriorDraws())
+    far = {name: values[:1] for name, values in TABLE.items()} | {"x": [1e6]}
+    with pytest.warns(mlm.DataWarning, match="draws an expected outcome is above 1.6e\\+15"):
+        drawn = fitted.predict(far, kind="outcome", random_seed=1)
+    assert np.isfinite(drawn).all()
+    assert drawn.max() > 1e15
