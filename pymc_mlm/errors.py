@@ -24,7 +24,7 @@ class NotFittedError(MlmError, AttributeError):
 
 
 class DataWarning(UserWarning):
-    """The data say little about what is asked: names the data, the question and the remedy."""
+    """Little information about what is asked: names the data, the question and the remedy."""
 
 
 def warn_of_data(text: str) -> None:

@@ -56,10 +56,10 @@ def fit(
     """
     table = open_table(data, spec.columns)
     design = spec.read(table)
-    road = path_of(spec, design, path)
-    idata = road.draw(spec, design, sampler, run)
-    notes = (*interruption(idata), *spec.notes(design), *road.notes(spec, design))
-    return Fit(spec, design, idata, road.name, notes, versions(), table)
+    chosen = path_of(spec, design, path)
+    idata = chosen.draw(spec, design, sampler, run)
+    notes = (*interruption(idata), *spec.notes(design), *chosen.notes(spec, design))
+    return Fit(spec, design, idata, chosen.name, notes, versions(), table)
 
 
 def path_of(spec: AbstractSpecification, design: Any, asked: str = "auto") -> AbstractPath:

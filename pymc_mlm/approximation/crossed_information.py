@@ -1,4 +1,4 @@
-"""What the data say about coefficients and the effects of crossed units, before sampling."""
+"""Score and information of coefficients and the effects of crossed units, before sampling."""
 
 from __future__ import annotations
 
@@ -119,11 +119,11 @@ def _penalised_maximum(
         working = slope + weight * (eta - offset)
         if not (np.isfinite(working).all() and np.isfinite(weight).all()):
             return None
-        said = squares @ weight
+        curvature = squares @ weight
         prior = np.full(B.shape[1], RIDGE * (weight.mean() or 1.0))
         for place, v in zip(places, variance, strict=True):
             prior[place] = 1.0 / v
-        solution = _solve(B, Bt, weight, prior, said, working, solution)
+        solution = _solve(B, Bt, weight, prior, curvature, working, solution)
         if not np.isfinite(solution).all():
             return None
         population = offset + X @ solution[: X.shape[1]]
@@ -134,7 +134,7 @@ def _penalised_maximum(
             continue
         before = variance
         variance = [
-            v if sd else float(np.mean(solution[p] ** 2 + 1.0 / (said[p] + prior[p])))
+            v if sd else float(np.mean(solution[p] ** 2 + 1.0 / (curvature[p] + prior[p])))
             for p, v, sd in zip(places, variance, fixed_sd, strict=True)
         ]
         if np.abs(wanted).max() < SETTLED * spread and np.allclose(before, variance, rtol=0.1):
@@ -157,7 +157,7 @@ def _solve(
     Bt: csr_array,
     weight: np.ndarray,
     prior: np.ndarray,
-    said: np.ndarray,
+    curvature: np.ndarray,
     working: np.ndarray,
     start: np.ndarray,
 ) -> np.ndarray:
@@ -166,7 +166,7 @@ def _solve(
 
     size = len(prior)
     normal = LinearOperator((size, size), matvec=lambda x: Bt @ (weight * (B @ x)) + prior * x)
-    diagonal = said + prior
+    diagonal = curvature + prior
     rescale = LinearOperator((size, size), matvec=lambda x: x / diagonal)
     x, _ = cg(normal, Bt @ working, x0=start, rtol=TOLERANCE, maxiter=ITERATIONS, M=rescale)
     return x

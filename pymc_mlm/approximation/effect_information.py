@@ -65,7 +65,7 @@ class EffectInformation:
 
 @dataclass(frozen=True, eq=False)
 class CrossedInformation:
-    """What the data say about coefficients and effects.
+    """Score and information of coefficients and effects.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Standardised covariates, and what the data say about their coefficients before sampling."""
+"""Standardised covariates, and the information about their coefficients before sampling."""
 
 from __future__ import annotations
 

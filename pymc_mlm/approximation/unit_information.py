@@ -1,4 +1,4 @@
-"""What the rows say about each unit, before sampling: a normal likelihood of its coefficients.
+"""Score and information of each unit before sampling: a normal likelihood of its coefficients.
 
 Coordinates that fit it (`pymc_mlm.distributions.unit_effects`) are a sampler's easiest.
 """
@@ -17,7 +17,7 @@ from pymc_mlm.data.nested_design import NestedDesign
 ROUGH_SD = 0.5
 # Steps of scoring and EM: rough values do, since the sampler's coordinates follow its own sds.
 STEPS = 10
-# Keeps the scoring steps of the population coefficients finite where rows say nothing.
+# Keeps the scoring steps of the population coefficients finite where rows have no information.
 RIDGE = 1e-6
 
 RowLikelihood = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -74,7 +74,7 @@ class UnitInformation:
 
 @dataclass(frozen=True, eq=False)
 class NestedInformation:
-    """What the data say about nested units, coefficients and crossed effects of few units.
+    """Score and information of nested units, coefficients and crossed effects of few units.
 
     Attributes
     ----------
@@ -160,11 +160,11 @@ def nested_information(
         if not (np.isfinite(slope).all() and np.isfinite(weight).all()):
             return None
         working = slope + weight * (eta - offset)
-        said = np.column_stack([working, X * weight[:, None]])
+        weighted = np.column_stack([working, X * weight[:, None]])
         J = _sums(leaf, num_leaves, Z, Z * weight[:, None])
-        by_leaf = _sums(leaf, num_leaves, Z, said)
+        by_leaf = _sums(leaf, num_leaves, Z, weighted)
         levels, explained = _integrated(design, J, by_leaf, variance)
-        normal = X.T @ said - explained[1:]
+        normal = X.T @ weighted - explained[1:]
         of_blocks = [np.full(n, 1.0 / v) for n, v in zip(crossed, variances, strict=True)]
         precision = normal[:, 1:] + np.diag(np.concatenate([prior, *of_blocks]))
         covariance = np.linalg.pinv(precision, hermitian=True)
@@ -178,8 +178,8 @@ def nested_information(
     if not (np.isfinite(eta).all() and np.isfinite(variance).all()):
         return None
     units = [
-        UnitInformation(J, said[:, :, 0], said[:, :, 1:], np.sqrt(variance[level]))
-        for level, (J, said) in enumerate(levels)
+        UnitInformation(J, weighted[:, :, 0], weighted[:, :, 1:], np.sqrt(variance[level]))
+        for level, (J, weighted) in enumerate(levels)
     ]
     return NestedInformation(units, precision, normal[:, 0], variances)
 
@@ -203,24 +203,24 @@ def _sums(leaf: np.ndarray, num_leaves: int, Z: np.ndarray, V: np.ndarray) -> np
 
 
 def _integrated(
-    design: NestedDesign, J: np.ndarray, said: np.ndarray, variance: np.ndarray
+    design: NestedDesign, J: np.ndarray, weighted: np.ndarray, variance: np.ndarray
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
     """Integrate deviations out from the leaves upwards: J and what is linear, by level.
 
     Second, what this takes from the cross products of score and covariates over all rows.
     """
     nesting, levels = design.nesting, []
-    explained = np.zeros((said.shape[2], said.shape[2]))
+    explained = np.zeros((weighted.shape[2], weighted.shape[2]))
     for level in reversed(range(len(design.levels))):
-        levels.append((J, said))
+        levels.append((J, weighted))
         V = _conditional_variance(J, variance[level])
-        explained += np.einsum("gic,gij,gjd->cd", said, V, said, optimize=True)
+        explained += np.einsum("gic,gij,gjd->cd", weighted, V, weighted, optimize=True)
         if level:
-            up = np.concatenate([J, said], axis=2)
+            up = np.concatenate([J, weighted], axis=2)
             up = up - J @ (V @ up)
             sums = np.zeros((len(nesting.labels[level - 1]), *up.shape[1:]))
             np.add.at(sums, nesting.parents[level], up)
-            J, said = sums[:, :, : J.shape[1]], sums[:, :, J.shape[1] :]
+            J, weighted = sums[:, :, : J.shape[1]], sums[:, :, J.shape[1] :]
     return levels[::-1], explained
 
 
@@ -232,9 +232,9 @@ def _modes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the leaves' totals at the mode, from the root down, and an EM step's variances."""
     total, updated = np.zeros((1, len(design.columns))), []
-    for level, (J, said) in enumerate(levels):
+    for level, (J, weighted) in enumerate(levels):
         above = total[design.nesting.parents[level]] if level else total
-        score = said[:, :, 0] - said[:, :, 1:] @ beta - np.squeeze(J @ above[:, :, None], 2)
+        score = weighted[:, :, 0] - weighted[:, :, 1:] @ beta - np.squeeze(J @ above[:, :, None], 2)
         V = _conditional_variance(J, variance[level])
         deviation = np.squeeze(V @ score[:, :, None], 2)
         updated.append(np.mean(deviation**2 + np.diagonal(V, axis1=1, axis2=2), axis=0))

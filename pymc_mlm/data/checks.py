@@ -90,7 +90,7 @@ def as_covariate(name: str, values: np.ndarray, declared: bool) -> np.ndarray:
     values : ndarray, shape (unit,)
         From `pymc_mlm.data.frame.columns`.
     declared : bool
-        Whether the user says that these are categories, by the column's type or by ``C()``.
+        Whether the user declares these categories, by the column's type or by ``C()``.
 
     Returns
     -------

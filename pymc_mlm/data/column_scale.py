@@ -1,4 +1,4 @@
-"""What the columns of a design say about scales of coefficients: which carry the level, and units.
+"""Scales of coefficients from the columns of a design: which carry the level, and units.
 
 Default priors of coefficients are stated with these numbers.
 """

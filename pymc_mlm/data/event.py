@@ -17,7 +17,7 @@ MOST_SHOWN = 5
 def code_event(name: str, values: np.ndarray, event: Any = None, write: str = "event={}") -> Any:
     """Return a binary outcome as 0, 1 and NaN, or ask which value is the event.
 
-    No order of two words says which of them is a success, so none is taken as one unasked.
+    The order of two words does not tell which is a success, so none is taken as one unasked.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def outcome_numbers(name: str, values: np.ndarray, binary: bool, event: Any = No
     Raises
     ------
     DataError
-        A value is missing or not a number, or nothing says which value is the event.
+        A value is missing or not a number, or the event is not named.
     """
     if binary:
         values = code_event(name, values, event, "family=Bernoulli(event={})")
@@ -108,8 +108,9 @@ def constant_note(label: str, outcome: Mapping[str, np.ndarray]) -> list[str]:
     if np.ptp(values) > 0:
         return []
     return [
-        f"Outcome {label!r} is {values[0]:g} in every row: the number of rows says how rare other "
-        "values are, and beyond that coefficients and standard deviations rest on their priors."
+        f"Outcome {label!r} is {values[0]:g} in every row: the number of rows bounds how "
+        "frequent other values are, and beyond that coefficients and standard deviations rest on "
+        "their priors."
     ]
 
 

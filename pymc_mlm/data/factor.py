@@ -22,7 +22,7 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class UnknownUnit:
-    """Id of a unit whose id is missing in new data: a fitted unit, nobody knows which.
+    """Id of a unit whose id is missing in new data: one of the fitted units, not known which.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Says when units are too few to tell how units differ."""
+"""Notes of units that are too few to estimate how units differ."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def parse(formula: str, tokens: Words[Token]) -> Node:
     Raises
     ------
     SpecificationError
-        The words are no expression; says at which character.
+        The words are no expression; the message names the character.
     """
     reader = _Reader(formula, tokens)
     tree = reader.expression(0)

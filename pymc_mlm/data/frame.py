@@ -1,6 +1,6 @@
 """The one door for tables: any dataframe in, NumPy arrays out.
 
-narwhals reads pandas, Polars, PyArrow and lazy frames alike; nothing past this file knows
+narwhals reads pandas, Polars, PyArrow and lazy frames alike; no other file depends on
 which of them the user has. A table is opened once for all columns that a model needs: rows of a
 lazy one may come in another order each time that it is collected. `pymc_mlm.data.values` has what
 becomes of the values.

@@ -234,8 +234,8 @@ def design_warnings(
     if rows_per_leaf is None:
         rows_per_leaf = np.bincount(nesting.leaf, minlength=len(nesting.labels[-1]))
     warnings = [
-        f"Every {outer!r} has exactly one {inner!r}: the data tell only the sum of their "
-        f"variances, not {outer!r} from {inner!r}. Leave one of the two out of levels."
+        f"Every {outer!r} has exactly one {inner!r}: only the sum of their "
+        f"variances is identified, not each. Leave one of the two out of levels."
         for (outer, inner), parents in zip(
             pairwise(nesting.levels), nesting.parents[1:], strict=True
         )

@@ -367,7 +367,7 @@ def _coded(name: str, values: Array, event: Any) -> Array:
 def _separation_notes(outcomes: tuple[str, ...], observed: Array, arms: Factor) -> list[str]:
     """Report an outcome that is constant, in all arms or in one.
 
-    No error: how many rows there were says how rare the other value is, and the prior the rest.
+    No error: the number of rows bounds how frequent the other value is; the rest is the prior's.
     """
     notes, constant = [], []
     for name, values in zip(outcomes, observed.T, strict=True):
@@ -376,7 +376,7 @@ def _separation_notes(outcomes: tuple[str, ...], observed: Array, arms: Factor) 
             constant.append(name)
             notes.append(
                 f"Outcome {name!r} is {int(seen[0])} in every row: the number of rows bounds its "
-                "probability, and beyond that all that is said of it rests on the prior."
+                "probability, and beyond that every statement about it rests on the prior."
             )
     for code, label in enumerate(arms.labels):
         for name, values in zip(outcomes, observed[arms.codes == code].T, strict=True):

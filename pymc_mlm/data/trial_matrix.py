@@ -1,7 +1,7 @@
 """Columns of a trial's linear predictor: arms, covariates, and the products of both.
 
-The coefficients are those of the columns as the user knows them; `to_original` maps them to and
-from centred and scaled columns, on which priors are stated and samplers walk well.
+The coefficients are those of the columns as the user gave them; `to_original` maps them to and
+from centred and scaled columns, on which priors are stated and samplers move well.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Decision:
 
     @property
     def conclusion(self) -> Conclusion:
-        """What the criterion says of the treatment."""
+        """The decision by the criterion."""
         met = {e.direction for e in self.evidence if e.met}
         if met == {"greater", "less"}:
             return "superior and inferior"

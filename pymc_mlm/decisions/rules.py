@@ -1,7 +1,7 @@
 """Decision rules: what "the treatment is better" means when there are several outcomes.
 
 A rule is a question asked of effect draws. It names the quantities that must exceed zero, and
-says whether all of them must or any one will do; everything else follows.
+states whether all of them must or any one will do; everything else follows.
 """
 
 from __future__ import annotations

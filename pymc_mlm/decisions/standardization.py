@@ -3,8 +3,9 @@ r"""Averages of response patterns over a population, for every draw: g-computati
 .. math:: \bar\phi_c^{(s)} = \sum_i p_i \int \operatorname{softmax}\big(A (B^{(s)} x_i
     + u z_i)\big)_c \, dF(u)
 
-The covariate rows :math:`x_i` are the user's population; F says which clusters are meant. Plugging
-in a mean row or mean coefficients is biased (Jensen), so nothing is averaged before the softmax.
+The covariate rows :math:`x_i` are the user's population; F is the distribution of the clusters
+that are meant. Plugging in a mean row or mean coefficients is biased (Jensen), so
+nothing is averaged before the softmax.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Matrices of coefficients: priors of elements or of the whole, and a walk that is round.
+"""Matrices of coefficients: priors of elements or of the whole, in round coordinates.
 
-The trace holds the coefficients of the columns as the user knows them, the sampler walks on
+The trace holds the coefficients of the columns as the user gave them, the sampler moves on
 ``v`` with ``beta = R v``. PyMC shows a transform only the inputs of its variable, so R is one of
 them although no density depends on it.
 """

@@ -1,4 +1,4 @@
-"""Normal effects, sampled in coordinates that are standard normal given what the data say."""
+"""Normal effects, sampled in coordinates that are standard normal given score and information."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class InformedNormalRV(RandomVariable):
     def rng_fn(
         cls, rng: Any, sd: Any, score: Any, precision: Any, basis: Any, size: Any = None
     ) -> Any:
-        """Draw; what the data say plays no part in the prior."""
+        """Draw; score and information play no part in the prior."""
         batch = np.broadcast_shapes(sd.shape, score.shape[:-1]) if size is None else tuple(size)
         return sd[..., None] * rng.standard_normal((*batch, score.shape[-1]))
 

@@ -1,7 +1,7 @@
 """Coefficients with any prior, sampled where the data put them and in their units.
 
 The trace holds coefficients of the columns as the user gave them, with the user's prior; the
-sampler walks on ``v`` with ``beta = centre + root v``, where the posterior is about round. PyMC
+sampler moves on ``v`` with ``beta = centre + root v``, where the posterior is about round. PyMC
 shows a transform only the inputs of its variable, so centre and root are among them although no
 density depends on them.
 """

@@ -2,7 +2,7 @@
 
 ``Normal("effect", 0, sd, transform=noncentered)`` is the textbook statement, and the trace
 holds the effects themselves. The sampler sees ``z = (effect - mu) / sd``, which has no funnel
-when the data say little about each unit (Betancourt and Girolami 2015).
+when there is little information about each unit (Betancourt and Girolami 2015).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Noncentered(Transform):
 
     .. math:: z_k = (u_k - \mu) / \sigma
 
-    Best for units about which the data say little; `pymc_mlm.distributions.informed` moves with
+    Best for units with little information; `pymc_mlm.distributions.informed` moves with
     what they say.
 
     References

@@ -60,7 +60,7 @@ class UnitEffects(Continuous):
         their parents, for "centered"; for "informed", the slope of the units' log likelihood
         where they do not deviate.
     precision : tensor_like, shape (unit, coef (coef + 1) / 2), optional
-        For "informed": what the data say about the coefficients, the lower triangle of a precision
+        For "informed": the information of the coefficients, the lower triangle of a precision
         matrix row by row. The density does not depend on it.
 
     Examples
@@ -100,7 +100,7 @@ class Coordinates(Transform):
     r"""Coordinates in which the units' effects are easy for a sampler.
 
     Centred, it sees :math:`\zeta_g = a_g + d_g`, the units' own coefficients, parents and
-    population included: good where the data say much. Non-centred, it sees
+    population included: good where there is much information. Non-centred, it sees
     :math:`\zeta_g = L^{-1} d_g` with :math:`L L' = DRD`, standard normals: good where they say
     little. Informed, it sees standard normals *given the data*. With the unit's log likelihood
     near :math:`s_g' d_g - d_g' J_g d_g / 2`, its effects given the rest are normal, and

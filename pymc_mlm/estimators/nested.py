@@ -39,7 +39,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         "gaussian", "student_t", "bernoulli", "poisson", "negative_binomial", "weibull", or an
         object such as ``Binomial("trials")``.
     parameterization : str or mapping of str to str, default "auto"
-        "centered", "noncentered", or "auto": each unit by what its data say. The collapsed path
+        "centered", "noncentered", or "auto": each unit by its information. The collapsed path
         has no units to sample.
     collapse : bool, optional
         Whether the effects are integrated out exactly before sampling and drawn exactly

@@ -42,7 +42,7 @@ class Bernoulli(AbstractFamily):
     row_variation: ClassVar[str | None] = "the chance in a single 0/1 outcome"
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Zeros and ones; one of them alone says how rare the other is."""
+        """Zeros and ones; an outcome with one of them alone is kept."""
         y = values["value"].astype(np.float64)
         wrong = y[(y != 0) & (y != 1)]
         if len(wrong):

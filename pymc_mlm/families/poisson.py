@@ -40,7 +40,7 @@ class Poisson(AbstractFamily):
     roles: ClassVar[tuple[str, ...]] = ("value",)
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Counts; zeros alone say how rare an event is."""
+        """Counts; an outcome of zeros alone is kept."""
         return {"value": counts(label, values["value"])}
 
     def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:

@@ -92,7 +92,7 @@ def conjugate_posterior(
             f"compatible has shape {table.shape} for {counts.shape[1]} patterns in counts; give "
             "one line per pattern and one column per cell."
         )
-    # A row that allows every cell says nothing, and would slow the chains down.
+    # A row that allows every cell has no information, and would slow the chains down.
     informative = ~table.all(axis=1) & (counts.sum(axis=0) > 0)
     counts, table = counts[:, informative], table[informative]
     alpha = _prior(prior, (len(counts), table.shape[1]))

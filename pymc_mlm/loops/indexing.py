@@ -103,7 +103,7 @@ def _is_gather(items: Any) -> bool:
 
 
 def _copy(node: Apply, program: Program) -> Value:
-    """Return a copy of the first input, to be changed: the graph knows no change in place."""
+    """Return a copy of the first input, to be changed: a graph changes nothing in place."""
     x, out = node.inputs[0], node.outputs[0]
     program.values[out] = program.store(out, program.value(x))
     return program.values[out]

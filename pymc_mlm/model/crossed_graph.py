@@ -37,7 +37,7 @@ def crossed_predictor(
     spread : float
         Spread of the linear predictor.
     known : CrossedInformation, optional
-        What the data say; without it coordinates are standardised by covariates and prior alone.
+        Score and information; without them covariates and prior alone set the coordinates.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What the data tell of the effects, before sampling: it sets the sampler's coordinates."""
+"""Score and information of the effects before sampling: they set the sampler's coordinates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the data say about a nested model's units, coefficients and crossed effects."""
+"""Score and information of a nested model's units, coefficients and crossed effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each row of a family says of its linear predictor, before anything is sampled."""
+"""Score and information of the linear predictor in each row, before sampling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Effects of units from coordinates that are standard normal given what the data say.
+r"""Effects of units from coordinates that are standard normal given score and information.
 
 A unit's effects d have the prior :math:`N(0, LL')` and a log likelihood near
 :math:`s'd - d'Jd/2`. With :math:`d = Lu` the posterior of u is normal with precision

@@ -1,4 +1,4 @@
-r"""Normal effects from coordinates that are standard normal given what the data say.
+r"""Normal effects from coordinates that are standard normal given score and information.
 
 With the prior :math:`N(0, \sigma^2)` and a log likelihood near :math:`s u - J u^2 / 2`, the
 effect given the data has the variance :math:`v = \sigma^2 / (1 + J \sigma^2)` and the mean

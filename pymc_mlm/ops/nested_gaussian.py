@@ -13,9 +13,9 @@ with :math:`z_i` a subset of the columns of :math:`x_i`, :math:`S_l = D_l R_l D_
 the standard deviations and :math:`R_l` a correlation matrix given by canonical partial
 correlations (`pymc_mlm.ops.correlation`).
 
-**Upwards.** The rows below a unit say :math:`\exp(-\tfrac12 t'Jt + h't)` about its total
-deviation. For a leaf :math:`J = Z'Z/\sigma^2`, :math:`h = Z'(y - X\beta)/\sigma^2`; for any other
-unit they are the sums of its children's messages. Integrating :math:`d \sim N(0, S)` out of
+**Upwards.** The rows below a unit have the likelihood :math:`\exp(-\tfrac12 t'Jt + h't)` of its
+total deviation. For a leaf :math:`J = Z'Z/\sigma^2`, :math:`h = Z'(y - X\beta)/\sigma^2`; for any
+other unit they are the sums of its children's messages. Integrating :math:`d \sim N(0, S)` out of
 :math:`t = e + d` gives the message :math:`\exp(-\tfrac12 e'Ue + u'e)` about the parent's
 :math:`e`, and a factor:
 
@@ -303,7 +303,7 @@ class Parameters(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What a level's units know and say: arrays over (unit, draw), matrices (p, p)."""
+    """Messages of a level's units: arrays over (unit, draw), matrices (p, p)."""
 
     J: Any
     h: Any

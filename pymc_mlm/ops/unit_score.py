@@ -1,4 +1,4 @@
-r"""What the data say about units that deviate from their parents, from totals by level.
+r"""Score and information of units that deviate from their parents, from totals by level.
 
 :math:`t_g = t_{\mathrm{parent}(g)} + d_g` (`unit_totals`), the slope of each unit's log likelihood
 where it does not deviate (`unit_score`), and what its coefficients add to its rows

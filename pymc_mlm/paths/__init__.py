@@ -1,4 +1,4 @@
-"""Roads from a design to the same draws: an exact shortcut changes the road, never the answer."""
+"""Ways from a design to draws: an exact shortcut has the posterior of plain sampling."""
 
 from pymc_mlm.paths.base import AbstractPath, choose_path
 from pymc_mlm.paths.collapsed_gaussian import CollapsedGaussian

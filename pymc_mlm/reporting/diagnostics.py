@@ -1,4 +1,4 @@
-"""Says when the draws should not be trusted, once, with numbers and a remedy."""
+"""Warnings of draws that should not be trusted, once, with numbers and a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Says when a question is asked of covariates that the data do not have.
+"""Warnings of questions about covariates outside the data.
 
 Between the observed values a model is supported by data, beyond them by its form alone.
 A value is outside if it lies beyond the observed range widened by a tenth of its width at each

@@ -125,7 +125,7 @@ def trial_summary(
     roots : ndarray, shape (sample, dim, dim), or None
         Root of the covariance of a cluster's effects, if there are clusters.
     estimand : str
-        Sentence that says what `cells` is averaged over.
+        Sentence: what `cells` is averaged over.
     ci_prob : float
         Probability inside the equal-tailed intervals.
     alpha, alternative

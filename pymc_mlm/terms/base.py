@@ -47,7 +47,7 @@ class AbstractTerm(ABC):
     """A term of a linear predictor.
 
     A new term is one file with a frozen dataclass that implements the methods below. A term
-    is a specification: it knows column names, never data. `resolve` turns a table into a frozen
+    is a specification: it holds column names, never data. `resolve` turns a table into a frozen
     design of NumPy arrays; `effect` writes the term's priors and its contribution into the
     current PyMC model.
     """

@@ -65,7 +65,7 @@ def intercept_centre(
     Parameters
     ----------
     information : CoefficientInformation
-        What the data say.
+        Score and information.
     betas : sequence of (TensorVariable, int)
         Coefficients of the covariates, part by part, and how many each part has.
     """

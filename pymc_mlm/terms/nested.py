@@ -270,7 +270,7 @@ class Nested(AbstractTerm):
             Population coefficients by column, such as ``{"Intercept": alpha, "x": beta}``, that
             your model adds itself. They help the sampler and do not change the model.
         information : sequence of UnitInformation, optional
-            What the data say about the units of each level
+            Score and information of the units of each level
             (`approximation.unit_information.unit_information`), its covariates being those of
             `around` in their order. Without it parameterization="auto" is "noncentered".
         also : sequence of TensorVariable, each of shape (count,)
@@ -332,10 +332,10 @@ class Nested(AbstractTerm):
                 parent = data(f"{prefix}_parent", design.nesting.parents[level])
             how, precision = self.coordinates(level, information, bool(also)), None
             if information is not None and how == INFORMED:
-                said = information[level]
+                unit_info = information[level]
                 coefs = [pt.stack(list(population.values()))] if population else []
-                centre = _score(prefix, said, at, [*coefs, *also], above, parent)
-                precision = data(f"{prefix}_precision", _lower_triangle(said.precision, at))
+                centre = _score(prefix, unit_info, at, [*coefs, *also], above, parent)
+                precision = data(f"{prefix}_precision", _lower_triangle(unit_info.precision, at))
             else:
                 centre = _by_unit(f"{prefix}_zeros", np.zeros((design.num_known[level], len(at))))
             if how == CENTERED:
@@ -533,13 +533,18 @@ class Nested(AbstractTerm):
 
 
 def _score(
-    prefix: str, said: UnitInformation, at: np.ndarray, coefs: list[Any], above: Any, parent: Any
+    prefix: str,
+    unit_info: UnitInformation,
+    at: np.ndarray,
+    coefs: list[Any],
+    above: Any,
+    parent: Any,
 ) -> Any:
     """Return the slope of the units' log likelihood at their parents' coefficients."""
     return unit_score(
-        _by_unit(f"{prefix}_score", said.score[:, at]),
-        data(f"{prefix}_cross", said.cross[:, at] if coefs else said.cross[:, at, :0]),
-        data(f"{prefix}_precision_rows", said.precision[:, at]),
+        _by_unit(f"{prefix}_score", unit_info.score[:, at]),
+        data(f"{prefix}_cross", unit_info.cross[:, at] if coefs else unit_info.cross[:, at, :0]),
+        data(f"{prefix}_precision_rows", unit_info.precision[:, at]),
         joined(coefs),
         above,
         parent,
@@ -552,7 +557,7 @@ def joined(parts: Sequence[Any]) -> Any:
 
 
 def _by_unit(name: str, values: np.ndarray) -> Any:
-    """Add data with a row per unit, whose number of columns the graph knows."""
+    """Add data with a row per unit, whose number of columns is static."""
     return pt.specify_shape(data(name, values), (None, values.shape[1]))
 
 

@@ -38,7 +38,7 @@ def unit_effects(
     sd : TensorVariable, scalar
         Standard deviation of the effects.
     information : EffectInformation, optional
-        What the data say about each known unit. It chooses the sampler's coordinates, which are
+        Score and information of each known unit. It chooses the sampler's coordinates, which are
         non-centred without it, and does not change the model.
     given : sequence of Given
         Intercept, coefficients and effects of other terms that the information is given.
@@ -51,7 +51,7 @@ def unit_effects(
     Notes
     -----
     A unit that the fitted data lacked is one new draw from the population, shared by all its
-    rows. A row whose id is missing belongs to one of the fitted units, nobody knows which: it
+    rows. A row whose id is missing belongs to one of the fitted units, not known which: it
     takes the effect of one of them, drawn anew in every posterior draw.
     """
     dim = units.name
@@ -59,10 +59,10 @@ def unit_effects(
     if information is None:
         effects = pm.Normal(f"{name}_effect", 0.0, sd, dims=dim, transform=noncentered)
     else:
-        # Shared, so that compiled code serves other tables; not part of what the model says.
-        says = (pytensor.shared(x) for x in (information.precision, information.basis))
+        # Shared, so that compiled code serves other tables; not part of the model.
+        data = (pytensor.shared(x) for x in (information.precision, information.basis))
         score = score_given(information, given)
-        effects = InformedNormal(f"{name}_effect", sd, score, *says, dims=dim, transform=informed)
+        effects = InformedNormal(f"{name}_effect", sd, score, *data, dims=dim, transform=informed)
     parts = [effects]
     if len(units.new_labels):
         add_coords({f"{dim}_new": units.new_labels})

@@ -58,7 +58,7 @@ def read_terms(
     if id_var is None:
         if random is not None:
             raise SpecificationError(
-                f"random={list(random)!r} says what varies by cluster, and id_var is not given. "
+                f"random={list(random)!r} names what varies by cluster, and id_var is not given. "
                 "Name the column of the cluster, or leave random out."
             )
         fixed = possible if fixed is None else fixed

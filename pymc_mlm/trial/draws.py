@@ -64,7 +64,7 @@ class Target:
             )
         if self.estimand is not None and not clustered:
             raise SpecificationError(
-                f"estimand={self.estimand!r} speaks of clusters, and the model has none. Leave "
+                f"estimand={self.estimand!r} asks for clusters, and the model has none. Leave "
                 "it out, or fit with cluster=."
             )
         if self.weights not in (None, "bayesian_bootstrap"):

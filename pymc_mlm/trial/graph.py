@@ -244,7 +244,7 @@ def _coefficients(
     count: np.ndarray,
     shape: tuple[int, int],
 ) -> Any:
-    # Rough, and for the walk alone: a logistic level has 1.8, a slope 2.5.
+    # Rough, and for the sampler's coordinates alone: a logistic level has 1.8, a slope 2.5.
     sd = np.full(shape[1], SLOPE_SD)
     root = linear_map("root", design.matrix.preconditioner(X, count, sd))
     kwargs = {"shape": shape, "dims": ("predictor", "covariate")}

@@ -80,7 +80,7 @@ def parse(text: str, parameters: Collection[str] = ()) -> Node:
     Raises
     ------
     SpecificationError
-        The text is not a weight expression; says what is wrong and at which character.
+        The text is not a weight expression; the message names what is wrong and at which character.
     """
     tokens = tokenize(text)
     check_order(text, tokens)
