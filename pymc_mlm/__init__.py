@@ -12,8 +12,7 @@
 - `datasets` simulates tables with known truth; `weights` holds the built-in weight functions.
 """
 
-from pymc_mlm import datasets, planning, weights
-from pymc_mlm.decisions import populations, rules
+from pymc_mlm import datasets, planning, populations, rules, weights
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
 from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
 from pymc_mlm.distributions.noncentered import noncentered

@@ -79,6 +79,8 @@ WALLS = {
         "errors fit decisions",
         "numpy scipy pandas xarray pymc arviz arviz_base arviz_stats arviz_plots matplotlib rich",
     ),
+    "rules": wall("decisions", ""),
+    "populations": wall("decisions", ""),
     "planning": wall("errors estimators decisions", "numpy scipy pandas xarray joblib"),
 }
 # These wire the rooms together, so the table asks one thing of them: who else is out of bounds.
