@@ -34,7 +34,7 @@ class AbstractClusterPrior(ABC):
     """Prior of the effects of a cluster: a vector of (slope, predictor), slopes outermost."""
 
     @abstractmethod
-    def effects(self, cluster: str, num_clusters: int, slopes: int, predictors: int) -> Any:
+    def effects(self, cluster: str, slopes: int, predictors: int) -> Any:
         """Add the prior to the current model, which has the dims predictor, slope, `cluster`.
 
         Returns
@@ -75,12 +75,12 @@ class LKJ(AbstractClusterPrior):
         _check_positive("LKJ(eta=", self.eta, "1 is uniform over correlation matrices")
         check_priors({"cluster_sd": self.sd}, "LKJ()")
 
-    def effects(self, cluster: str, num_clusters: int, slopes: int, predictors: int) -> Any:
+    def effects(self, cluster: str, slopes: int, predictors: int) -> Any:
         """Add standard deviations, partial correlations and offsets."""
         size = slopes * predictors
         shape, dims = (slopes, predictors), (SLOPE, "predictor")
         sd = create(self.sd, "cluster_sd", dims, positive=True, shape=shape)
-        z = _offsets(cluster, num_clusters, size)
+        z = _offsets(cluster)
         scale = sd.reshape((size, 1))
         if size == 1:
             return linear_predictors(z, scale)
@@ -160,7 +160,7 @@ class InverseWishart(AbstractClusterPrior):
     # decomposition). With S = C C', C lower triangular, the residual variance of slope i is
     # inverse gamma with scale C_ii^2 / 2, and its coefficients on the slopes before are normal:
     # C_<i^-T (C_i,<i + sd_i z).
-    def effects(self, cluster: str, num_clusters: int, slopes: int, predictors: int) -> Any:
+    def effects(self, cluster: str, slopes: int, predictors: int) -> Any:
         """Add residual variances, regression coefficients and offsets."""
         shape, root = self._shapes(slopes), self._root(slopes)
         variance = pm.InverseGamma(
@@ -170,7 +170,7 @@ class InverseWishart(AbstractClusterPrior):
             shape=(slopes, predictors),
             dims=(SLOPE, "predictor"),
         )
-        z = _offsets(cluster, num_clusters, slopes * predictors)
+        z = _offsets(cluster)
         if slopes == 1:
             return z * pt.sqrt(variance)
         pairs = slopes * (slopes - 1) // 2
@@ -277,5 +277,6 @@ def _check_positive(what: str, value: Any, example: str) -> None:
         raise SpecificationError(f"{what}{value!r}) must be a positive, finite number; {example}.")
 
 
-def _offsets(cluster: str, num_clusters: int, size: int) -> Any:
-    return pm.Normal(Z, 0.0, 1.0, shape=(num_clusters, size), dims=(cluster, DIMENSION))
+def _offsets(cluster: str) -> Any:
+    # The number of clusters is a length of data and not of the code that is compiled.
+    return pm.Normal(Z, 0.0, 1.0, dims=(cluster, DIMENSION))

@@ -220,7 +220,7 @@ def _logit_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
         if trial.cluster is not None:
             Z = design.matrix.random_rows(X)
             effect = priors.clusters(design.matrix).effects(
-                trial.cluster.factor.name, len(trial.cluster.factor), Z.shape[1], predictors
+                trial.cluster.factor.name, Z.shape[1], predictors
             )
         loglik = multinomial_logit_loglik(
             beta,
