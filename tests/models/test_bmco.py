@@ -242,7 +242,7 @@ def test_a_scale_matrix_gives_the_moments_of_scipy():
     prior = mlm.InverseWishart(df=df, scale=scale)
     coords = {"predictor": [0], "slope": range(3), "id": [0], "cluster_dimension": range(3)}
     with pm.Model(coords=coords) as model:
-        effects = prior.effects("id", 1, 3, 1)
+        effects = prior.effects("id", 3, 1)
     drawn = pm.draw([*model.free_RVs, effects], draws=10_000, random_seed=1, mode="FAST_COMPILE")
     names = [rv.name for rv in model.free_RVs]
     posterior = as_posterior(dict(zip(names, drawn[:-1], strict=True)))

@@ -205,7 +205,7 @@ def test_roots_of_the_draws_are_the_roots_of_the_graph(rng, prior):
         "cluster_dimension": range(6),
     }
     with pm.Model(coords=coords) as model:
-        effects = cluster_prior.effects("id", 4, slopes, predictors)
+        effects = cluster_prior.effects("id", slopes, predictors)
     names = [rv.name for rv in model.free_RVs]
     *values, u = pm.draw([*model.free_RVs, effects], random_seed=rng, mode="FAST_COMPILE")
     drawn = dict(zip(names, values, strict=True))
@@ -218,7 +218,7 @@ def test_inverse_wishart_draws_have_its_moments():
     cluster_prior = mlm.InverseWishart(df=9, scale=2.0)
     coords = {"predictor": [0], "slope": range(2), "id": [0], "cluster_dimension": range(2)}
     with pm.Model(coords=coords) as model:
-        cluster_prior.effects("id", 1, 2, 1)
+        cluster_prior.effects("id", 2, 1)
         drawn = pm.draw(model.free_RVs, draws=20_000, random_seed=1, mode="FAST_COMPILE")
     named = dict(zip([rv.name for rv in model.free_RVs], drawn, strict=True))
     root = cluster_prior.roots(as_posterior(named), 2, 1)
