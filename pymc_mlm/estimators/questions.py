@@ -188,7 +188,7 @@ class AbstractTrialEstimator(Estimator, ABC):
         return questions.cluster_effects(self._fitted())
 
     def predict(
-        self, data: Any = None, kind: str = "probability", random_seed: Any = None
+        self, data: Any = None, kind: str = "mean", random_seed: Any = None
     ) -> xr.DataArray:
         """Predict persons in the arms that they are in.
 
@@ -197,7 +197,7 @@ class AbstractTrialEstimator(Estimator, ABC):
         data : dataframe, optional
             Arm, covariates and cluster of new persons; the fitted ones by default. A cluster
             that the fitted data lacked is one new draw, shared by its rows.
-        kind : {"probability", "cell", "outcome"}
+        kind : {"mean", "cell", "outcome"}
             Success probabilities, probabilities of response patterns, or new outcomes.
         random_seed : int, optional
             Seed of new clusters and outcomes.

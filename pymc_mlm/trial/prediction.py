@@ -15,11 +15,11 @@ from pymc_mlm.reporting.extrapolation import rows_outside
 from pymc_mlm.trial.draws import outcome_draws, row_cells
 from pymc_mlm.trial.questions import draws_of, outcomes
 
-KINDS = ("probability", "cell", "outcome")
+KINDS = ("mean", "cell", "outcome")
 
 
 def predict(
-    fit: Fit, data: Any = None, kind: str = "probability", random_seed: Any = None
+    fit: Fit, data: Any = None, kind: str = "mean", random_seed: Any = None
 ) -> xr.DataArray:
     """Predict persons in the arms that they are in.
 
@@ -29,7 +29,7 @@ def predict(
         A fitted trial.
     data : dataframe, optional
         New persons; the fitted ones by default.
-    kind : {"probability", "cell", "outcome"}
+    kind : {"mean", "cell", "outcome"}
         Success probabilities, probabilities of response patterns, or new outcomes.
     random_seed : int, optional
         Seed of new clusters and outcomes.
@@ -39,13 +39,13 @@ def predict(
     xarray.DataArray, dims (chain, draw, row, outcome) or (chain, draw, row, cell)
     """
     if kind not in KINDS:
-        raise SpecificationError(f"kind is 'probability', 'cell' or 'outcome', not {kind!r}.")
+        raise SpecificationError(f"kind is 'mean', 'cell' or 'outcome', not {kind!r}.")
     known = fit.design
     design = known if data is None else fit.spec.read(data, known)
     if data is not None:
         for text in rows_outside(design.columns, known.columns):
             warn_of_data(text)
-    if fit.spec.is_conjugate and kind == "probability":
+    if fit.spec.is_conjugate and kind == "mean":
         return _by_arm(fit, design)
     rng = np.random.default_rng(as_seed(random_seed))
     cells, shape = _cells(fit, design, rng)
