@@ -26,7 +26,7 @@ def log_prior(fit: Fit) -> xr.Dataset:
     for rv in free:
         # Effects that were integrated out have no draws, and no top-level prior looks at them.
         if rv.name not in posterior:
-            shape = tuple(rv.shape.eval())
+            shape = tuple(rv.shape.eval(mode=uncompiled()))
             dims = ("chain", "draw", *(f"{rv.name}_{i}" for i in range(len(shape))))
             posterior = posterior.assign({rv.name: (dims, np.zeros((*sizes.values(), *shape)))})
     return compute_log_prior(

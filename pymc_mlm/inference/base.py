@@ -62,7 +62,8 @@ class AbstractSampler(ABC):
 
     def with_default(self, target_accept: float) -> Self:
         """Return the sampler with an acceptance rate that suits the model, if it was left open."""
-        return self
+        is_open = getattr(self, "target_accept", target_accept) is None
+        return self.with_options(target_accept=target_accept) if is_open else self
 
     def with_options(self, **options: Any) -> Self:
         """Return the sampler with settings replaced; None leaves one as it is.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, Self
+from dataclasses import dataclass
+from typing import Literal
 
 import pymc as pm
 import xarray as xr
@@ -60,10 +60,6 @@ class Nutpie(AbstractSampler):
                 f"adaptation is 'draw_diag', 'diag' or 'low_rank', not {self.adaptation!r}."
             )
         check_target_accept(self.target_accept)
-
-    def with_default(self, target_accept: float) -> Self:
-        """Return the sampler with an acceptance rate, if it was left open."""
-        return self if self.target_accept else replace(self, target_accept=target_accept)
 
     def sample(self, model: pm.Model, var_names: Sequence[str], run: Run) -> xr.DataTree:
         """Compile (or load) the model and sample it."""

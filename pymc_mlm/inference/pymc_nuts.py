@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import pymc as pm
 import xarray as xr
@@ -55,10 +54,6 @@ class PymcNuts(AbstractSampler):
             )
 
         check_target_accept(self.target_accept)
-
-    def with_default(self, target_accept: float) -> Self:
-        """Return the sampler with an acceptance rate, if it was left open."""
-        return self if self.target_accept else replace(self, target_accept=target_accept)
 
     def sample(self, model: pm.Model, var_names: Sequence[str], run: Run) -> xr.DataTree:
         """Sample with PyMC."""

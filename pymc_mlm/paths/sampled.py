@@ -12,6 +12,7 @@ import xarray as xr
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.inference import AbstractSampler, Run
+from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.paths.base import AbstractPath
 
 
@@ -66,7 +67,7 @@ def sampled(model: pm.Model, starts: Any, sampler: AbstractSampler, run: Run) ->
 
 def start_of(model: pm.Model, name: str, value: Any) -> np.ndarray:
     """Return a starting value in the shape of its variable."""
-    shape = tuple(int(n) for n in model[name].shape.eval())
+    shape = tuple(int(n) for n in model[name].shape.eval(mode=uncompiled()))
     try:
         return np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
     except (TypeError, ValueError) as error:

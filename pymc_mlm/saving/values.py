@@ -205,7 +205,16 @@ def _moment(value: Any) -> list[Any]:
     """Write a pandas Timestamp: count of its unit since 1970, unit, time zone."""
     count = value.tz_convert(None) if value.tzinfo else value
     zone = None if value.tzinfo is None else str(value.tzinfo)
-    return [int(count.to_numpy().astype(np.int64)), value.unit, zone]
+    written = [int(count.to_numpy().astype(np.int64)), value.unit, zone]
+    try:
+        is_same = _timestamp(*written) == value
+    except (KeyError, ValueError):  # zones of other libraries have names of their own
+        is_same = False
+    if not is_same:
+        raise SpecificationError(
+            f"{value!r} has a time zone without a name. Use one such as 'Europe/Vienna' or 'UTC'."
+        )
+    return written
 
 
 def _timestamp(count: Any, unit: Any, zone: str | None) -> Any:

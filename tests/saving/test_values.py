@@ -81,3 +81,10 @@ HOSTILE = [
 def test_damaged_and_hostile_text_is_one_error(value):
     with pytest.raises(mlm.MlmError):
         decode(value)
+
+
+def test_a_time_zone_without_a_name_is_refused_when_it_is_written():
+    from dateutil import tz
+
+    with pytest.raises(mlm.SpecificationError, match="time zone without a name"):
+        encode(pd.Timestamp("2026-01-01", tz=tz.gettz("Europe/Vienna")))
