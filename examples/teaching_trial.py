@@ -26,7 +26,7 @@ def main():
     )
 
     print("\nWhat the observed schools alone would say (too sure of itself):")
-    effect = trial.effect(estimand="observed_clusters", covariate_rows="arm")
+    effect = trial.treatment_effect(estimand="observed_clusters", covariate_rows="arm")
     for name in ("math", "reading"):
         own = effect.sel(outcome=name)
         print(f"  {name}: {float(own.mean()):.3f}, posterior sd {float(own.std()):.3f}")

@@ -33,6 +33,7 @@ def wall(rooms: str, libraries: str) -> Wall:
 
 WALLS = {
     "errors": wall("", "numpy"),
+    "intervals": wall("errors", "numpy"),
     "data": wall("errors", "numpy scipy pandas narwhals formulaic"),
     "approximation": wall("errors data", "numpy scipy"),
     "datasets": wall("errors", "numpy scipy pandas"),
@@ -55,7 +56,8 @@ WALLS = {
         "numpy scipy pytensor pymc",
     ),
     "trial": wall(
-        "errors data ops priors distributions terms decisions model fit inference reporting",
+        "errors data ops priors distributions terms decisions model fit inference intervals "
+        "reporting",
         "numpy scipy pytensor pymc xarray",
     ),
     "paths": wall(
@@ -74,9 +76,9 @@ WALLS = {
     "arviz_groups": wall(
         "errors fit log_likelihood log_prior prediction prior_predictive trial", "numpy xarray"
     ),
-    "decisions": wall("errors", "numpy scipy xarray"),
+    "decisions": wall("errors intervals", "numpy scipy xarray"),
     "reporting": wall(
-        "errors fit decisions",
+        "errors fit decisions intervals",
         "numpy scipy pandas xarray pymc arviz arviz_base arviz_stats arviz_plots matplotlib rich",
     ),
     "rules": wall("decisions", ""),

@@ -15,6 +15,7 @@ import xarray as xr
 from pymc_mlm.decisions.draws import Effect, effect_draws, monte_carlo_error
 from pymc_mlm.decisions.rules import weight_vector
 from pymc_mlm.errors import SpecificationError
+from pymc_mlm.intervals import CI_PROB, interval
 
 
 def success_probability(
@@ -150,15 +151,15 @@ def rope_probability(effect: Effect, low: float, high: float) -> xr.DataArray:
     return _by_outcome(inside.mean(axis=tuple(range(inside.ndim - 1))), draws.outcomes)
 
 
-def summarize(effect: Effect, prob: float = 0.95, null: float = 0.0) -> xr.Dataset:
+def summarize(effect: Effect, ci_prob: float = CI_PROB, null: float = 0.0) -> xr.Dataset:
     """Summarise the posterior of an effect on each outcome.
 
     Parameters
     ----------
     effect : DataArray or array_like
         See `effect_draws`; differences, ratios and probabilities alike.
-    prob : float, default 0.95
-        Mass of the equal-tailed interval.
+    ci_prob : float
+        Probability inside the equal-tailed interval.
     null : float, default 0
         No effect: zero for differences, one for ratios.
 
@@ -173,22 +174,20 @@ def summarize(effect: Effect, prob: float = 0.95, null: float = 0.0) -> xr.Datas
     >>> summarize([[0.0], [0.2]])["mean"].values
     array([0.1])
     """
-    if not 0 < prob < 1:
-        raise SpecificationError(f"prob={prob!r} is no mass between 0 and 1; write, say, 0.95.")
     draws = effect_draws(effect)
     flat = draws.values.reshape(-1, len(draws.outcomes))
-    lower, median, upper = np.quantile(flat, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
+    lower, upper = interval(flat, ci_prob)
     columns = {
         "mean": flat.mean(axis=0),
         "sd": flat.std(axis=0, ddof=1),
         "lower": lower,
-        "median": median,
+        "median": np.median(flat, axis=0),
         "upper": upper,
         "probability_above": (flat > null).mean(axis=0),
         "mc_error": [monte_carlo_error(draws.values[..., k]) for k in range(len(draws.outcomes))],
     }
     table = {name: _by_outcome(values, draws.outcomes) for name, values in columns.items()}
-    return xr.Dataset(table, attrs={"prob": prob, "null": null})
+    return xr.Dataset(table, attrs={"ci_prob": ci_prob, "null": null})
 
 
 def _digits(cell_probability: xr.DataArray, outcomes: Sequence[str] | None) -> xr.DataArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,14 +13,17 @@ from pymc_mlm.estimators.arguments import AbstractArguments
 from pymc_mlm.fit import Fit
 from pymc_mlm.fitting import PATHS, fit, path_of
 from pymc_mlm.inference import Run, as_sampler, as_seed, interruption
+from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.prior_predictive import sample_prior_predictive
 from pymc_mlm.reporting import graph
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning, diagnose
+from pymc_mlm.reporting.effects import unit_table
 from pymc_mlm.reporting.priors import priors_table
 from pymc_mlm.reporting.summary import Table
 from pymc_mlm.saving import load, save
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pymc as pm
     import xarray as xr
 
@@ -231,6 +234,34 @@ class Estimator(AbstractArguments, ABC):
         """
         extension = Extension(groups, likelihood, most_draws, prior_draws)
         return extended(self._fitted(), extension, as_seed(random_seed))
+
+    @abstractmethod
+    def effect_draws(self, term: str | None = None) -> xr.DataArray:
+        """Return draws of the effects of units, dims (chain, draw, unit, ...)."""
+
+    def effects(self, term: str | None = None, ci_prob: float = CI_PROB) -> pd.DataFrame:
+        """Tabulate the effects of the units of a term, of a nested level, or of clusters.
+
+        Parameters
+        ----------
+        term : str, optional
+            Name of the term, level or cluster column; the first term by default, of nested levels
+            the innermost.
+        ci_prob : float
+            Probability inside the equal-tailed intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per unit, sorted by posterior mean; or per unit and coefficient, in the order of
+            the units. Posterior mean, sd and interval, on the scale of the link.
+
+        Raises
+        ------
+        SpecificationError
+            No such term, or it has no effects.
+        """
+        return unit_table(self.effect_draws(term), ci_prob)
 
     def to_graphviz(self, **kwargs: Any) -> Any:
         """Draw the fitted model's graph with Graphviz.

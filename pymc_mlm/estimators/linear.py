@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pymc_mlm import prediction
 from pymc_mlm.estimators.base import Estimator
+from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.reporting import effects, pictures, summary, variance, weights
-from pymc_mlm.reporting.nested_tables import unit_table
+from pymc_mlm.reporting.effects import unit_table
 from pymc_mlm.reporting.summary import MODEL_KINDS, Table
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class AbstractLinearEstimator(Estimator, ABC):
     """A model with one linear predictor: reports are functions of its fit."""
 
-    def summary(self, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = 0.89) -> Table:
+    def summary(self, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = CI_PROB) -> Table:
         """Summarise the posterior by role; see `pymc_mlm.reporting.summary`.
 
         Parameters
@@ -80,25 +81,22 @@ class AbstractLinearEstimator(Estimator, ABC):
         """
         return prediction.predict(self._fitted(), data, kind, random_seed, allow_new, typical)
 
-    def effects(self, term: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
-        """Tabulate the effects of the units of a term, or of a nested level.
+    def effect_draws(self, term: str | None = None) -> xr.DataArray:
+        """Return draws of the effects of the units of a term, or of a nested level.
 
         Parameters
         ----------
         term : str, optional
-            Name of the term or level; the first term by default, of nested levels the innermost.
-        ci_prob : float
-            Probability inside the intervals.
+            As in `effects`.
 
         Returns
         -------
-        pandas.DataFrame
-            A row per unit, sorted by posterior mean; or per unit and coefficient, in the order of
-            the units. Posterior mean, sd and interval, on the scale of the link.
+        xarray.DataArray, dims (chain, draw, unit) or (chain, draw, unit, coef)
+            The dim of the units bears their column's name.
         """
-        return effects.effects(self._fitted(), term, ci_prob)
+        return effects.effect_draws(self._fitted(), term)
 
-    def weights(self, term: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
+    def weights(self, term: str | None = None, ci_prob: float = CI_PROB) -> pd.DataFrame:
         """Tabulate the weights of a multiple-membership term.
 
         Parameters
@@ -115,7 +113,7 @@ class AbstractLinearEstimator(Estimator, ABC):
         """
         return weights.weights(self._fitted(), term, ci_prob)
 
-    def coefficients(self, level: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
+    def coefficients(self, level: str | None = None, ci_prob: float = CI_PROB) -> pd.DataFrame:
         """Tabulate nested units' own intercepts and slopes: population and all deviations.
 
         Parameters
@@ -147,7 +145,7 @@ class AbstractLinearEstimator(Estimator, ABC):
         return effects.coefficient_draws(self._fitted(), level)
 
     def variance_decomposition(
-        self, at: Mapping[str, float] | None = None, ci_prob: float = 0.89
+        self, at: Mapping[str, float] | None = None, ci_prob: float = CI_PROB
     ) -> Table:
         """Split the random variation between terms, nested levels and residual.
 
@@ -171,7 +169,7 @@ class AbstractLinearEstimator(Estimator, ABC):
         self,
         column: str | None = None,
         values: Sequence[float] | None = None,
-        ci_prob: float = 0.89,
+        ci_prob: float = CI_PROB,
     ) -> pd.DataFrame:
         """Tabulate the variance partition coefficient of each part along a covariate.
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from pymc_mlm.estimators.arguments import as_mapping, as_tuple, refuse_specification
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.model import Specification
 from pymc_mlm.terms import AbstractTerm
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class MultipleMembershipModel(AbstractLinearEstimator):
@@ -86,20 +83,3 @@ class MultipleMembershipModel(AbstractLinearEstimator):
     def _from_specification(cls, spec: Any) -> Self:
         refuse_specification(spec, cls, Specification)
         return cls(spec.formula, terms=spec.terms, family=spec.family, priors=spec.priors)
-
-    def members(self, term: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
-        """Tabulate the effects of a term's members, sorted: `effects` by its name in bml.
-
-        Parameters
-        ----------
-        term : str, optional
-            Name of the term; the first one by default.
-        ci_prob : float
-            Probability inside the intervals.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row per member: posterior mean, sd and interval, on the scale of the link.
-        """
-        return self.effects(term, ci_prob)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pymc_mlm.decisions import AbstractRule, Decision
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.estimators.base import Estimator
+from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.reporting.trial_summary import TrialSummary
 from pymc_mlm.trial import prediction, questions, reports
 
@@ -88,7 +89,7 @@ class AbstractTrialEstimator(Estimator, ABC):
         """
         return questions.correlation(self._fitted(), population, estimand, weights)
 
-    def effect(
+    def treatment_effect(
         self,
         population: Any = None,
         estimand: str | None = None,
@@ -113,7 +114,7 @@ class AbstractTrialEstimator(Estimator, ABC):
         DataArray, dims (chain, draw, outcome)
             Probability scale for differences.
         """
-        return questions.effect(
+        return questions.treatment_effect(
             self._fitted(), population, estimand, weights, treatment, covariate_rows, measure
         )
 
@@ -135,7 +136,7 @@ class AbstractTrialEstimator(Estimator, ABC):
         rule : AbstractRule
             `All`, `Any`, `Compensatory`, `Single`, `Margins` or `Custom`.
         population, estimand, weights, treatment, covariate_rows
-            As in `effect`.
+            As in `treatment_effect`.
         alpha : float, default 0.05
             Type I error of the decision.
         alternative : {"greater", "less", "two-sided"}
@@ -151,7 +152,7 @@ class AbstractTrialEstimator(Estimator, ABC):
             weights=weights, treatment=treatment, covariate_rows=covariate_rows,
         )  # fmt: skip
 
-    def effect_curve(
+    def treatment_effect_curve(
         self,
         column: str,
         grid: Any = None,
@@ -159,7 +160,7 @@ class AbstractTrialEstimator(Estimator, ABC):
         estimand: str | None = None,
         treatment: Any = None,
     ) -> xr.DataArray:
-        """Return draws of the effect along a covariate.
+        """Return draws of the treatment effect along a covariate.
 
         Parameters
         ----------
@@ -168,16 +169,23 @@ class AbstractTrialEstimator(Estimator, ABC):
         grid : sequence, optional
             Values; 25 over the middle 95% of a number, or all categories.
         population, estimand, treatment
-            As in `effect`; the covariate's own values in the population are replaced.
+            As in `treatment_effect`; the covariate's own values in the population are replaced.
 
         Returns
         -------
         DataArray, dims (chain, draw, column, outcome)
         """
-        return questions.effect_curve(self._fitted(), column, grid, population, estimand, treatment)
+        return questions.treatment_effect_curve(
+            self._fitted(), column, grid, population, estimand, treatment
+        )
 
-    def cluster_effects(self) -> xr.DataArray:
+    def effect_draws(self, term: str | None = None) -> xr.DataArray:
         """Return draws of the effects of the observed clusters, log odds.
+
+        Parameters
+        ----------
+        term : str, optional
+            The cluster column, which is the default.
 
         Returns
         -------
@@ -185,7 +193,7 @@ class AbstractTrialEstimator(Estimator, ABC):
             The dim of the clusters bears their column's name. Slopes are those of centred and
             scaled columns.
         """
-        return questions.cluster_effects(self._fitted())
+        return questions.effect_draws(self._fitted(), term)
 
     def predict(
         self, data: Any = None, kind: str = "mean", random_seed: Any = None
@@ -197,14 +205,16 @@ class AbstractTrialEstimator(Estimator, ABC):
         data : dataframe, optional
             Arm, covariates and cluster of new persons; the fitted ones by default. A cluster
             that the fitted data lacked is one new draw, shared by its rows.
-        kind : {"mean", "cell", "outcome"}
-            Success probabilities, probabilities of response patterns, or new outcomes.
+        kind : {"mean", "outcome", "eta", "cell"}
+            Success probabilities, new outcomes, linear predictors, or probabilities of response
+            patterns.
         random_seed : int, optional
             Seed of new clusters and outcomes.
 
         Returns
         -------
-        DataArray, dims (chain, draw, row, outcome) or (chain, draw, row, cell)
+        DataArray, dims (chain, draw, row, outcome), (chain, draw, row, predictor) or \
+            (chain, draw, row, cell)
         """
         return prediction.predict(self._fitted(), data, kind, random_seed)
 
@@ -212,7 +222,7 @@ class AbstractTrialEstimator(Estimator, ABC):
         self,
         population: Any = None,
         estimand: str | None = None,
-        ci_prob: float = 0.95,
+        ci_prob: float = CI_PROB,
         alpha: float = 0.05,
         alternative: Alternative = "greater",
     ) -> TrialSummary:
@@ -221,7 +231,7 @@ class AbstractTrialEstimator(Estimator, ABC):
         Parameters
         ----------
         population, estimand
-            As in `effect`.
+            As in `treatment_effect`.
         ci_prob : float
             Probability inside the equal-tailed intervals.
         alpha, alternative
@@ -234,18 +244,19 @@ class AbstractTrialEstimator(Estimator, ABC):
         """
         return reports.summary(self._fitted(), population, estimand, ci_prob, alpha, alternative)
 
-    def plot(self, kind: str = "effects", **options: Any) -> Any:
+    def plot(self, kind: str = "treatment_effects", **options: Any) -> Any:
         """Draw the trial.
 
         Parameters
         ----------
-        kind : {"effects", "joint", "curve", "clusters", "forest", "trace"}
-            Effects with intervals; the bivariate posterior of two effects with the region of a
-            ``rule=`` shaded; the effect along ``column=``; effects of the clusters; intervals of
-            the parameters; walks of the chains.
+        kind : {"treatment_effects", "joint", "curve", "effects", "forest", "trace"}
+            Treatment effects with intervals; the bivariate posterior of two of them with the
+            region of a ``rule=`` shaded; the treatment effect along ``column=``; effects of the
+            clusters; intervals of the parameters; densities and chains.
         **options
             `population`, `estimand`, `treatment` for the first three; `weights` and
-            `covariate_rows` for the first two; `measure` for ``"effects"``; and what
+            `covariate_rows` for the first two; `measure` for
+            ``"treatment_effects"``; and what
             `pymc_mlm.reporting.trial_plots` takes.
 
         Returns

@@ -9,22 +9,20 @@ import xarray as xr
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
-from pymc_mlm.reporting.nested_tables import unit_table
-from pymc_mlm.reporting.summary import draws_table
+from pymc_mlm.intervals import CI_PROB
+from pymc_mlm.reporting.summary import posterior_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def effects(fit: Fit, term: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
-    """Tabulate the effects of the units of a term, or of a nested level.
+def unit_table(draws: xr.DataArray, ci_prob: float = CI_PROB) -> pd.DataFrame:
+    """Tabulate effects or coefficients of units.
 
     Parameters
     ----------
-    fit : Fit
-        A fitted model.
-    term : str, optional
-        Name of the term or level; the first term by default, of nested levels the innermost.
+    draws : DataArray, dims (chain, draw, unit, ...)
+        Posterior draws.
     ci_prob : float
         Probability inside the equal-tailed intervals.
 
@@ -32,18 +30,30 @@ def effects(fit: Fit, term: str | None = None, ci_prob: float = 0.89) -> pd.Data
     -------
     pandas.DataFrame
         A row per unit, sorted by posterior mean; or per unit and coefficient, in the order of
-        the units. Posterior mean, sd and interval, on the scale of the link.
+        the units: mean, sd, interval.
     """
     import pandas as pd
 
-    draws = unit_effects(fit, effect_name(fit, term))
     dims = [str(d) for d in draws.dims if d not in ("chain", "draw")]
-    if len(dims) > 1:
-        return unit_table(draws, ci_prob)
-    flat = draws.transpose(dims[0], "chain", "draw").values.reshape(draws.sizes[dims[0]], -1)
-    table = draws_table({str(i): own for i, own in enumerate(flat)}, ci_prob)
-    table.index = pd.Index(draws[dims[0]].values, name=dims[0])
-    return table.sort_values("mean", ascending=False)
+    labels = [draws[d].values for d in dims]
+    values = draws.transpose("chain", "draw", *dims).values
+    flat = values.reshape(values.shape[0] * values.shape[1], -1)
+    if len(dims) == 1:
+        table = posterior_table(flat, pd.Index(labels[0], name=dims[0]), ci_prob)
+        return table.sort_values("mean", ascending=False)
+    return posterior_table(flat, pd.MultiIndex.from_product(labels, names=dims), ci_prob)
+
+
+def effect_draws(fit: Fit, term: str | None = None) -> xr.DataArray:
+    """Return draws of the effects of the units of a term, or of a nested level.
+
+    Raises
+    ------
+    SpecificationError
+        No such term, or it has no effects.
+    """
+    draws = unit_effects(fit, effect_name(fit, term))
+    return draws if draws.ndim == 3 else draws.rename({draws.dims[-1]: "coef"})
 
 
 def effect_name(fit: Fit, term: str | None = None) -> str:

@@ -10,8 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from pymc_mlm.fit import Fit
+from pymc_mlm.intervals import CI_PROB, interval
 from pymc_mlm.reporting import plots
-from pymc_mlm.reporting.summary import check_probability
 
 MOST_UNITS = 60
 
@@ -38,7 +38,7 @@ def plot_pairs(fit: Fit, **kwargs: Any) -> Any:
 
 
 def plot_effects(
-    draws: xr.DataArray, most: int = MOST_UNITS, ci_prob: float = 0.89, **kwargs: Any
+    draws: xr.DataArray, most: int = MOST_UNITS, ci_prob: float = CI_PROB, **kwargs: Any
 ) -> Any:
     """Draw one coefficient of each unit, sorted, with its interval and the mean of all.
 
@@ -57,13 +57,12 @@ def plot_effects(
     -------
     arviz_plots.PlotCollection
     """
-    check_probability(ci_prob)
     unit = str(draws.dims[-1])
     flat = draws.values.reshape(-1, draws.sizes[unit])
     order = np.argsort(flat.mean(axis=0))
     if len(order) > most:
         order = order[np.linspace(0, len(order) - 1, most).astype(int)]
-    low, middle, high = np.quantile(flat, [(1 - ci_prob) / 2, 0.5, (1 + ci_prob) / 2], axis=0)
+    (low, high), middle = interval(flat, ci_prob), np.median(flat, axis=0)
     collection, axes = _axes(kwargs, (7, 1 + 0.22 * len(order)))
     at = np.arange(len(order))
     axes.hlines(at, low[order], high[order], color="C0")
@@ -129,7 +128,7 @@ def plot_variance(shares: pd.DataFrame, **kwargs: Any) -> Any:
     Parameters
     ----------
     shares : pandas.DataFrame
-        From `share_table`: index (covariate, part).
+        From `variance_shares`: index (covariate, part).
     **kwargs
         Passed to `arviz_plots.PlotCollection.wrap`.
 

@@ -10,7 +10,8 @@ import xarray as xr
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
-from pymc_mlm.reporting.summary import MODEL_KINDS, check_probability
+from pymc_mlm.intervals import CI_PROB, interval
+from pymc_mlm.reporting.summary import MODEL_KINDS
 
 MOST_MEMBERS = 40
 # Of a label in the default font.
@@ -45,6 +46,7 @@ def plot_forest(
     skip = ("Intercept",) if var_names is None else ()
     labelled = labelled_draws(fit, kinds, skip, var_names)
     kwargs.setdefault("combined", True)
+    kwargs.setdefault("ci_probs", (0.5, CI_PROB))
     wide = max(2.5, INCHES_A_LETTER * max((len(str(n)) for n in labelled), default=0))
     size = {"figsize": (wide + 5, 1.2 + 0.42 * len(labelled)), "width_ratios": [wide, 5]}
     kwargs.setdefault("figure_kwargs", size)
@@ -124,6 +126,7 @@ def plot_members(effects: xr.DataArray, label: str, most: int = MOST_MEMBERS, **
         {dim: [str(effects[dim].values[i]) for i in order]}
     )
     kwargs.setdefault("combined", True)
+    kwargs.setdefault("ci_probs", (0.5, CI_PROB))
     kwargs.setdefault("labels", [dim])
     kwargs.setdefault("figure_kwargs", {"figsize": (7, 1 + 0.22 * len(order))})
     collection = arviz_plots.plot_forest({"posterior": chosen.to_dataset(name="effect")}, **kwargs)
@@ -149,7 +152,7 @@ def plot_weights(
     x_label: str,
     title: str,
     most: int = 2_000,
-    ci_prob: float = 0.89,
+    ci_prob: float = CI_PROB,
     **kwargs: Any,
 ) -> Any:
     """Draw estimated weights against a column, beside the equal weights that others assume.
@@ -177,13 +180,11 @@ def plot_weights(
     """
     import arviz_plots
 
-    check_probability(ci_prob)
     rows = np.arange(len(x))
     if len(rows) > most:
         rows = np.linspace(0, len(rows) - 1, most).astype(int)
-    low, middle, high = np.quantile(
-        weights[:, rows], [(1 - ci_prob) / 2, 0.5, (1 + ci_prob) / 2], axis=0
-    )
+    low, high = interval(weights[:, rows], ci_prob)
+    middle = np.median(weights[:, rows], axis=0)
     data = xr.Dataset({"weight": ("row", middle)})
     kwargs.setdefault("figure_kwargs", {"figsize": (7, 5)})
     collection = arviz_plots.PlotCollection.wrap(data, **kwargs)

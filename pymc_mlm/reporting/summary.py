@@ -9,10 +9,13 @@ import numpy as np
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
+from pymc_mlm.intervals import CI_PROB, check_probability, interval, interval_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# Quantiles of so many numbers at once take some 400 MB.
+CHUNK_NUMBERS = 20_000_000
 MODEL_KINDS = ("coefficient", "weight", "sd", "family")
 
 
@@ -49,7 +52,7 @@ class Table:
         return f"<h4>{html.escape(self.title)}</h4>{body}{notes}"
 
 
-def summary(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = 0.89) -> Table:
+def summary(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = CI_PROB) -> Table:
     """Summarise the posterior by role.
 
     Parameters
@@ -58,8 +61,8 @@ def summary(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = 0.8
         A fitted model.
     kinds : tuple of str
         Roles to show: "coefficient", "weight", "sd", "family", "effect".
-    ci_prob : float, default 0.89
-        Probability inside the equal-tailed intervals (ArviZ's default).
+    ci_prob : float
+        Probability inside the equal-tailed intervals.
 
     Returns
     -------
@@ -78,15 +81,6 @@ def summary(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = 0.8
     return Table(fit.title, frame, fit.notes)
 
 
-def check_probability(ci_prob: Any) -> None:
-    """Refuse a probability of an interval that is none, such as 95 for 95 percent."""
-    number = isinstance(ci_prob, (float, int, np.floating)) and not isinstance(ci_prob, bool)
-    if not number or not 0 < ci_prob < 1:
-        raise SpecificationError(
-            f"ci_prob={ci_prob!r} is no probability between 0 and 1; write, say, 0.95."
-        )
-
-
 def check_kinds(kinds: Any) -> None:
     """Refuse kinds of parameters that no model has, and a single text, which is letters."""
     known = (*MODEL_KINDS, "effect")
@@ -98,23 +92,25 @@ def check_kinds(kinds: Any) -> None:
         )
 
 
-def draws_table(draws: dict[str, np.ndarray], ci_prob: float = 0.89) -> pd.DataFrame:
+def draws_table(draws: dict[str, np.ndarray], ci_prob: float = CI_PROB) -> pd.DataFrame:
     """Return mean, sd and equal-tailed interval of named draws, one row each."""
+    flat = np.stack([np.asarray(own) for own in draws.values()], axis=1)
+    return posterior_table(flat, list(draws), ci_prob)
+
+
+def posterior_table(flat: np.ndarray, index: Any, ci_prob: float = CI_PROB) -> pd.DataFrame:
+    """Tabulate mean, sd and equal-tailed interval of draws, shape (draw, quantity)."""
     import pandas as pd
 
-    check_probability(ci_prob)
-    low, high = (1 - ci_prob) / 2, (1 + ci_prob) / 2
-    percent = f"{100 * ci_prob:g}"
-    rows = {
-        name: {
-            "mean": float(np.mean(values)),
-            "sd": float(np.std(values, ddof=1)),
-            f"eti{percent}_lb": float(np.quantile(values, low)),
-            f"eti{percent}_ub": float(np.quantile(values, high)),
-        }
-        for name, values in draws.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    step = max(1, CHUNK_NUMBERS // len(flat))
+    parts = [moments(flat[:, i : i + step], ci_prob) for i in range(0, flat.shape[1], step)]
+    names = ["mean", "sd", *interval_names(ci_prob)]
+    return pd.DataFrame(np.concatenate(parts, axis=1).T, index=index, columns=names)
+
+
+def moments(flat: np.ndarray, ci_prob: float) -> np.ndarray:
+    """Return mean, sd, lower and upper bound of draws, shape (4, quantity)."""
+    return np.stack([flat.mean(axis=0), flat.std(axis=0, ddof=1), *interval(flat, ci_prob)])
 
 
 def _rows(fit: Fit, name: str, ci_prob: float) -> dict[str, dict[str, Any]]:

@@ -11,21 +11,22 @@ from pymc_mlm.decisions import AbstractRule, All
 from pymc_mlm.decisions.effects import summarize
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
+from pymc_mlm.intervals import CI_PROB, interval
 
 MOST_CLUSTERS = 60
 GRID = 401
 
 
-def plot_effects(
-    effect: xr.DataArray, prob: float = 0.95, null: float = 0.0, ax: Any = None
+def plot_treatment_effects(
+    effect: xr.DataArray, ci_prob: float = CI_PROB, null: float = 0.0, ax: Any = None
 ) -> Any:
-    """Draw the effect on each outcome with its interval.
+    """Draw the treatment effect on each outcome with its interval.
 
     Parameters
     ----------
     effect : DataArray, dims (chain, draw, outcome)
         Effects.
-    prob : float
+    ci_prob : float
         Probability inside the thin intervals; half inside the thick ones.
     null : float
         No effect: zero for differences, one for ratios.
@@ -39,14 +40,14 @@ def plot_effects(
     names = [str(name) for name in effect["outcome"].values.tolist()]
     figure, ax = _axes(ax, (6.0, 1.2 + 0.5 * len(names)))
     place = np.arange(len(names))[::-1]
-    for mass, width in ((prob, 1.5), (0.5, 4.0)):
+    for mass, width in ((ci_prob, 1.5), (0.5, 4.0)):
         found = summarize(effect, mass)
         ax.hlines(place, found["lower"], found["upper"], color="C0", linewidth=width)
     ax.plot(summarize(effect)["median"], place, "o", color="white", markeredgecolor="C0")
     ax.axvline(null, color="0.5", linewidth=0.8)
     ax.set_yticks(place, names)
     ax.set_ylim(-0.6, len(names) - 0.4)
-    ax.set_xlabel("effect, treatment against control")
+    ax.set_xlabel("treatment effect, against control")
     return figure
 
 
@@ -57,7 +58,7 @@ def plot_joint(
     draws: int = 2_000,
     ax: Any = None,
 ) -> Any:
-    """Draw the bivariate posterior of two effects, with the region of a rule shaded.
+    """Draw the bivariate posterior of two treatment effects, with the region of a rule shaded.
 
     Parameters
     ----------
@@ -107,8 +108,8 @@ def plot_joint(
     return figure
 
 
-def plot_curve(curve: xr.DataArray, column: str, prob: float = 0.95, ax: Any = None) -> Any:
-    """Draw the effect on each outcome along a covariate.
+def plot_curve(curve: xr.DataArray, column: str, ci_prob: float = CI_PROB, ax: Any = None) -> Any:
+    """Draw the treatment effect on each outcome along a covariate.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def plot_curve(curve: xr.DataArray, column: str, prob: float = 0.95, ax: Any = N
         Effects.
     column : str
         The covariate.
-    prob : float
+    ci_prob : float
         Probability inside the bands.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
@@ -129,7 +130,9 @@ def plot_curve(curve: xr.DataArray, column: str, prob: float = 0.95, ax: Any = N
     x = curve[column].values
     place = np.arange(len(x)) if x.dtype.kind not in "iuf" else x
     for k, name in enumerate(curve["outcome"].values.tolist()):
-        points = [summarize(curve.isel({column: i}), prob).isel(outcome=k) for i in range(len(x))]
+        points = [
+            summarize(curve.isel({column: i}), ci_prob).isel(outcome=k) for i in range(len(x))
+        ]
         low, mean, high = (
             np.array([float(p[v]) for p in points]) for v in ("lower", "mean", "upper")
         )
@@ -148,14 +151,14 @@ def plot_curve(curve: xr.DataArray, column: str, prob: float = 0.95, ax: Any = N
     return figure
 
 
-def plot_clusters(effects: xr.DataArray, prob: float = 0.89, ax: Any = None) -> Any:
+def plot_effects(effects: xr.DataArray, ci_prob: float = CI_PROB, ax: Any = None) -> Any:
     """Draw the effects of the clusters on each predictor, sorted, first varying column.
 
     Parameters
     ----------
     effects : DataArray, dims (chain, draw, cluster, slope, predictor)
         Effects, log odds.
-    prob : float
+    ci_prob : float
         Probability inside the intervals.
     ax : array of matplotlib.axes.Axes, optional
         One per predictor.
@@ -174,16 +177,15 @@ def plot_clusters(effects: xr.DataArray, prob: float = 0.89, ax: Any = None) -> 
             1, len(predictors), figsize=size, squeeze=False, sharex=True, layout="constrained"
         )
     axes = np.atleast_1d(ax).ravel()
-    low, high = (1 - prob) / 2, (1 + prob) / 2
     for m, name in enumerate(predictors):
         own = effects.isel(slope=0, predictor=m)
         order = np.argsort(own.mean(("chain", "draw")).values)
         if len(order) > MOST_CLUSTERS:
             order = order[np.linspace(0, len(order) - 1, MOST_CLUSTERS).astype(int)]
-        bounds = own.quantile([low, 0.5, high], ("chain", "draw")).values[:, order]
+        flat = own.values.reshape(-1, own.sizes[dim])[:, order]
         place = np.arange(len(order))
-        axes[m].hlines(place, bounds[0], bounds[2], color="C0", alpha=0.6)
-        axes[m].plot(bounds[1], place, "o", color="C0", markersize=3)
+        axes[m].hlines(place, *interval(flat, ci_prob), color="C0", alpha=0.6)
+        axes[m].plot(np.median(flat, axis=0), place, "o", color="C0", markersize=3)
         axes[m].axvline(0.0, color="0.5", linewidth=0.8)
         axes[m].set_yticks(place, [str(own[dim].values[i]) for i in order], fontsize=7)
         axes[m].set_title(f"predictor {name}")
@@ -207,6 +209,7 @@ def plot_parameters(fit: Fit, **kwargs: Any) -> Any:
     if "covariate" in draws.dims:
         draws = draws.isel(covariate=slice(1, None))
     kwargs.setdefault("combined", True)
+    kwargs.setdefault("ci_probs", (0.5, CI_PROB))
     return arviz_plots.plot_forest({"posterior": draws}, **kwargs)
 
 

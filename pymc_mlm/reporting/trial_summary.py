@@ -25,8 +25,9 @@ from pymc_mlm.decisions import (
 )
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.fit import Fit
+from pymc_mlm.intervals import check_probability, interval_names
 from pymc_mlm.reporting.diagnostics import diagnose
-from pymc_mlm.reporting.summary import check_probability, draws_table
+from pymc_mlm.reporting.summary import draws_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,7 @@ class TrialSummary:
     def _tables(self) -> list[tuple[str, pd.DataFrame]]:
         found = [
             ("Success probabilities", self.arms),
-            ("Effects, treatment against control; ratios are medians", self.effects),
+            ("Treatment effects, against control; ratios are medians", self.effects),
             ("Coefficients, log odds, covariates as they are", self.coefficients),
             (
                 "Cluster effects, log odds, covariates centred and scaled: posterior means of sd, "
@@ -194,13 +195,13 @@ def _effects(
     frames = {}
     for name, arm in effects.items():
         table = summarize(difference(theta, arm, control), ci_prob).to_dataframe()
-        percent = f"{100 * ci_prob:g}"
+        lower, upper = interval_names(ci_prob)
         frame = pd.DataFrame(
             {
                 "difference": table["mean"],
                 "sd": table["sd"],
-                f"eti{percent}_lb": table["lower"],
-                f"eti{percent}_ub": table["upper"],
+                lower: table["lower"],
+                upper: table["upper"],
                 "P(> 0)": table["probability_above"],
                 "mc_error": table["mc_error"],
             }

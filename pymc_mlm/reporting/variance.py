@@ -9,11 +9,10 @@ import numpy as np
 
 from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
+from pymc_mlm.intervals import CI_PROB, interval_names
 from pymc_mlm.reporting.effects import nested_of, population_coefficients, varying_slope
 from pymc_mlm.reporting.extrapolation import values_outside
-from pymc_mlm.reporting.nested_tables import share_table
-from pymc_mlm.reporting.shares import shares_of
-from pymc_mlm.reporting.summary import Table, draws_table
+from pymc_mlm.reporting.summary import Table, draws_table, moments
 from pymc_mlm.reporting.weights import REPORT_DRAWS
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ CURVE_POINTS = 41
 
 
 def variance_decomposition(
-    fit: Fit, at: Mapping[str, float] | None = None, ci_prob: float = 0.89
+    fit: Fit, at: Mapping[str, float] | None = None, ci_prob: float = CI_PROB
 ) -> Table:
     """Split the random variation between the terms and the residual.
 
@@ -80,7 +79,7 @@ def variance_shares(
     fit: Fit,
     column: str | None = None,
     values: Sequence[float] | None = None,
-    ci_prob: float = 0.89,
+    ci_prob: float = CI_PROB,
 ) -> pd.DataFrame:
     """Tabulate the variance partition coefficient of each part along a covariate.
 
@@ -169,7 +168,7 @@ def decomposition_table(
     components: Mapping[str, np.ndarray],
     residual: np.ndarray | None,
     notes: Sequence[str],
-    ci_prob: float = 0.89,
+    ci_prob: float = CI_PROB,
 ) -> Table:
     """Tabulate variances and their shares of the random variation.
 
@@ -216,6 +215,50 @@ def decomposition_table(
             "(nu <= 2), and its share is 1."
         )
     return Table(title, frame, tuple(below))
+
+
+def shares_of(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return each variance as a share of the total; an infinite one has all of it."""
+    total = np.sum(list(parts.values()), axis=0)
+    with np.errstate(invalid="ignore"):
+        return {name: np.where(np.isinf(v), 1.0, v / total) for name, v in parts.items()}
+
+
+def share_table(
+    parts: Mapping[str, np.ndarray],
+    column: str,
+    values: Sequence[float],
+    ci_prob: float = CI_PROB,
+) -> pd.DataFrame:
+    """Tabulate shares of the total variance at several values of a covariate.
+
+    Parameters
+    ----------
+    parts : mapping of str to ndarray, shape (draw, point)
+        Variances, the residual among them.
+    column : str
+        The covariate.
+    values : sequence of float
+        Its values, one per point.
+    ci_prob : float
+        Probability inside the intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per value and part: variance, share (VPC) with its interval.
+    """
+    import pandas as pd
+
+    shares = shares_of(parts)
+    lower, upper = (f"share_{name}" for name in interval_names(ci_prob))
+    frames = []
+    for name, variance in parts.items():
+        mean, _, low, high = moments(shares[name], ci_prob)
+        own = {"variance": variance.mean(axis=0), "share": mean, lower: low, upper: high}
+        frames.append(pd.DataFrame({column: values, "part": name, **own}))
+    frame = pd.concat(frames).sort_index(kind="stable")  # by value, parts in their order
+    return frame.set_index([column, "part"])
 
 
 def _scale(fit: Fit) -> str:

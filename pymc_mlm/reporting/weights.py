@@ -8,7 +8,7 @@ import numpy as np
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
-from pymc_mlm.reporting.summary import check_probability
+from pymc_mlm.intervals import CI_PROB, check_probability, interval, interval_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 REPORT_DRAWS = 1_000
 
 
-def weights(fit: Fit, term: str | None = None, ci_prob: float = 0.89) -> pd.DataFrame:
+def weights(fit: Fit, term: str | None = None, ci_prob: float = CI_PROB) -> pd.DataFrame:
     """Tabulate the weights of a multiple-membership term.
 
     Parameters
@@ -39,8 +39,7 @@ def weights(fit: Fit, term: str | None = None, ci_prob: float = 0.89) -> pd.Data
     check_probability(ci_prob)
     block, design, w = weight_draws(fit, term)
     m = design.membership
-    low, high = (1 - ci_prob) / 2, (1 + ci_prob) / 2
-    percent = f"{100 * ci_prob:g}"
+    bounds = zip(interval_names(ci_prob), interval(w, ci_prob), strict=True)
     return pd.DataFrame(
         {
             block.group: design.group.labels[m.group],
@@ -48,8 +47,7 @@ def weights(fit: Fit, term: str | None = None, ci_prob: float = 0.89) -> pd.Data
             "equal": 1.0 / m.size[m.group],
             "mean": w.mean(axis=0),
             "sd": w.std(axis=0),
-            f"eti{percent}_lb": np.quantile(w, low, axis=0),
-            f"eti{percent}_ub": np.quantile(w, high, axis=0),
+            **dict(bounds),
         }
     )
 

@@ -32,7 +32,7 @@ NOT_NEEDED = {
     "return_thinned": "every draw is kept",
     "return_diagnostics": "trial.summary() reports R-hat, effective sample sizes and divergences",
     "return_diagnostic_plots": "ask trial.plot('trace')",
-    "return_samples": "draws are in trial.idata, those of effects in trial.effect(**question)",
+    "return_samples": "draws: trial.idata; of effects: trial.treatment_effect(**question)",
 }
 
 

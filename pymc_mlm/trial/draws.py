@@ -174,25 +174,37 @@ def population_cells(draws: TrialDraws, target: Target, points: int = NEW_CLUSTE
     return np.stack(out, axis=1)
 
 
-def row_cells(draws: TrialDraws, design: TrialModelDesign, rng: np.random.Generator) -> Array:
-    """Return the response patterns of rows, shape (sample, row, cell).
+def row_shift(
+    draws: TrialDraws, design: TrialModelDesign, rng: np.random.Generator
+) -> Array | None:
+    """Return what clusters add to the linear predictors of rows, (sample, predictor, row).
 
     Clusters that the fitted data lacked are new: one draw each per posterior draw, shared by
     their rows.
     """
-    samples = len(draws.coefficients.beta)
-    shift = None
-    if design.trial.cluster is not None:
-        factor = design.trial.cluster.factor
-        effects = draws.effects
-        fresh = len(factor) - factor.num_known
-        if fresh:
-            assert draws.roots is not None
-            z = rng.standard_normal((samples, fresh, draws.roots.shape[-1]))
-            u = np.matmul(z, np.swapaxes(draws.roots, 1, 2))
-            effects = np.concatenate([effects, u.reshape(samples, fresh, *effects.shape[2:])], 1)
-        Z = design.matrix.random_rows(design.X)
-        shift = ObservedClusters(effects, factor.codes).shift(slice(None), Z)
+    if design.trial.cluster is None:
+        return None
+    factor, effects = design.trial.cluster.factor, draws.effects
+    samples, fresh = len(effects), len(factor) - factor.num_known
+    if fresh:
+        assert draws.roots is not None
+        z = rng.standard_normal((samples, fresh, draws.roots.shape[-1]))
+        u = np.matmul(z, np.swapaxes(draws.roots, 1, 2))
+        effects = np.concatenate([effects, u.reshape(samples, fresh, *effects.shape[2:])], 1)
+    Z = design.matrix.random_rows(design.X)
+    return ObservedClusters(effects, factor.codes).shift(slice(None), Z)
+
+
+def row_predictors(draws: TrialDraws, design: TrialModelDesign, rng: np.random.Generator) -> Array:
+    """Return the linear predictors of rows, shape (sample, row, predictor)."""
+    eta = draws.coefficients.beta @ design.X.T
+    shift = row_shift(draws, design, rng)
+    return np.swapaxes(eta if shift is None else eta + shift, 1, 2)
+
+
+def row_cells(draws: TrialDraws, design: TrialModelDesign, rng: np.random.Generator) -> Array:
+    """Return the probabilities of the response patterns of rows, shape (sample, row, cell)."""
+    shift = row_shift(draws, design, rng)
     free = cell_probabilities(draws.coefficients, slice(None), design.X, shift)
     last = np.clip(1.0 - free.sum(axis=1, keepdims=True), 0.0, 1.0)
     return np.swapaxes(np.concatenate([free, last], axis=1), 1, 2)

@@ -12,10 +12,10 @@ from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import as_seed
 from pymc_mlm.reporting.extrapolation import rows_outside
-from pymc_mlm.trial.draws import outcome_draws, row_cells
+from pymc_mlm.trial.draws import outcome_draws, row_cells, row_predictors
 from pymc_mlm.trial.questions import draws_of, outcomes
 
-KINDS = ("mean", "cell", "outcome")
+KINDS = ("mean", "outcome", "eta", "cell")
 
 
 def predict(
@@ -29,17 +29,19 @@ def predict(
         A fitted trial.
     data : dataframe, optional
         New persons; the fitted ones by default.
-    kind : {"mean", "cell", "outcome"}
-        Success probabilities, probabilities of response patterns, or new outcomes.
+    kind : {"mean", "outcome", "eta", "cell"}
+        Success probabilities, new outcomes, linear predictors, or probabilities of response
+        patterns.
     random_seed : int, optional
         Seed of new clusters and outcomes.
 
     Returns
     -------
-    xarray.DataArray, dims (chain, draw, row, outcome) or (chain, draw, row, cell)
+    xarray.DataArray, dims (chain, draw, row, outcome), (chain, draw, row, predictor) or \
+        (chain, draw, row, cell)
     """
     if kind not in KINDS:
-        raise SpecificationError(f"kind is 'mean', 'cell' or 'outcome', not {kind!r}.")
+        raise SpecificationError(f"kind is 'mean', 'outcome', 'eta' or 'cell', not {kind!r}.")
     known = fit.design
     design = known if data is None else fit.spec.read(data, known)
     if data is not None:
@@ -48,6 +50,8 @@ def predict(
     if fit.spec.is_conjugate and kind == "mean":
         return _by_arm(fit, design)
     rng = np.random.default_rng(as_seed(random_seed))
+    if kind == "eta":
+        return _predictors(fit, design, rng)
     cells, shape = _cells(fit, design, rng)
     if kind == "outcome":
         return outcome_draws(cells, shape, design, rng)
@@ -71,6 +75,22 @@ def _by_arm(fit: Fit, design: Any) -> xr.DataArray:
     arm = xr.DataArray(design.trial.arm.codes, dims="row")
     by_row = theta.isel(arm=arm).drop_vars("arm").assign_coords(row=design.trial.rows)
     return by_row.rename("success_probability")
+
+
+def _predictors(fit: Fit, design: Any, rng: np.random.Generator) -> xr.DataArray:
+    """Return linear predictors; those of the Dirichlet model are logits against no success."""
+    if fit.spec.is_conjugate:
+        cells, shape = _cells(fit, design, rng)
+        eta = np.log(cells[..., :-1] / cells[..., -1:])
+    else:
+        draws = draws_of(fit)
+        eta, shape = row_predictors(draws, design, rng), draws.shape
+    return xr.DataArray(
+        eta.reshape(*shape, *eta.shape[1:]),
+        dims=("chain", "draw", "row", "predictor"),
+        coords={"row": design.trial.rows, "predictor": list(design.trial.predictors)},
+        name="eta",
+    )
 
 
 def _cells(fit: Fit, design: Any, rng: np.random.Generator) -> tuple[np.ndarray, tuple[int, int]]:

@@ -55,7 +55,7 @@ def correlation(fit: Fit, *question: Any) -> xr.DataArray:
     return outcome_correlation(cell_probability(fit, *question), outcomes(fit))
 
 
-def effect(
+def treatment_effect(
     fit: Fit,
     population: Any = None,
     estimand: str | None = None,
@@ -71,17 +71,17 @@ def effect(
         )
     control, chosen = _arms(fit, treatment)
     theta = success_probability(fit, population, estimand, weights, covariate_rows)
-    return MEASURES[measure](theta, chosen, control).rename("effect")
+    return MEASURES[measure](theta, chosen, control).rename("treatment_effect")
 
 
 def probability(
     fit: Fit, rule: AbstractRule, alpha: float, alternative: Alternative, **question: Any
 ) -> Decision:
     """Decide by a rule."""
-    return decide(rule, effect(fit, **question), alpha, alternative)
+    return decide(rule, treatment_effect(fit, **question), alpha, alternative)
 
 
-def effect_curve(
+def treatment_effect_curve(
     fit: Fit,
     column: str,
     grid: Any = None,
@@ -89,15 +89,16 @@ def effect_curve(
     estimand: str | None = None,
     treatment: Any = None,
 ) -> xr.DataArray:
-    """Return draws of the effect along a covariate, dims (chain, draw, column, outcome)."""
+    """Return draws of the treatment effect, dims (chain, draw, column, outcome)."""
     if column not in fit.design.columns:
         have = ", ".join(fit.design.columns) or "(none)"
         raise SpecificationError(
-            f"effect_curve: {column!r} is no covariate of the model; its covariates are {have}."
+            f"treatment_effect_curve: {column!r} is no covariate of the model; its covariates are "
+            f"{have}."
         )
     values = _grid(fit.design.columns[column]) if grid is None else list(grid)
     if not values:
-        raise SpecificationError("effect_curve: grid is empty. Give at least one value.")
+        raise SpecificationError("treatment_effect_curve: grid is empty. Give at least one value.")
     for text in values_outside(column, values, fit.design.columns[column]):
         warn_of_data(text)
     base = list(as_populations(_population(fit, population)))
@@ -108,15 +109,17 @@ def effect_curve(
         cells = _labelled(fit, population_cells(draws, target, CURVE_POINTS), draws.shape)
         curves.append(difference(of_cells(cells, outcomes(fit)), chosen, control))
     curve = xr.concat(curves, dim=xr.DataArray(values, dims=column, name=column))
-    return curve.transpose("chain", "draw", column, "outcome").rename("effect")
+    return curve.transpose("chain", "draw", column, "outcome").rename("treatment_effect")
 
 
-def cluster_effects(fit: Fit) -> xr.DataArray:
+def effect_draws(fit: Fit, term: str | None = None) -> xr.DataArray:
     """Return draws of clusters' effects, dims (chain, draw, cluster, slope, predictor)."""
     design = fit.design
     if design.trial.cluster is None:
-        raise SpecificationError("cluster_effects: the model has no clusters. Fit with cluster=.")
+        raise SpecificationError("The model has no clusters, so no effects. Fit with cluster=.")
     draws, factor = draws_of(fit), design.trial.cluster.factor
+    if term not in (None, factor.name):
+        raise SpecificationError(f"No term {term!r} with effects; the model has: {factor.name}.")
     effects = draws.effects
     return xr.DataArray(
         effects.reshape(*draws.shape, *effects.shape[1:]),
@@ -126,7 +129,7 @@ def cluster_effects(fit: Fit) -> xr.DataArray:
             "slope": list(design.matrix.random_names),
             "predictor": list(design.trial.predictors),
         },
-        name="cluster_effect",
+        name="effect",
     )
 
 

@@ -8,18 +8,19 @@ from typing import Any
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
+from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.reporting import trial_plots
 from pymc_mlm.reporting.trial_summary import TrialSummary, trial_summary
 from pymc_mlm.trial.arguments import check_plot_arguments
 from pymc_mlm.trial.draws import described
 from pymc_mlm.trial.questions import (
-    cluster_effects,
     draws_of,
-    effect,
-    effect_curve,
+    effect_draws,
     outside,
     target_cells,
     target_of,
+    treatment_effect,
+    treatment_effect_curve,
 )
 
 QUESTION = ("population", "estimand", "treatment")
@@ -29,7 +30,7 @@ def summary(
     fit: Fit,
     population: Any = None,
     estimand: str | None = None,
-    ci_prob: float = 0.95,
+    ci_prob: float = CI_PROB,
     alpha: float = 0.05,
     alternative: Alternative = "greater",
 ) -> TrialSummary:
@@ -41,7 +42,7 @@ def summary(
     return trial_summary(fit, cells, roots, words, ci_prob, alpha, alternative, warned)
 
 
-def plot(fit: Fit, kind: str = "effects", **options: Any) -> Any:
+def plot(fit: Fit, kind: str = "treatment_effects", **options: Any) -> Any:
     """Draw a picture of a trial.
 
     Parameters
@@ -73,23 +74,23 @@ def plot(fit: Fit, kind: str = "effects", **options: Any) -> Any:
     return draw(fit, asked, options)
 
 
-def _effects(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
+def _treatment_effects(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
     if asked.get("measure", "difference") != "difference":
         options.setdefault("null", 1.0)
-    return trial_plots.plot_effects(effect(fit, **asked), **options)
+    return trial_plots.plot_treatment_effects(treatment_effect(fit, **asked), **options)
 
 
 def _joint(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
-    return trial_plots.plot_joint(effect(fit, **asked), **options)
+    return trial_plots.plot_joint(treatment_effect(fit, **asked), **options)
 
 
 def _curve(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
     column = options.pop("column", None) or _only_covariate(fit)
-    return trial_plots.plot_curve(effect_curve(fit, column, **asked), column, **options)
+    return trial_plots.plot_curve(treatment_effect_curve(fit, column, **asked), column, **options)
 
 
-def _clusters(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
-    return trial_plots.plot_clusters(cluster_effects(fit), **options)
+def _effects(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
+    return trial_plots.plot_effects(effect_draws(fit), **options)
 
 
 def _forest(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
@@ -112,14 +113,14 @@ def _only_covariate(fit: Fit) -> str:
 # How each kind is drawn, which parts of a question it takes, and whose other options.
 Picture = tuple[Callable[..., Any], tuple[str, ...], tuple[Callable[..., Any], ...]]
 PICTURES: dict[str, Picture] = {
-    "effects": (
-        _effects,
+    "treatment_effects": (
+        _treatment_effects,
         (*QUESTION, "weights", "covariate_rows", "measure"),
-        (trial_plots.plot_effects,),
+        (trial_plots.plot_treatment_effects,),
     ),
     "joint": (_joint, (*QUESTION, "weights", "covariate_rows"), (trial_plots.plot_joint,)),
     "curve": (_curve, (*QUESTION, "grid"), (trial_plots.plot_curve,)),
-    "clusters": (_clusters, (), (trial_plots.plot_clusters,)),
+    "effects": (_effects, (), (trial_plots.plot_effects,)),
     "forest": (_forest, (), (trial_plots.plot_parameters,)),
     "trace": (_trace, (), (trial_plots.plot_walks,)),
 }

@@ -69,7 +69,7 @@ def differences(draws, expected):
 def averages(trial, question, names):
     """Success probabilities and effects under the names of the reference files."""
     asked = {k: v for k, v in question.items() if k not in ("rule", "alternative")}
-    theta, effect = trial.success_probability(**asked), trial.effect(**asked)
+    theta, effect = trial.success_probability(**asked), trial.treatment_effect(**asked)
     sign = -1.0 if question["alternative"] == "less" else 1.0
     draws = {f"delta_{y}": sign * effect.sel(outcome=y) for y in names["y_vars"]}
     for arm in (names["grp_a"], names["grp_b"]):

@@ -83,7 +83,7 @@ def test_the_summary_gives_the_sd_of_the_posterior(rng):
         dims=("chain", "draw", "outcome"),
         coords={"outcome": ["a", "b"]},
     )
-    table = summarize(effect, prob=0.9)
+    table = summarize(effect, ci_prob=0.9)
     # Four standard errors of 20,000 independent draws.
     np.testing.assert_allclose(table["sd"], [0.05, 0.2], rtol=4 / np.sqrt(40_000))
     np.testing.assert_allclose(table["mc_error"], table["sd"] / np.sqrt(20_000), rtol=0.25)
@@ -101,8 +101,8 @@ def test_rope_probability_counts_draws_inside():
 def test_bad_arguments_are_named(phi):
     with pytest.raises(SpecificationError, match="is empty"):
         rope_probability(np.zeros((4, 1)), 0.1, -0.1)
-    with pytest.raises(SpecificationError, match=r"prob=95"):
-        summarize(np.zeros((4, 1)), prob=95)
+    with pytest.raises(SpecificationError, match="ci_prob=95"):
+        summarize(np.zeros((4, 1)), ci_prob=95)
     with pytest.raises(SpecificationError, match="needs labels"):
         success_probability(phi.drop_vars("cell"))
     with pytest.raises(SpecificationError, match="one digit"):

@@ -11,8 +11,9 @@ import pytest
 import pymc_mlm as mlm
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.inference import as_seed
+from pymc_mlm.intervals import check_probability
 from pymc_mlm.reporting.diagnostics import Diagnostics
-from pymc_mlm.reporting.summary import check_kinds, check_probability
+from pymc_mlm.reporting.summary import check_kinds
 from tests.mocked import PriorDraws
 
 MODELS = {

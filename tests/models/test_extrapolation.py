@@ -73,13 +73,13 @@ def trial():
 
 
 ASKED = {
-    "effect": lambda t: t.effect(population=Value(age=500)),
-    "a list": lambda t: t.effect(population=[Value(age=500)]),
+    "effect": lambda t: t.treatment_effect(population=Value(age=500)),
+    "a list": lambda t: t.treatment_effect(population=[Value(age=500)]),
     "success_probability": lambda t: t.success_probability(population=Value(age=500)),
     "probability": lambda t: t.probability(mlm.rules.All(), population=Value(age=500)),
     "correlation": lambda t: t.correlation(population=Value(age=500)),
-    "effect_curve": lambda t: t.effect_curve("age", grid=[50, 500]),
-    "a dataframe": lambda t: t.effect(population=pd.DataFrame({"age": [500.0]})),
+    "effect_curve": lambda t: t.treatment_effect_curve("age", grid=[50, 500]),
+    "a dataframe": lambda t: t.treatment_effect(population=pd.DataFrame({"age": [500.0]})),
     "plot": lambda t: t.plot("curve", column="age", grid=[50, 500]),
 }
 
@@ -99,7 +99,7 @@ def test_the_summary_notes_it(trial):
 
 def test_words_in_a_numeric_grid_keep_their_own_error(trial):
     with pytest.raises(mlm.SpecificationError, match="is no number"):
-        trial.effect_curve("age", grid=["old"])
+        trial.treatment_effect_curve("age", grid=["old"])
 
 
 @pytest.fixture(scope="module")

@@ -65,8 +65,8 @@ def test_weights_sum_to_one_in_each_government(fitted, table):
 
 
 def test_members_are_sorted_by_their_effect(fitted):
-    assert fitted.members()["mean"].is_monotonic_decreasing
-    assert len(fitted.members("country")) == 6
+    assert fitted.effects()["mean"].is_monotonic_decreasing
+    assert len(fitted.effects("country")) == 6
 
 
 def test_prediction_of_the_fitted_table_equals_the_formula_by_hand(fitted, table):
@@ -116,20 +116,20 @@ def test_rows_with_one_new_member_share_its_draw(fitted):
 def test_two_new_members_have_draws_of_their_own_with_the_fitted_spread(fitted):
     one = NEW.iloc[[0]]
     two = NEW.iloc[[0, 1]].assign(government=["x", "w"])
-    known = fitted.predict(NEW.iloc[[0]].assign(party=fitted.members().index[0]), kind="eta")
+    known = fitted.predict(NEW.iloc[[0]].assign(party=fitted.effects().index[0]), kind="eta")
     eta = fitted.predict(two, kind="eta", random_seed=4)
     assert not np.allclose(eta.sel(government="x"), eta.sel(government="w"))
     spread = float(np.sqrt((fitted.result_.posterior["party_sd"] ** 2).mean()))
     base = fitted.predict(one, kind="eta", random_seed=4).squeeze()
     known_part = known.squeeze() - fitted.result_.posterior["party_effect"].sel(
-        party=fitted.members().index[0]
+        party=fitted.effects().index[0]
     )
     assert float((base - known_part).std()) == pytest.approx(spread, rel=0.15)
 
 
 def test_missing_member_takes_the_effect_of_a_fitted_one(fitted):
     eta = fitted.predict(NEW.iloc[[3]], kind="eta", random_seed=4).squeeze()
-    first = fitted.members().index[0]
+    first = fitted.effects().index[0]
     known = fitted.predict(NEW.iloc[[3]].assign(party=first), kind="eta", random_seed=4).squeeze()
     posterior = fitted.result_.posterior
     effect = eta - (known - posterior["party_effect"].sel(party=first))

@@ -250,8 +250,36 @@ def test_predictions_of_the_direct_path_sum_its_cells():
     assert np.array_equal(found, expected)
 
 
+def test_linear_predictors_of_the_direct_path_are_logits_against_no_success():
+    trial = mlm.MultivariateLogitTrial(["y1", "y2"], "group", control="old")
+    trial.fit(trial_table(), draws=20, random_seed=1)
+    eta, cells = trial.predict(kind="eta"), trial.predict(kind="cell").values
+    assert eta.coords["predictor"].values.tolist() == ["11", "10", "01"]
+    np.testing.assert_allclose(np.exp(eta.values), cells[..., :-1] / cells[..., -1:])
+
+
+def test_linear_predictors_of_persons_give_their_cells(clustered):
+    eta = clustered.predict(kind="eta")
+    assert eta.dims == ("chain", "draw", "row", "predictor")
+    odds = np.exp(eta.values @ clustered.result_.design.trial.basis.T)
+    free = odds / (1.0 + odds.sum(axis=-1, keepdims=True))
+    cells = clustered.predict(kind="cell")
+    np.testing.assert_allclose(cells.values[..., :-1], free, rtol=1e-9)
+
+
+def test_effects_of_clusters_are_a_table_of_their_draws(clustered):
+    draws, table = clustered.effect_draws(), clustered.effects(ci_prob=0.5)
+    assert table.index.names == [*draws.dims[2:]]
+    row = draws.isel(id=2, slope=0, predictor=1).values
+    label = (draws["id"].values[2], draws["slope"].values[0], draws["predictor"].values[1])
+    assert table.loc[label, "mean"] == pytest.approx(row.mean())
+    assert table.loc[label, "eti50_ub"] == pytest.approx(np.quantile(row, 0.75))
+    with pytest.raises(mlm.SpecificationError, match="the model has: id"):
+        clustered.effects("hospital")
+
+
 def test_every_draw_of_every_chain_answers(clustered):
-    effect = clustered.effect()
+    effect = clustered.treatment_effect()
     assert effect.dims == ("chain", "draw", "outcome")
     assert effect.shape == (2, 150, 2)
     assert np.isfinite(effect.values).all()
@@ -259,7 +287,7 @@ def test_every_draw_of_every_chain_answers(clustered):
 
 def test_observed_clusters_equal_a_loop_over_persons(clustered):
     design, posterior = clustered.result_.design, clustered.result_.posterior
-    u = clustered.cluster_effects().values[0, 3]  # (cluster, slope, predictor)
+    u = clustered.effect_draws().values[0, 3]  # (cluster, slope, predictor)
     beta = posterior["beta"].values[0, 3]
     theta = []
     for arm in (0, 1):
@@ -269,7 +297,7 @@ def test_observed_clusters_equal_a_loop_over_persons(clustered):
         phi = np.exp(np.column_stack([psi, np.zeros(len(psi))]))
         phi /= phi.sum(axis=1, keepdims=True)
         theta.append([(phi[:, 0] + phi[:, 1]).mean(), (phi[:, 0] + phi[:, 2]).mean()])
-    got = clustered.effect(estimand="observed_clusters").values[0, 3]
+    got = clustered.treatment_effect(estimand="observed_clusters").values[0, 3]
     np.testing.assert_allclose(got, np.subtract(theta[1], theta[0]), rtol=1e-10)
 
 
@@ -277,7 +305,9 @@ def test_rows_by_arm_average_each_arm_over_its_own(covariate):
     fitted = covariate.predict().values  # (chain, draw, row, outcome)
     arm = covariate.result_.design.trial.arm.codes
     expected = fitted[:, :, arm == 1].mean(axis=2) - fitted[:, :, arm == 0].mean(axis=2)
-    np.testing.assert_allclose(covariate.effect(covariate_rows="arm").values, expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        covariate.treatment_effect(covariate_rows="arm").values, expected, rtol=1e-9
+    )
 
 
 def test_without_spread_between_clusters_the_estimands_agree(clustered):
@@ -294,8 +324,8 @@ def test_without_spread_between_clusters_the_estimands_agree(clustered):
 
 
 def test_a_table_of_the_sample_is_the_sample(covariate):
-    got = covariate.effect(population=trial_table()[["age", "sex"]])
-    np.testing.assert_allclose(got.values, covariate.effect().values, rtol=1e-9)
+    got = covariate.treatment_effect(population=trial_table()[["age", "sex"]])
+    np.testing.assert_allclose(got.values, covariate.treatment_effect().values, rtol=1e-9)
 
 
 def test_the_bootstrap_adds_uncertainty_and_keeps_the_mean(covariate):
@@ -306,17 +336,17 @@ def test_the_bootstrap_adds_uncertainty_and_keeps_the_mean(covariate):
 
 
 def test_a_curve_at_a_value_is_the_effect_at_that_value(covariate):
-    curve = covariate.effect_curve("age", [40.0, 60.0])
-    at_60 = covariate.effect(population=mlm.populations.Value(age=60.0))
+    curve = covariate.treatment_effect_curve("age", [40.0, 60.0])
+    at_60 = covariate.treatment_effect(population=mlm.populations.Value(age=60.0))
     np.testing.assert_allclose(curve.sel(age=60.0).values, at_60.values, rtol=1e-12)
-    assert covariate.effect_curve("sex")["sex"].values.tolist() == ["f", "m"]
+    assert covariate.treatment_effect_curve("sex")["sex"].values.tolist() == ["f", "m"]
 
 
 def test_measures_agree_with_the_success_probabilities(covariate):
     theta = covariate.success_probability()
     ratio = theta.sel(arm="new", drop=True) / theta.sel(arm="old", drop=True)
-    np.testing.assert_allclose(covariate.effect(measure="ratio").values, ratio.values)
-    odds = covariate.effect(measure="odds_ratio")
+    np.testing.assert_allclose(covariate.treatment_effect(measure="ratio").values, ratio.values)
+    odds = covariate.treatment_effect(measure="odds_ratio")
     assert ((odds.values > 1) == (ratio.values > 1)).all()
 
 
@@ -371,12 +401,12 @@ def test_the_table_of_clusters_holds_means_with_their_diagnostics(clustered):
 
 def test_ratios_in_the_summary_are_called_what_they_are(covariate):
     effects = covariate.summary().effects
-    ratio = covariate.effect(measure="ratio").median(("chain", "draw"))
+    ratio = covariate.treatment_effect(measure="ratio").median(("chain", "draw"))
     np.testing.assert_allclose(effects["median ratio"], ratio)
 
 
 def test_draws_are_named_by_what_they_are(covariate):
-    asked = ("cell_probability", "success_probability", "correlation", "effect")
+    asked = ("cell_probability", "success_probability", "correlation", "treatment_effect")
     assert [getattr(covariate, name)().name for name in asked] == list(asked)
 
 
@@ -386,7 +416,9 @@ def test_the_summary_of_the_direct_path_has_no_coefficients(direct):
     assert "40000 independent draws" in text
 
 
-@pytest.mark.parametrize("kind", ["effects", "joint", "curve", "clusters", "forest", "trace"])
+@pytest.mark.parametrize(
+    "kind", ["treatment_effects", "joint", "curve", "effects", "forest", "trace"]
+)
 def test_every_plot_is_drawn(clustered, kind):
     import matplotlib.pyplot as plt
 
@@ -427,7 +459,7 @@ def test_codings_that_bmco_refuses_just_work(change):
     table = trial_table().assign(**change)
     control = None if "group" in change else "old"
     trial = mlm.MultivariateLogitTrial(["y1", "y2"], "group", control=control)
-    assert trial.fit(table, draws=100).effect().sizes["outcome"] == 2
+    assert trial.fit(table, draws=100).treatment_effect().sizes["outcome"] == 2
 
 
 def test_three_outcomes_and_three_arms():
@@ -436,8 +468,8 @@ def test_three_outcomes_and_three_arms():
     trial = mlm.MultivariateLogitTrial(["y1", "y2", "y3"], "group", control="old")
     trial.fit(table, draws=500, random_seed=1)
     with pytest.raises(mlm.SpecificationError, match="treatment='new'"):
-        trial.effect()
-    assert trial.effect(treatment="third").sizes["outcome"] == 3
+        trial.treatment_effect()
+    assert trial.treatment_effect(treatment="third").sizes["outcome"] == 3
 
 
 # ---------------------------------------------------------------------- bad input
@@ -471,13 +503,21 @@ BAD = [
     ),
     (lambda: fit_with().probability(mlm.rules.All(), alpha=5), mlm.SpecificationError, "alpha=5"),
     (
-        lambda: fit_with().effect(population=mlm.populations.Value(age=1)),
+        lambda: fit_with().treatment_effect(population=mlm.populations.Value(age=1)),
         mlm.SpecificationError,
         "no covariate of the model",
     ),
-    (lambda: fit_with().effect(estimand="new_cluster"), mlm.SpecificationError, "has none"),
-    (lambda: fit_with().effect(weights="equal"), mlm.SpecificationError, "bayesian_bootstrap"),
-    (lambda: fit_with().effect(measure="log"), mlm.SpecificationError, "odds_ratio"),
+    (
+        lambda: fit_with().treatment_effect(estimand="new_cluster"),
+        mlm.SpecificationError,
+        "has none",
+    ),
+    (
+        lambda: fit_with().treatment_effect(weights="equal"),
+        mlm.SpecificationError,
+        "bayesian_bootstrap",
+    ),
+    (lambda: fit_with().treatment_effect(measure="log"), mlm.SpecificationError, "odds_ratio"),
     (lambda: fit_with().plot("pie"), mlm.SpecificationError, "plot has no kind 'pie'"),
     (lambda: fit_with(covariates=["y1"]), mlm.SpecificationError, "both an outcome and a covar"),
     (lambda: fit_with(covariates="0 + age"), mlm.SpecificationError, "remove the intercept"),
@@ -553,9 +593,13 @@ BAD += [
     ),
     (lambda: fit_with().summary(ci_prob=1.2), mlm.SpecificationError, "ci_prob=1.2"),
     (lambda: fit_with().probability("All"), mlm.SpecificationError, "is no rule"),
-    (lambda: fit_with().effect(treatment="old"), mlm.SpecificationError, "is the control itself"),
     (
-        lambda: fit_with().effect(population=trial_table()),
+        lambda: fit_with().treatment_effect(treatment="old"),
+        mlm.SpecificationError,
+        "is the control itself",
+    ),
+    (
+        lambda: fit_with().treatment_effect(population=trial_table()),
         mlm.SpecificationError,
         "^A DataFrame is no population",
     ),
@@ -570,7 +614,7 @@ def test_bad_input_is_refused_by_its_text(ask, error, text):
 
 def test_an_empty_range_is_refused(covariate):
     with pytest.raises(mlm.DataError, match="Nobody is in the population"):
-        covariate.effect(population=mlm.populations.Range("age", 200, 300))
+        covariate.treatment_effect(population=mlm.populations.Range("age", 200, 300))
 
 
 @pytest.mark.parametrize("draws", [0, -1, 2.5])
@@ -593,13 +637,13 @@ def test_a_range_without_an_arm_is_refused_where_arms_have_rows_of_their_own():
 
 def test_an_empty_grid_is_refused(covariate):
     with pytest.raises(mlm.SpecificationError, match="grid is empty"):
-        covariate.effect_curve("age", grid=[])
+        covariate.treatment_effect_curve("age", grid=[])
 
 
 def test_plots_take_the_questions_of_effects(covariate):
     import matplotlib.pyplot as plt
 
-    figure = covariate.plot("effects", measure="ratio", weights="bayesian_bootstrap")
+    figure = covariate.plot("treatment_effects", measure="ratio", weights="bayesian_bootstrap")
     null = figure.axes[0].lines[-1].get_xdata()[0]
     plt.close("all")
     assert null == 1.0

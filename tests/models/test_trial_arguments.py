@@ -138,12 +138,12 @@ def direct():
 @pytest.mark.parametrize(
     ("kind", "argument"),
     [
-        ("effects", "type"),
+        ("treatment_effects", "type"),
         ("effects", "ci_prob"),
         ("joint", "which"),
         ("joint", "measure"),
         ("curve", "what"),
-        ("clusters", "population"),
+        ("effects", "population"),
         ("forest", "type"),
         ("trace", "which"),
         ("trace", "treatment"),

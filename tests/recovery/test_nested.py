@@ -25,7 +25,7 @@ def test_intervals_cover_the_truth_of_unbalanced_three_level_tables():
     covered = []
     for seed in range(TABLES):
         table = mlm.datasets.nested_schools(seed=seed)
-        frame = fit(table).summary().frame
+        frame = fit(table).summary(ci_prob=0.89).frame
         truth = table.attrs["truth"]
         rows = frame.loc[[n for n in frame.index if n in truth]]
         true = np.array([truth[n] for n in rows.index])

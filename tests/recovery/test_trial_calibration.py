@@ -63,7 +63,7 @@ def clustered_effect(data, seed):
         # Short runs by design: error rates are averages over data sets.
         warnings.simplefilter("ignore", ConvergenceWarning)
         trial.fit(data, draws=400, tune=400, chains=2, random_seed=seed, progressbar=False)
-    return trial.effect()
+    return trial.treatment_effect()
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_null_individually_randomised_trials_err_in_five_percent():
         trial = MultivariateLogitTrial(["y1", "y2"], "arm")
         trial.fit(individually_randomised(rng), draws=4_000, random_seed=seed)
         any_fires.append(trial.probability(Any()).conclusion == "superior")
-        low, high = trial.effect().quantile([0.05, 0.95], ("chain", "draw")).values
+        low, high = trial.treatment_effect().quantile([0.05, 0.95], ("chain", "draw")).values
         covered += [bool(a <= 0.0 <= b) for a, b in zip(low, high, strict=True)]
     assert 0.03 <= np.mean(any_fires) <= 0.07
     assert 0.85 <= np.mean(covered) <= 0.95

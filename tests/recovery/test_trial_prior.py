@@ -188,7 +188,7 @@ def test_the_sampler_of_this_study_agrees_with_the_package():
     )
     data = {"arm": arm, "x": x, "y1": y[cell, 0], "y2": y[cell, 1]}
     trial = MultivariateLogitTrial(["y1", "y2"], "arm", covariates=["x"])
-    package = trial.fit(data, random_seed=1, progressbar=False).effect()
+    package = trial.fit(data, random_seed=1, progressbar=False).treatment_effect()
     ours = default_effect(counts, y, slope_precision(2), 1)
     sd = package.std(("chain", "draw")).values
     # About 400 effective draws: 5% of an sd for the mean, 4% for the sd.

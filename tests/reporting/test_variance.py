@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from pymc_mlm.reporting.nested_tables import share_table
-from pymc_mlm.reporting.shares import shares_of
-from pymc_mlm.reporting.variance import decomposition_table
+from pymc_mlm.reporting.variance import decomposition_table, share_table, shares_of
 
 PARTS = {"school": np.array([1.0, 3.0, 2.0]), "residual": np.array([3.0, 1.0, np.inf])}
 

@@ -101,7 +101,7 @@ def test_a_loaded_fit_predicts_by_seed_as_the_saved_one(pair):
     if isinstance(model, mlm.MultivariateLogitTrial):
         one, two = (m.predict(random_seed=3) for m in (model, loaded))
         xr.testing.assert_identical(one, two)
-        assert str(loaded.effect()) == str(model.effect())
+        assert str(loaded.treatment_effect()) == str(model.treatment_effect())
         return
     one, two = (m.predict(kind="outcome", random_seed=3) for m in (model, loaded))
     np.testing.assert_array_equal(one, two)
