@@ -17,7 +17,7 @@ import narwhals as nw
 import numpy as np
 
 from pymc_mlm.data.native import column_of, known_type
-from pymc_mlm.data.values import read_values, show, whole
+from pymc_mlm.data.values import is_missing, read_values, show, whole
 from pymc_mlm.errors import DataError
 
 Columns = Mapping[str, np.ndarray]
@@ -43,6 +43,11 @@ class Table:
     names: tuple[str, ...]
     parts: Mapping[str, Any]
     num_rows: int
+
+    def take(self, rows: np.ndarray) -> Table:
+        """Return the table of some rows, shape (row,) of their places."""
+        parts = {name: part[rows] for name, part in self.parts.items()}
+        return Table(self.names, parts, len(rows))
 
 
 def open_table(data: Any, names: Iterable[str]) -> Table:
@@ -198,6 +203,33 @@ def category_levels(data: Any, names: Iterable[str]) -> dict[str, tuple[Any, ...
         for name, levels in found.items()
         if levels is not None
     }
+
+
+def absent(table: Table, name: str) -> np.ndarray:
+    """Return which rows of a column have no value, shape (row,).
+
+    Parameters
+    ----------
+    table : Table
+        Opened for the column.
+    name : str
+        The column.
+    """
+    part = table.parts[name]
+    if isinstance(part, np.ndarray):
+        return np.asarray(part != part) if part.dtype.kind in "fmM" else _null(part)
+    if part.dtype == nw.Object:
+        return _null(np.array(part.to_list(), dtype=object))
+    found = part.is_null().to_numpy().astype(bool)
+    if part.dtype.is_float():
+        found |= part.is_nan().fill_null(True).to_numpy().astype(bool)
+    return np.asarray(found)
+
+
+def _null(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind != "O":
+        return np.zeros(len(values), dtype=bool)
+    return np.fromiter((is_missing(v) for v in values), dtype=bool, count=len(values))
 
 
 def require(

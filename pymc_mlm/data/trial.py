@@ -32,10 +32,13 @@ from pymc_mlm.data.cells import (
 from pymc_mlm.data.event import code_event
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import require
+from pymc_mlm.data.missing import left_out
 from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 
 Array = np.ndarray[Any, Any]
+
+EVERY_OUTCOME = "every outcome"
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +177,9 @@ def resolve_trial(
     treatment: Any = None,
     cluster: str | None = None,
     dependence: Dependence = "saturated",
-    usable: Array | None = None,
+    lacking: Mapping[str, Array] | None = None,
     event: Any = None,
+    missing: str = "error",
 ) -> TrialDesign:
     """Read the design of a trial from columns.
 
@@ -198,10 +202,12 @@ def resolve_trial(
         Column of the cluster.
     dependence : {"saturated", "pairwise", "independent"}
         Which associations between the outcomes are free, see `logit_basis`.
-    usable : ndarray of bool, shape (row,), optional
-        False for rows that lack a covariate; they are dropped and counted.
+    lacking : mapping of str to ndarray of bool, shape (row,), optional
+        Rows that lack a covariate, by its name.
     event : object or mapping of str to object, optional
         The value that counts as one, of all outcomes or by outcome; needed unless they are 0/1.
+    missing : {"error", "drop"}
+        Whether a row without arm, cluster, a covariate or any outcome is refused, or left out.
 
     Returns
     -------
@@ -236,15 +242,15 @@ def resolve_trial(
     arms = order_arms(found, control, treatment)
     clusters = None if cluster is None else encode(cluster, columns[cluster], missing="unknown")
 
-    given = found.codes != UNKNOWN
-    reasons = {
-        "missing arm": ~given,
-        "other arms": given & (arms.codes == UNKNOWN),
-        "no outcome observed": np.isnan(observed).all(axis=1),
-        "missing cluster": False if clusters is None else clusters.codes == UNKNOWN,
-        "missing covariates": False if usable is None else ~np.asarray(usable, dtype=bool),
-    }
-    kept, dropped = _drop(reasons, len(observed))
+    other = (found.codes != UNKNOWN) & (arms.codes == UNKNOWN)
+    absent = {repr(arm): found.codes == UNKNOWN, EVERY_OUTCOME: np.isnan(observed).all(axis=1)}
+    if clusters is not None:
+        absent[repr(cluster)] = clusters.codes == UNKNOWN
+    absent |= {repr(name): rows for name, rows in (lacking or {}).items()}
+    # Rows of other arms are none of the trial's, whatever they lack.
+    complete, dropped = left_out({k: v & ~other for k, v in absent.items()}, missing)
+    dropped |= {"other arms": int(other.sum())} if other.any() else {}
+    kept = np.flatnonzero(complete & ~other)
     arms = take(arms, kept)
     check_arms(arms, dropped)
     _check_observed(names, observed[kept])
@@ -323,18 +329,6 @@ def _design(
             *([] if cluster is None else [*few_clusters(cluster, arms), *cluster_notes(cluster)]),
         ),
     )
-
-
-def _drop(reasons: Mapping[str, Any], num_rows: int) -> tuple[Array, dict[str, int]]:
-    """Drop a row for the first reason that holds, and count by reason."""
-    kept = np.ones(num_rows, dtype=bool)
-    dropped = {}
-    for reason, applies in reasons.items():
-        now = kept & applies
-        if now.any():
-            dropped[reason] = int(now.sum())
-        kept &= ~now
-    return np.flatnonzero(kept), dropped
 
 
 def _check_observed(outcomes: tuple[str, ...], observed: Array) -> None:

@@ -34,6 +34,9 @@ class MultipleMembershipModel(AbstractLinearEstimator):
     priors : mapping of str to prior, optional
         Priors by variable name (``Intercept``, ``beta``, ``sigma``, ``shape``, ``party_sd``, ...)
         that replace the defaults; `model.priors(data)` lists the names.
+    missing : {"error", "drop"}
+        Whether a missing value is refused, or its whole group is left out and counted in the
+        notes. In new data a missing id is an unknown one of the fitted units.
 
     Attributes
     ----------
@@ -66,20 +69,34 @@ class MultipleMembershipModel(AbstractLinearEstimator):
         terms: Sequence[AbstractTerm] = (),
         family: str | AbstractFamily = "gaussian",
         priors: Mapping[str, Any] | None = None,
+        missing: str = "error",
     ) -> None:
         self.formula = formula
         self.terms = (*more_terms, *as_tuple(terms, "terms", "terms=[hm('year')]"))
         self.family = family
         self.priors_given = priors
+        self.missing = missing
         self.specification  # noqa: B018  (refuses what does not go together)
 
     @property
     def specification(self) -> Specification:
         """The model apart from data."""
         priors = as_mapping(self.priors_given, type(self).__name__)
-        return Specification(self.formula, tuple(self.terms), as_family(self.family), priors)
+        return Specification(
+            self.formula,
+            tuple(self.terms),
+            as_family(self.family),
+            priors,
+            missing=self.missing,
+        )
 
     @classmethod
     def _from_specification(cls, spec: Any) -> Self:
         refuse_specification(spec, cls, Specification)
-        return cls(spec.formula, terms=spec.terms, family=spec.family, priors=spec.priors)
+        return cls(
+            spec.formula,
+            terms=spec.terms,
+            family=spec.family,
+            priors=spec.priors,
+            missing=spec.missing,
+        )

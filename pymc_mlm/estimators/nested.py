@@ -58,6 +58,9 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         effect within units, that of a mean how much more units differ (Mundlak 1978).
     level_covariates : mapping of str to sequence of str, optional
         Formula columns that are properties of a level's units, checked to be constant there.
+    missing : {"error", "drop"}
+        Whether a missing value is refused, or its row is left out and counted in the notes. In
+        new data a missing id is an unknown one of the fitted units.
 
     Attributes
     ----------
@@ -98,6 +101,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         priors: Mapping[str, Any] | None = None,
         within_between: Sequence[str] = (),
         level_covariates: Mapping[str, Sequence[str]] | None = None,
+        missing: str = "error",
     ) -> None:
         self.formula = formula
         self.levels = levels
@@ -111,6 +115,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         self.priors_given = priors
         self.within_between = within_between
         self.level_covariates = level_covariates
+        self.missing = missing
         self._refuse_collapse(self.specification)
 
     @property
@@ -131,6 +136,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
             as_mapping(self.priors_given, type(self).__name__),
             as_tuple(self.within_between, "within_between", "within_between=['x']"),
             self._level_covariates(),
+            self.missing,
         )
 
     @classmethod
@@ -154,6 +160,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
             priors=spec.priors,
             within_between=spec.within_between,
             level_covariates=spec.level_covariates,
+            missing=spec.missing,
         )
 
     def _refuse_collapse(self, spec: Specification) -> None:

@@ -58,6 +58,9 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
     event : object or mapping of str to object, optional
         The value that counts as one, of all outcomes or by outcome, for example ``"yes"`` or
         ``{"recovered": "yes", "relapse": "no"}``. Needed unless outcomes are 0/1 or booleans.
+    missing : {"error", "drop"}
+        Whether a person without arm, cluster, a covariate or any outcome is refused, or left out
+        and counted in the notes.
 
     Attributes
     ----------
@@ -95,6 +98,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
         cluster_prior: str | AbstractClusterPrior = "lkj",
         priors: Mapping[str, Any] | None = None,
         event: Any = None,
+        missing: str = "error",
     ) -> None:
         self.outcomes = outcomes
         self.arm = arm
@@ -108,6 +112,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
         self.cluster_prior = cluster_prior
         self.priors_given = priors
         self.event = event
+        self.missing = missing
         self.specification  # noqa: B018  (refuses what does not go together)
 
     @property
@@ -126,6 +131,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
             self.cluster_prior,
             as_mapping(self.priors_given, type(self).__name__),
             self.event,
+            self.missing,
         )
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ import numpy as np
 from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.event import outcome_numbers
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
-from pymc_mlm.data.frame import Table, category_levels, columns, open_table
+from pymc_mlm.data.frame import Table, absent, category_levels, columns, open_table
+from pymc_mlm.data.missing import left_out, missing_values
 from pymc_mlm.data.nested_design import varies_within
 from pymc_mlm.data.population import PopulationDesign, population_design, response_values
 from pymc_mlm.errors import DataError
@@ -51,6 +52,8 @@ class Design:
         What the family reads beside the outcome, such as the number of trials.
     unit_means : mapping of str to ndarray, shape (unit,)
         Means of covariates by nested unit, for within and between effects.
+    dropped : mapping of str to int
+        Rows left out for missing values, by reason.
     """
 
     num_rows: int
@@ -61,6 +64,7 @@ class Design:
     scale: OutcomeScale
     side: Mapping[str, np.ndarray]
     unit_means: Mapping[str, np.ndarray]
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def nested(self) -> Any:
@@ -105,7 +109,12 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
         A column is missing or does not fit its place; the message names it.
     """
     data = open_table(data, spec.columns if known is None else spec.predictors)
-    rows, count = _observations(spec, data)
+    kept: np.ndarray | None = None
+    dropped: dict[str, int] = {}
+    if known is None:
+        kept, dropped = _complete(spec, data)
+        data = data.take(kept) if dropped else data
+    rows, count = _observations(spec, data, kept)
     table = _Table(data, rows if spec.observation else None)
     # Before the rest: while a column is read, it takes the memory of five.
     side = _side(spec, table)
@@ -128,17 +137,41 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
     check_level_covariates(spec, table.observed, terms)
     if known is None and spec.nested is not None:
         _refuse_flat(population)
-    return Design(count, rows, population, terms, outcome, scale, side, means)
+    return Design(count, rows, population, terms, outcome, scale, side, means, dropped)
 
 
-def _observations(spec: Specification, data: Table) -> tuple[Factor, int]:
+def _complete(spec: Specification, data: Table) -> tuple[np.ndarray, dict[str, int]]:
+    """Return the places of rows with all values, and how many others there are, by reason."""
+    needed: dict[str, np.ndarray | None] = dict.fromkeys(spec.columns)
+    always = {*spec.parsed.response.columns, *spec.population().columns, spec.observation}
+    for term in spec.named:
+        # A row without a member is no membership of a term that skips it, nor are its covariates.
+        if isinstance(term, MultipleMembership) and term.missing == "skip":
+            present = ~absent(data, term.member)
+            own = [c for c in term.columns if c not in always]
+            needed |= {c: None if c in always else present for c in own}
+        else:
+            always |= {*term.columns}
+            needed |= dict.fromkeys(term.columns)
+    lacking = missing_values(data, needed)
+    if spec.observation is None:
+        kept, dropped = left_out(lacking, spec.missing)
+    else:
+        # Without its group a row cannot be left out: its group would lose a member.
+        group = encode(spec.observation, columns(data, [spec.observation])[spec.observation])
+        kept, dropped = left_out(lacking, spec.missing, group.codes, group.name)
+    return np.flatnonzero(kept), dropped
+
+
+def _observations(spec: Specification, data: Table, kept: np.ndarray | None) -> tuple[Factor, int]:
     """Return the units of observation, and the number of rows."""
     if spec.observation:
         rows = encode(spec.observation, columns(data, [spec.observation])[spec.observation])
         return rows, len(rows.codes)
     count = data.num_rows
-    numbers = np.arange(count)
-    return Factor(OBSERVATION, numbers, numbers, count), count
+    # Rows bear the places that they have in the user's table.
+    numbers = np.arange(count) if kept is None else kept
+    return Factor(OBSERVATION, numbers, np.arange(count), count), count
 
 
 def _resolve(term: AbstractTerm, table: _Table, population: PopulationDesign, known: Any) -> Any:

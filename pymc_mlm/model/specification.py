@@ -13,6 +13,7 @@ import pymc as pm
 from pymc_mlm.data.event import constant_note
 from pymc_mlm.data.few_units import few_units
 from pymc_mlm.data.formula import Formula, parse_formula
+from pymc_mlm.data.missing import check_rule
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale
@@ -49,6 +50,8 @@ class Specification(AbstractSpecification):
         Covariates whose means in each nested unit enter, too (Mundlak 1978).
     level_covariates : mapping of str to tuple of str
         Columns of the formula that are constant within the units of a nested level.
+    missing : {"error", "drop"}
+        Whether rows with a missing value are refused, or left out and counted.
 
     Raises
     ------
@@ -62,10 +65,12 @@ class Specification(AbstractSpecification):
     priors: Mapping[str, Any] = field(default_factory=dict)
     within_between: tuple[str, ...] = ()
     level_covariates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: str = "error"
 
     def __post_init__(self) -> None:
         """Refuse what can be refused before there are data."""
         check_priors(self.priors, "priors")
+        check_rule(self.missing)
         for term in self.terms:
             if not isinstance(term, AbstractTerm):
                 raise SpecificationError(
@@ -205,12 +210,13 @@ class Specification(AbstractSpecification):
         return f"{self.family.name}: {self.formula}  ({', '.join(parts)})"
 
     def notes(self, design: Design) -> tuple[str, ...]:
-        """Return an outcome that does not vary, few units, and what terms report of themselves."""
+        """Return rows left out, a constant outcome, few units, and what terms report."""
         spread = design.scale.spread
         own = [n for term, part in design.terms for n in term.notes(part, spread)]
         constant = constant_note(self.parsed.response.label, design.outcome or {})
         sizes = {name: n for term, part in design.terms for name, n in term.sizes(part).items()}
-        return (*constant, *few_units(sizes), *own)
+        dropped = [f"{n} rows left out: {reason}." for reason, n in design.dropped.items()]
+        return (*dropped, *constant, *few_units(sizes), *own)
 
     def derived(self, posterior: Any, design: Design) -> dict[str, Any]:
         """Return variables that follow from draws and are kept with them, by name."""

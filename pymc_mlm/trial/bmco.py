@@ -187,7 +187,9 @@ def read_bmco(
         "alternative": _one_of("test", test, ALTERNATIVES),
         **_population(x_var, x_method, x_def),
     }
-    names = {"outcomes": outcomes, "arm": grp, "control": grp_a, "treatment": grp_b}
+    names = {
+        "outcomes": outcomes, "arm": grp, "control": grp_a, "treatment": grp_b, "missing": "drop"
+    }  # fmt: skip
     if function == "bmvb":
         refuse_terms(fixed, random)
         arguments = names | {"priors": {"cell_probability": _dirichlet(given, len(outcomes))}}

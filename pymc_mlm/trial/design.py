@@ -12,7 +12,7 @@ from pymc_mlm.data.arms import Array
 from pymc_mlm.data.cells import Dependence
 from pymc_mlm.data.formula import Formula, parse_terms
 from pymc_mlm.data.formula_tree import Column, label
-from pymc_mlm.data.frame import Table, category_levels, columns, open_table
+from pymc_mlm.data.frame import Table, absent, category_levels, columns, open_table
 from pymc_mlm.data.population import PopulationDesign, population_design, right_hand_columns
 from pymc_mlm.data.trial import CollapsedRows, TrialDesign, recode_trial, resolve_trial
 from pymc_mlm.data.trial_matrix import TrialMatrix, trial_matrix
@@ -37,6 +37,7 @@ class TrialColumns:
     random : str or None
     dependence : str
     event : object or mapping of str to object, or None
+    missing : {"error", "drop"}
     """
 
     outcomes: tuple[str, ...]
@@ -49,6 +50,7 @@ class TrialColumns:
     random: str | None
     dependence: Dependence
     event: Any = None
+    missing: str = "error"
 
     @property
     def covariates(self) -> tuple[str, ...]:
@@ -160,9 +162,6 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
     """
     data = _open(data, spec, spec.outcomes)
     table = columns(data, spec.columns(spec.outcomes))
-    usable = np.ones(len(table[spec.arm]), dtype=bool)
-    for name in spec.covariates:
-        usable &= _present(table[name])
     trial = resolve_trial(
         table,
         spec.outcomes,
@@ -171,8 +170,9 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
         treatment=spec.treatment,
         cluster=spec.cluster,
         dependence=spec.dependence,
-        usable=usable,
+        lacking={name: absent(data, name) for name in spec.covariates},
         event=spec.event,
+        missing=spec.missing,
     )
     raw = {name: narrow(name, table[name][trial.rows]) for name in spec.covariates}
     coded = None
@@ -207,11 +207,3 @@ def _open(data: Any, spec: TrialColumns, outcomes: Sequence[str]) -> Table:
                 "have their own arguments: leave it out of covariates."
             )
     return open_table(data, spec.columns(outcomes))
-
-
-def _present(values: Array) -> Array:
-    if values.dtype.kind == "f":
-        return ~np.isnan(values)
-    if values.dtype == object:
-        return np.array([value is not None for value in values], dtype=bool)
-    return np.ones(len(values), dtype=bool)

@@ -14,6 +14,7 @@ import xarray as xr
 from pymc_mlm.data.arms import few_clusters
 from pymc_mlm.data.cells import Dependence
 from pymc_mlm.data.formula import Formula
+from pymc_mlm.data.missing import check_rule
 from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.priors import check_priors
 from pymc_mlm.terms.base import Role
@@ -49,6 +50,8 @@ class TrialSpecification(AbstractSpecification):
     priors : mapping of str to prior
     event : object or mapping of str to object
         The value that counts as one.
+    missing : {"error", "drop"}
+        Whether persons without arm, cluster, a covariate or any outcome are refused, or left out.
 
     Raises
     ------
@@ -68,11 +71,13 @@ class TrialSpecification(AbstractSpecification):
     cluster_prior: str | AbstractClusterPrior = "lkj"
     priors: Mapping[str, Any] = field(default_factory=dict)
     event: Any = None
+    missing: str = "error"
 
     def __post_init__(self) -> None:
         """Refuse what can be refused before there are data."""
         as_cluster_prior(self.cluster_prior)
         check_priors(self.priors, "priors")
+        check_rule(self.missing)
         check_arguments(self.parts, self.interactions, self.cluster_prior)
         self.trial_priors.check(self.is_conjugate, self.cluster is not None)
         if self.is_conjugate:
@@ -100,6 +105,7 @@ class TrialSpecification(AbstractSpecification):
         return TrialColumns(
             self.outcomes, self.arm, self.control, self.treatment, self.cluster, self.formula,
             bool(self.interactions), self.random, self.dependence, self.event,
+            self.missing,
         )  # fmt: skip
 
     @property

@@ -65,8 +65,8 @@ def test_rows_of_other_arms_are_dropped_and_counted(table):
 def test_a_partly_missing_outcome_is_kept_and_an_empty_one_is_not(table):
     y1 = np.array([1, 0, 1, 0, 1, np.nan])
     y2 = np.array([1, 0, np.nan, 1, 0, np.nan])
-    design = read(table | {"y1": y1, "y2": y2})
-    assert design.dropped == {"no outcome observed": 1}
+    design = read(table | {"y1": y1, "y2": y2}, missing="drop")
+    assert design.dropped == {"every outcome is missing": 1}
     assert design.partial.tolist() == [False, False, True, False, False]
     np.testing.assert_array_equal(design.compatible[design.pattern[2]], [1, 1, 0, 0])
 
@@ -76,9 +76,15 @@ def test_rows_without_arm_cluster_or_covariate_are_counted_by_reason(table):
     twice["group"][0] = None
     twice["ward"] = twice["ward"].astype(float)
     twice["ward"][[1, 6]] = np.nan
-    usable = np.arange(12) != 2
-    design = read(twice, cluster="ward", usable=usable)
-    assert design.dropped == {"missing arm": 1, "missing cluster": 2, "missing covariates": 1}
+    options = {"cluster": "ward", "lacking": {"age": np.arange(12) == 2}}
+    design = read(twice, missing="drop", **options)
+    assert design.dropped == {
+        "'group' is missing": 1,
+        "'ward' is missing": 2,
+        "'age' is missing": 1,
+    }
+    with pytest.raises(DataError, match=r"'ward' is missing in 2 of 12 rows.*missing='drop'"):
+        read(twice, **options)
     np.testing.assert_array_equal(design.rows, [3, 4, 5, 7, 8, 9, 10, 11])
 
 
@@ -86,8 +92,9 @@ def test_a_row_is_dropped_for_one_reason_and_its_cluster_with_it(table):
     twice = {name: np.tile(values, 2) for name, values in table.items()}
     twice["ward"] = np.append([1], twice["ward"][1:])
     twice["group"][0] = None
-    design = read(twice, cluster="ward", usable=np.arange(12) > 0)
-    assert design.dropped == {"missing arm": 1}
+    first = np.arange(12) == 0
+    design = read(twice, cluster="ward", lacking={"age": first}, missing="drop")
+    assert design.dropped == {"'group' is missing": 1}
     assert design.cluster.factor.labels.tolist() == [7, 8, 9]
 
 
@@ -179,8 +186,8 @@ BAD = {
     ),
     "arm without rows": (
         {},
-        {"usable": np.array([1, 0, 0, 1, 1, 0], dtype=bool)},
-        "Arm 'drug'.*no row left.*missing covariates",
+        {"lacking": {"age": np.array([0, 1, 1, 0, 0, 1], dtype=bool)}, "missing": "drop"},
+        "Arm 'drug'.*no row left.*'age' is missing",
     ),
 }  # fmt: skip
 

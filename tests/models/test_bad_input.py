@@ -54,7 +54,7 @@ WRONG_DATA = {
     "outcome varies": (lambda t: design(put(t, "y", 0, 9.0)), r"'y' varies inside 'g'=0.*outcome"),
     "covariate varies": (lambda t: design(t, "y ~ z"), r"'z' varies inside 'g'=0.*mm\(covariates"),
     "NaN outcome": (
-        lambda t: design(t.assign(y=t.y.mask(t.g == 2))), "'y' is missing in 1 of 6"),
+        lambda t: design(t.assign(y=t.y.mask(t.g == 2))), "'y' is missing in 2 of 12"),
     "inf covariate": (lambda t: design(t.assign(x=np.inf)), "'x' is infinite"),
     "NaN member covariate": (
         lambda t: design(put(t, "z", 3, np.nan), "y ~ 1", mlm.mm("m", "g", covariates="z")),

@@ -376,7 +376,7 @@ BAD = {
     ),
     "missing id": (
         lambda t: refused(school=lambda t: t["school"].where(t.index != 3))(t),
-        "Id column 'school' is missing in 1 of 72 rows, first in row 3",
+        "'school' is missing in 1 of 72 rows, first in row 3",
     ),
     "covariate that does not vary": (
         lambda t: refused(x=lambda t: 1.0)(t, varying="1"),

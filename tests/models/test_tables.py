@@ -115,7 +115,9 @@ def test_a_varying_slope_far_from_zero_is_refused_and_centred_is_not():
 def test_whole_numbers_with_a_gap_are_numbers_to_the_populations_of_a_trial():
     columns = plain()
     columns["z"] = [None, *columns["z"][1:].tolist()]
-    trial = mlm.MultivariateLogitTrial(["y1", "y2"], "arm", control=0, covariates="z")
+    trial = mlm.MultivariateLogitTrial(
+        ["y1", "y2"], "arm", control=0, covariates="z", missing="drop"
+    )
     assert trial._design(columns).columns["z"].dtype == np.int64
 
 

@@ -667,9 +667,9 @@ def test_missing_covariates_and_outcomes_are_counted():
     table["y1"] = table["y1"].astype(float)
     table.loc[[0, 1], "age"] = np.nan
     table.loc[2, "y1"] = np.nan
-    trial = mlm.MultivariateLogitTrial(**COVARIATES)
+    trial = mlm.MultivariateLogitTrial(**COVARIATES, missing="drop")
     notes = " ".join(trial.specification.notes(trial._design(table)))
-    assert "2 rows left out: missing covariates" in notes
+    assert "2 rows left out: 'age' is missing" in notes
     assert "1 rows lack some outcomes" in notes
 
 

@@ -139,7 +139,7 @@ def direct():
     ("kind", "argument"),
     [
         ("treatment_effects", "type"),
-        ("effects", "ci_prob"),
+        ("treatment_effects", "prob"),
         ("joint", "which"),
         ("joint", "measure"),
         ("curve", "what"),
