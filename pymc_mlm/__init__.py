@@ -8,7 +8,7 @@
 - `NestedVaryingEffects`: intercepts and slopes that vary between units within units, correlated at
   every level; a Gaussian outcome is sampled without its effects. Its term is `nested`.
 - `Prior`, families and samplers are values: print, compare and replace them.
-- `planning` gives power and sample size of a trial before it is run.
+- `planning` gives error rates, power, thresholds and sample size of a trial before it is run.
 - `datasets` simulates tables with known truth; `weights` holds the built-in weight functions.
 """
 

@@ -83,7 +83,9 @@ WALLS = {
     ),
     "rules": wall("decisions", ""),
     "populations": wall("decisions", ""),
-    "planning": wall("errors estimators decisions", "numpy scipy pandas xarray joblib"),
+    "planning": wall(
+        "errors data priors estimators decisions", "numpy scipy pandas xarray joblib matplotlib"
+    ),
 }
 # These wire the rooms together, so the table asks one thing of them: who else is out of bounds.
 WIRING = {"estimators": {"planning", "__init__", "__main__", "demo", "warmup"}}

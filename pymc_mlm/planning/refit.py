@@ -1,0 +1,88 @@
+"""Power by fitting the model itself to every simulated trial, through joblib."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pymc_mlm.estimators import MultivariateLogitTrial
+from pymc_mlm.planning.design import TrialDesign
+from pymc_mlm.planning.patterns import Array, pattern_values
+from pymc_mlm.priors import Prior
+
+ARM, CLUSTER = "arm_", "cluster_"
+
+
+def refit_statistics(
+    design: TrialDesign, trials: int, rng: np.random.Generator, fit: Mapping[str, Any] | None = None
+) -> Array:
+    """Return what is compared with the threshold in each simulated and fitted trial.
+
+    Parameters
+    ----------
+    design : TrialDesign
+        What is simulated and how it is decided.
+    trials : int
+        Number of trials.
+    rng : Generator
+        Source of randomness; each trial gets its own stream, whatever process runs it.
+    fit : mapping, optional
+        Arguments of `MultivariateLogitTrial.fit`, say ``{"draws": 500, "chains": 2}``.
+
+    Returns
+    -------
+    ndarray, shape (trial, treatment)
+
+    Notes
+    -----
+    Trials run one after another unless joblib is told otherwise: ``with
+    joblib.parallel_config(n_jobs=-1)``, or ``backend="dask"`` and the like.
+    """
+    from joblib import Parallel, delayed
+
+    options = {"progressbar": False, **(fit or {})}
+    run = delayed(_fitted)
+    return np.array(Parallel()(run(design, child, options) for child in rng.spawn(trials)))
+
+
+def simulated_table(design: TrialDesign, rng: np.random.Generator) -> dict[str, Array]:
+    """Simulate the table of one trial: a row per patient, NaN where an outcome is unknown.
+
+    Examples
+    --------
+    >>> design = TrialDesign({"old": (0.4,), "new": (0.6,)}, per_arm=2)
+    >>> list(simulated_table(design, np.random.default_rng(1)))
+    ['y1', 'arm_']
+    """
+    phi, size = design.pattern_probabilities, design.patients
+    arm = np.repeat(np.arange(len(size)), size)
+    own, cluster = phi[arm], None
+    if design.clusters is not None:
+        cluster = np.arange(len(arm)) // design.clusters.size
+        own = phi[arm[:: design.clusters.size]]
+        if design.icc > 0:
+            gamma = rng.standard_gamma(np.maximum(own * (1 / design.icc - 1), 1e-3)) + 1e-300
+            own = gamma / gamma.sum(axis=1, keepdims=True)
+        own = own[cluster]
+    pattern = (rng.random((len(arm), 1)) > own.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    y = pattern_values(len(design.names))[pattern]
+    y[rng.random(y.shape) < design.missing] = np.nan
+    table = {name: y[:, k] for k, name in enumerate(design.names)}
+    table[ARM] = np.array(list(design.arms))[arm]
+    return table if cluster is None else table | {CLUSTER: cluster}
+
+
+def _fitted(design: TrialDesign, rng: np.random.Generator, options: dict[str, Any]) -> list[float]:
+    even = [design.prior / 2 ** len(design.names)] * 2 ** len(design.names)
+    model = MultivariateLogitTrial(
+        design.names,
+        ARM,
+        control=design.control,
+        cluster=None if design.clusters is None else CLUSTER,
+        priors={"cell_probability": Prior("Dirichlet", a=even)},
+    )
+    model.fit(simulated_table(design, rng), random_seed=int(rng.integers(2**31)), **options)
+    decisions = [model.probability(design.rule, treatment=arm) for arm in design.treatments]
+    return [decision.evidence[0].statistic for decision in decisions]
