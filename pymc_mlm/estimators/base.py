@@ -280,13 +280,14 @@ class Estimator(AbstractArguments, ABC):
         return graph.to_graphviz(self._fitted(), **kwargs)
 
     def save(self, path: Any) -> Path:
-        """Write the fit to a netCDF file: draws, columns read and specification.
+        """Write the fit to a netCDF file or Zarr store: draws, columns read and specification.
 
         Parameters
         ----------
         path : str or path
-            Where to, by custom with the ending ``.nc``. A file that is there is replaced when
-            the new one is whole. It holds the columns of the table that the model reads.
+            Where to: ``"fit.nc"``, or ``"fit.zarr"`` for a Zarr store, a folder. A fit that is
+            there is replaced when the new one is whole. It holds the columns that the model
+            reads.
 
         Returns
         -------
@@ -295,7 +296,8 @@ class Estimator(AbstractArguments, ABC):
         Raises
         ------
         SpecificationError
-            A prior or term of a class of your own has no form as text; it is named.
+            A prior or term of a class of your own has no form as text; it is named. Or zarr is
+            needed and not installed.
         """
         return save(self._fitted(), path)
 
@@ -306,7 +308,7 @@ class Estimator(AbstractArguments, ABC):
         Parameters
         ----------
         path : str or path
-            The file.
+            The file, or the folder of a Zarr store.
 
         Raises
         ------

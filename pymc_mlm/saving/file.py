@@ -1,4 +1,4 @@
-"""A fit as one netCDF file: draws, the columns that were read, and the specification as text."""
+"""A fit as a netCDF file or Zarr store: draws, columns that were read, specification as text."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pymc_mlm.data.frame import Table, category_levels, columns, open_table
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.model import AbstractSpecification
+from pymc_mlm.saving import zarr_store
 from pymc_mlm.saving.columns import pack, unpack
 from pymc_mlm.saving.values import decode, encode
 
@@ -25,14 +26,14 @@ DOCUMENT, TABLE = "document", "table"
 
 
 def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
-    """Write a fit to a netCDF file; a file that is there is replaced when the new one is whole.
+    """Write a fit to a netCDF file or a Zarr store; an old one is replaced by the whole new one.
 
     Parameters
     ----------
     fit : Fit
         A fitted model.
     path : str or path
-        Where to; by custom with the ending ``.nc``.
+        Where to: a folder where the ending is ``.zarr``, else a file, by custom ``.nc``.
 
     Returns
     -------
@@ -41,7 +42,9 @@ def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     SpecificationError
-        A prior or term has no form as text; it is named.
+        A prior or term has no form as text; it is named. Or zarr is needed and not installed.
+    DataError
+        The path is that of a folder that holds no fit.
 
     Notes
     -----
@@ -67,17 +70,18 @@ def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
     text = np.frombuffer(json.dumps(document, allow_nan=False).encode(), dtype=np.uint8)
     tree = {"/": xr.Dataset({DOCUMENT: ("byte", text)}), TABLE: table}
     tree |= {f"draws/{name}": dataset for name, (dataset, _) in packed.items()}
-    _write(xr.DataTree.from_dict(tree), target)
+    write = zarr_store.write if target.suffix == zarr_store.SUFFIX else _write
+    write(xr.DataTree.from_dict(tree), target)
     return target
 
 
 def load(path: str | os.PathLike[str]) -> Fit:
-    """Read a fit that `save` wrote. Nothing in the file is run or unpickled.
+    """Read a fit that `save` wrote. Nothing in it is run or unpickled.
 
     Parameters
     ----------
     path : str or path
-        The file.
+        The file, or the folder of a Zarr store.
 
     Returns
     -------
@@ -90,17 +94,22 @@ def load(path: str | os.PathLike[str]) -> Fit:
         The file is none of a fit, is damaged, or a newer version wrote it.
     """
     source = Path(path)
-    if not source.is_file():
+    is_store = zarr_store.exists(source)
+    if not is_store and not source.is_file():
         raise DataError(f"There is no file {str(source)!r}.")
     try:
-        with xr.open_datatree(source, engine=ENGINE) as tree:
+        with zarr_store.opened(source) if is_store else _opened(source) as tree:
             return _read(tree)
     except (DataError, SpecificationError) as error:
         raise DataError(f"{str(source)!r}: {error}") from error
-    except Exception as error:  # whatever netCDF, HDF5 and JSON say of a damaged file
+    except Exception as error:  # whatever netCDF, HDF5, Zarr and JSON raise of a damaged file
         raise DataError(
             f"{str(source)!r} is no fit of pymc_mlm, or is damaged ({type(error).__name__})."
         ) from error
+
+
+def _opened(source: Path) -> xr.DataTree:
+    return xr.open_datatree(source, engine=ENGINE)
 
 
 def _read(tree: xr.DataTree) -> Fit:
