@@ -1,4 +1,4 @@
-"""Draws docs/images/planning.png: power by rule and size, and type I error before and after calibration.
+"""Draws docs/images/planning.png: power by rule and size, type I error and its calibration.
 
 ``python scripts/planning_figure.py`` takes a few seconds.
 """
@@ -31,8 +31,8 @@ def power(rule, per_arm, method):
 
 
 def type_one_error(p, threshold):
-    """Return the exact type I error of one outcome with 40 patients per arm."""
-    null = planning.TrialDesign({"a": (p,), "b": (p,)}, per_arm=40, threshold=threshold)
+    """Return the exact type I error of one outcome with 100 patients per arm."""
+    null = planning.TrialDesign({"a": (p,), "b": (p,)}, per_arm=100, threshold=threshold)
     return planning.operating_characteristics(null, "exact", nulls=False).power.value
 
 
@@ -47,7 +47,7 @@ left.axhline(0.8, color="0.7", linewidth=0.8)
 left.set(xlabel="patients per arm", ylabel="power", ylim=(0, 1))
 left.legend(frameon=False)
 
-one = planning.TrialDesign({"a": (0.5,), "b": (0.5,)}, per_arm=40)
+one = planning.TrialDesign({"a": (0.5,), "b": (0.5,)}, per_arm=100)
 calibrated = planning.calibrate(one, method="exact").threshold
 p = np.linspace(0.02, 0.98, 97)
 for threshold, name in ((0.95, "threshold .95"), (calibrated, f"calibrated: {calibrated:.3f}")):
@@ -56,3 +56,9 @@ right.axhline(0.05, color="0.7", linewidth=0.8)
 right.set(xlabel="success probability in both arms", ylabel="type I error", ylim=(0, 0.08))
 right.legend(frameon=False)
 figure.savefig(IMAGE, dpi=120)
+
+looks = planning.Looks((0.4, 0.7, 1.0), spending="obrien_fleming", futility=0.3)
+looks = planning.calibrate_looks(DESIGN, looks, random_seed=1)
+found = planning.sequential_characteristics(DESIGN, looks, random_seed=1)
+print(found)
+found.plot().savefig(IMAGE.with_name("looks.png"), dpi=110)

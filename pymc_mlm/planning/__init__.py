@@ -3,21 +3,32 @@
 from pymc_mlm.planning.calibration import calibrate
 from pymc_mlm.planning.design import Clusters, TrialDesign
 from pymc_mlm.planning.estimate import Estimate
+from pymc_mlm.planning.looks import Looks, calibrate_looks
 from pymc_mlm.planning.operating_characteristics import (
     OperatingCharacteristics,
     assurance,
     operating_characteristics,
 )
+from pymc_mlm.planning.predictive import predictive_probability
 from pymc_mlm.planning.sample_size import SampleSize, sample_size
+from pymc_mlm.planning.sequential import (
+    SequentialCharacteristics,
+    sequential_characteristics,
+)
 
 __all__ = [
     "Clusters",
     "Estimate",
+    "Looks",
     "OperatingCharacteristics",
     "SampleSize",
+    "SequentialCharacteristics",
     "TrialDesign",
     "assurance",
     "calibrate",
+    "calibrate_looks",
     "operating_characteristics",
+    "predictive_probability",
     "sample_size",
+    "sequential_characteristics",
 ]

@@ -40,10 +40,9 @@ def calibrate(
 
     Examples
     --------
-    >>> from pymc_mlm.decisions import Any as AnyRule
-    >>> design = TrialDesign({"old": (0.5, 0.5), "new": (0.6, 0.6)}, AnyRule(), per_arm=200)
-    >>> round(calibrate(design, 0.05, method="normal").threshold, 4)
-    0.975
+    >>> design = TrialDesign({"old": (0.5,), "new": (0.6,)}, per_arm=100)
+    >>> round(calibrate(design, 0.05).threshold, 4)
+    0.9545
     """
     level = design.alpha if alpha is None else alpha
     check_alpha(level)

@@ -71,29 +71,47 @@ def simulated_statistics(
         marginal = _clustered(design, phi, rng)
     else:
         counts = rng.multinomial(design.patients, phi)  # (trial, arm, pattern)
-        marginal = _conjugate(design, counts, rng)
+        seen = observed_successes(design, counts, rng)
+        marginal = marginal_probabilities(design, counts, seen, rng)
+    return decisive(design, marginal)
+
+
+def decisive(design: TrialDesign, marginal: Array) -> Array:
+    """Return the marginal probability that is compared with the threshold, shape (..., arm)."""
     return marginal.min(axis=-1) if design.rule.combine == "every" else marginal.max(axis=-1)
 
 
-def _conjugate(design: TrialDesign, counts: Array, rng: np.random.Generator) -> Array:
-    """Marginal posterior probabilities, shape (trial, treatment, contrast)."""
+def marginal_probabilities(
+    design: TrialDesign, counts: Array, seen: Array, rng: np.random.Generator
+) -> Array:
+    """Return posterior probabilities of the contrasts, shape (trial, treatment, contrast).
+
+    Parameters
+    ----------
+    design : TrialDesign
+        Rule and prior.
+    counts : ndarray of int, shape (trial, arm, pattern)
+        Patients by response pattern, as if no outcome were missing.
+    seen : ndarray of int, shape (trial, arm, outcome, 2)
+        Observed successes and failures, see `observed_successes`.
+    rng : Generator
+        For the draws of custom rules.
+    """
     if isinstance(design.rule, Custom):
         return _by_draws(design, counts, rng)
     slope, margin = linear_contrasts(design.rule, design.names)
-    seen = None
-    if design.missing.any():
-        if not is_separable(slope):
-            raise SpecificationError(
-                f"Rule {design.rule.label} with dropout has no fast posterior. Use "
-                "method='normal', or method='refit', which fits every trial."
-            )
-        seen = observed_successes(design, counts, rng) + design.prior / 2
+    separable = is_separable(slope)
+    if design.missing.any() and not separable:
+        raise SpecificationError(
+            f"Rule {design.rule.label} with dropout has no fast posterior. Use method='normal', or "
+            "method='refit', which fits every trial."
+        )
     found = []
     for row, m in zip(slope, margin, strict=True):
-        if seen is None:
-            beta, width = weighted_beta(counts + design.prior / counts.shape[-1], row)
+        if separable:
+            beta, width = seen[:, :, int(np.flatnonzero(row)[0])] + design.prior / 2, 1.0
         else:
-            beta, width = seen[:, :, int(np.flatnonzero(row)[0])], 1.0
+            beta, width = weighted_beta(counts + design.prior / counts.shape[-1], row)
         found.append(probability_above(beta[:, 1:], beta[:, :1], m.item() / width))
     return np.stack(found, axis=-1)
 
