@@ -11,6 +11,10 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
+# Attributes of the posterior of a path that weighs its draws: tail shape of the weights, how many
+# independent draws they are worth, and whether (1 or 0) the draws are of the exact posterior.
+K_HAT, EFFECTIVE_SIZE, EXACT = "k_hat", "effective_size", "is_exact"
+
 
 @dataclass(frozen=True, eq=False)
 class Fit:
@@ -56,6 +60,11 @@ class Fit:
         """What each variable of the posterior means."""
         known = self.spec.roles(self.design)
         return {n: role for n, role in known.items() if n in self.idata["posterior"]}
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether the draws are of an approximation that its certificate refused."""
+        return not self.idata["posterior"].attrs.get(EXACT, 1)
 
     @property
     def title(self) -> str:

@@ -13,11 +13,14 @@ from pymc_mlm.paths import (
     AbstractPath,
     CollapsedGaussian,
     DirichletPath,
+    LaplacePath,
     Sampled,
     choose_path,
 )
 
-PATHS = {path.name: path for path in (CollapsedGaussian(), DirichletPath(), Sampled())}
+PATHS = {
+    path.name: path for path in (CollapsedGaussian(), DirichletPath(), Sampled(), LaplacePath())
+}
 PACKAGES = ("pymc", "pytensor", "nutpie", "numba", "arviz")
 
 
@@ -58,7 +61,7 @@ def fit(
     design = spec.read(table)
     chosen = path_of(spec, design, path)
     idata = chosen.draw(spec, design, sampler, run)
-    notes = (*interruption(idata), *spec.notes(design), *chosen.notes(spec, design))
+    notes = (*interruption(idata), *spec.notes(design), *chosen.notes(spec, design, idata))
     return Fit(spec, design, idata, chosen.name, notes, versions(), table)
 
 

@@ -60,8 +60,10 @@ WALLS = {
         "reporting",
         "numpy scipy pytensor pymc xarray",
     ),
+    "integration": wall("errors", "numpy scipy"),
     "paths": wall(
-        "errors data ops priors terms inference model", "numpy scipy pytensor pymc xarray"
+        "errors data ops priors terms inference model integration fit",
+        "numpy scipy pytensor pymc xarray",
     ),
     "fit": wall("errors", "numpy xarray pymc"),
     "fitting": wall("errors data fit inference model paths", ""),

@@ -72,7 +72,8 @@ class Estimator(AbstractArguments, ABC):
         path : str
             How the draws are made: "auto" for the best exact way, "sampled" for plain sampling,
             "collapsed" for nested effects of a Gaussian outcome integrated out, "dirichlet" for
-            a trial without covariates.
+            a trial without covariates, "laplace" for effects integrated out by Laplace's method,
+            with a certificate (docs/laplace.md).
         initvals : mapping of str to array_like, optional
             Where chains start, before a small jitter: values by parameter name, in the units of
             the parameter. Others start where the model puts them.
@@ -127,6 +128,12 @@ class Estimator(AbstractArguments, ABC):
         if problems:
             warn_user("\n".join(problems), ConvergenceWarning)
         return self
+
+    def __repr__(self) -> str:
+        """Print the constructor's arguments, and whether the fit is approximate."""
+        fitted = getattr(self, "result_", None)
+        is_approximate = fitted is not None and fitted.is_approximate
+        return super().__repr__() + ("  # approximate fit" if is_approximate else "")
 
     def build(self, data: Any, path: str = "auto") -> pm.Model:
         """Return the `pm.Model` of a table without sampling it.

@@ -33,6 +33,11 @@ def build(spec: Specification, design: Design) -> pm.Model:
     -------
     pymc.Model
     """
+    return build_with_predictor(spec, design)[0]
+
+
+def build_with_predictor(spec: Specification, design: Design) -> tuple[pm.Model, Any]:
+    """Write the same model, and return its linear predictor, shape (row,), beside it."""
     rows, spread = design.rows.name, design.scale.spread
     plain = own_terms(design)
     told = nested_information(spec, design) if spec.nested else None
@@ -53,7 +58,7 @@ def build(spec: Specification, design: Design) -> pm.Model:
             eta = eta + spec.nested.effect(design.nested, spread, around, levels, also)
         outcome = {k: pm.Data(f"outcome_{k}", v) for k, v in (design.outcome or {}).items()}
         spec.family.likelihood("outcome", eta, outcome, spec.family_priors(design.scale), rows)
-    return model
+    return model, eta
 
 
 def _coefficients(model: pm.Model, design: Design) -> dict[str, Any]:

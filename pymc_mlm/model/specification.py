@@ -233,7 +233,7 @@ class Specification(AbstractSpecification):
     @property
     def paths(self) -> tuple[str, ...]:
         """Names of the paths to its draws, the best first."""
-        return ("collapsed", "sampled")
+        return ("collapsed", "sampled", "laplace")
 
     @property
     def target_accept(self) -> float:

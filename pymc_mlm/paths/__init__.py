@@ -3,6 +3,14 @@
 from pymc_mlm.paths.base import AbstractPath, choose_path
 from pymc_mlm.paths.collapsed_gaussian import CollapsedGaussian
 from pymc_mlm.paths.dirichlet import DirichletPath
+from pymc_mlm.paths.laplace import LaplacePath
 from pymc_mlm.paths.sampled import Sampled
 
-__all__ = ["AbstractPath", "CollapsedGaussian", "DirichletPath", "Sampled", "choose_path"]
+__all__ = [
+    "AbstractPath",
+    "CollapsedGaussian",
+    "DirichletPath",
+    "LaplacePath",
+    "Sampled",
+    "choose_path",
+]

@@ -38,7 +38,7 @@ class AbstractPath(ABC):
         """Return draws of every variable of the model, with ``observed_data``."""
 
     @abstractmethod
-    def notes(self, spec: Any, design: Any) -> tuple[str, ...]:
+    def notes(self, spec: Any, design: Any, idata: xr.DataTree) -> tuple[str, ...]:
         """Return what a reader should know of how the draws were made."""
 
 

@@ -60,7 +60,7 @@ class CollapsedGaussian(AbstractPath):
         idata["observed_data"] = xr.DataTree(observed.to_dataset(name="outcome"))
         return idata
 
-    def notes(self, spec: Any, design: Any) -> tuple[str, ...]:
+    def notes(self, spec: Any, design: Any, idata: xr.DataTree) -> tuple[str, ...]:
         """Return one sentence."""
         return ("effects integrated out exactly, and drawn exactly after sampling",)
 

@@ -54,6 +54,6 @@ class DirichletPath(AbstractPath):
         tree = {"posterior": phi.to_dataset(name="cell_probability")}
         return xr.DataTree.from_dict(tree | {"observed_data": spec.observed(design)})
 
-    def notes(self, spec: Any, design: Any) -> tuple[str, ...]:
+    def notes(self, spec: Any, design: Any, idata: xr.DataTree) -> tuple[str, ...]:
         """Return one sentence."""
         return ("posterior of the response patterns drawn directly, without a sampler",)

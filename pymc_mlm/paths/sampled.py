@@ -38,7 +38,7 @@ class Sampled(AbstractPath):
             idata["observed_data"] = xr.DataTree(observed)
         return completed(idata, spec.derived(idata["posterior"].to_dataset(), design))
 
-    def notes(self, spec: Any, design: Any) -> tuple[str, ...]:
+    def notes(self, spec: Any, design: Any, idata: xr.DataTree) -> tuple[str, ...]:
         """Return in which coordinates effects were sampled."""
         return tuple(spec.coordinates(design))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.fit import Fit
+from pymc_mlm.fit import EFFECTIVE_SIZE, Fit
 from pymc_mlm.intervals import CI_PROB, check_probability, interval, interval_names
 
 if TYPE_CHECKING:
@@ -129,6 +129,9 @@ def _rows(fit: Fit, name: str, ci_prob: float) -> dict[str, dict[str, Any]]:
             arviz_stats.ess(flat, method="tail").values,
         )
     )
+    weighted = fit.posterior.attrs.get(EFFECTIVE_SIZE)
+    if weighted is not None:  # resampled by weight, with repetitions
+        bulk, tail, rhat = (np.full_like(bulk, x) for x in (weighted, weighted, np.nan))
     labels = [role.text()] if dim is None else [role.text(c) for c in flat[dim].values]
     matrix = np.atleast_3d(flat.transpose("chain", "draw", ...).values)
     named = {label: matrix[:, :, i].ravel() for i, label in enumerate(labels)}

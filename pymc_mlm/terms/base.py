@@ -17,6 +17,7 @@ from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.priors import with_element
+from pymc_mlm.terms.linear import LinearPart
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,13 @@ class AbstractTerm(ABC):
             Contribution to the linear predictor.
         """
 
+    def linear(self, design: Any) -> tuple[LinearPart, ...]:
+        """Return how the term's normal effects enter, inside the model after `effect`.
+
+        A path integrates these effects out; a term with other effects has none of them.
+        """
+        return ()
+
     def at_mean(self, design: Any) -> Any:
         """Return what the term's covariates contribute at their mean, inside the model.
 
@@ -138,6 +146,10 @@ class AbstractTerm(ABC):
     def sizes(self, design: Any) -> dict[str, int]:
         """Return the number of units with random effects, by the name in reports."""
         return {}
+
+    def num_effects(self, design: Any) -> int:
+        """Return the number of random effects: that of units, or more where slopes vary."""
+        return sum(self.sizes(design).values())
 
     def size(self, design: Any) -> str:
         """Return the number of units in words, for headings."""

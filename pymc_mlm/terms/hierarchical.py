@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 
@@ -31,6 +32,7 @@ from pymc_mlm.terms.base import (
     pick_priors,
 )
 from pymc_mlm.terms.coefficients import coefficients
+from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.varying import Given, score_given, unit_codes, unit_effects
 
 if TYPE_CHECKING:
@@ -213,6 +215,19 @@ class Hierarchical(AbstractTerm):
         if beta is not None:
             eta = eta + linear_predictor(data(f"{name}_covariates", design.X), beta)
         return eta
+
+    def linear(self, design: HierarchicalDesign) -> tuple[LinearPart, ...]:
+        """Return one entry per group: the standard deviation."""
+        if self.effect_type == "fixed":
+            return ()
+        sd = pm.modelcontext(None)[f"{design.name}_sd"]
+        codes, count = design.units.codes, len(design.units)
+        entries = sd * pt.ones(len(codes))
+        return (
+            LinearPart(
+                f"{design.name}_effect", (count,), np.arange(len(codes)), codes, entries, sd
+            ),
+        )
 
     def coefficients(
         self, design: HierarchicalDesign, scale: float = 1.0, known: Any = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 
@@ -35,6 +36,7 @@ from pymc_mlm.terms.base import (
     pick_priors,
 )
 from pymc_mlm.terms.coefficients import coefficients
+from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.varying import Given, unit_codes, unit_effects
 from pymc_mlm.weights import AbstractWeight, Expression, RawWeight, WeightDesign, as_weight
 
@@ -364,6 +366,22 @@ class MultipleMembership(AbstractTerm):
             rows = data(f"{name}_rows", np.arange(len(design.start)))
             eta = eta + group_sum(w, of_rows, rows, group, indptr)
         return eta
+
+    def linear(self, design: MembershipDesign) -> tuple[LinearPart, ...]:
+        """Return one entry per membership row: its weight times the standard deviation."""
+        if self.effect_type is None:
+            return ()
+        model, name, m = pm.modelcontext(None), design.name, design.membership
+        sd, w = model[f"{name}_sd"], pt.as_tensor(design.start)
+        if not design.weight.fixed:
+            places = model[f"{name}_group"], model[f"{name}_indptr"]
+            b = {p: model[f"{name}_weight_{p}"] for p in self.weight_function.parameters}
+            pieces = {k: model[f"{name}_weight_{k}"] for k in design.weight.data}
+            raw = self.weight_function.evaluate(pieces, b, *places)
+            w = group_softmax(raw.log, *places) if self.normalize else raw.natural()
+        entries = sd * w * pt.ones(len(m.group))
+        part = f"{name}_effect", (len(m.member),), m.group, m.member.codes, entries, sd
+        return (LinearPart(*part),)
 
     def at_mean(self, design: MembershipDesign) -> Any:
         """Coefficients times the mean of the aggregated covariates, at the starting weights."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
 
@@ -31,10 +32,11 @@ from pymc_mlm.data.population import (
 from pymc_mlm.distributions.partial_correlation import PartialCorrelation
 from pymc_mlm.distributions.unit_effects import Coordinates, UnitEffects
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.ops.correlation import lkj_partial_alphas
+from pymc_mlm.ops.correlation import cholesky_from_partials, lkj_partial_alphas
 from pymc_mlm.ops.unit_score import unit_predictor, unit_score, unit_totals
 from pymc_mlm.priors import Prior, as_priors, check_priors, create
 from pymc_mlm.terms.base import AbstractTerm, add_coords, data, pick_priors
+from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.nested_draws import (
     correlations,
     level_variance,
@@ -173,6 +175,10 @@ class Nested(AbstractTerm):
         """Return the number of units of each level."""
         return dict(zip(self.levels, design.nesting.sizes.tolist(), strict=True))
 
+    def num_effects(self, design: NestedDesign) -> int:
+        """Return the number of coefficients of all units."""
+        return int(design.nesting.sizes @ design.varies.sum(axis=1))
+
     def size(self, design: NestedDesign) -> str:
         """Units of each level."""
         pairs = zip(design.nesting.labels, self.levels, strict=True)
@@ -310,6 +316,22 @@ class Nested(AbstractTerm):
         """
         totals = self._totals(design, scale, around, information)
         return [[total[:, j] for j in range(len(design.columns))] for total in totals]
+
+    def linear(self, design: NestedDesign) -> tuple[LinearPart, ...]:
+        """Return an entry per row and coefficient of each level: a row of Z times the root."""
+        model, count, parts = pm.modelcontext(None), len(design.nesting.leaf), []
+        for level, prefix in enumerate(design.prefixes):
+            at = np.flatnonzero(design.varies[level])
+            sd, p, units = model[f"{prefix}_sd"], len(at), len(design.nesting.labels[level])
+            root = pt.diag(sd)
+            if design.pairs(level):
+                root = sd[:, None] * cholesky_from_partials(model[f"{prefix}_partial"], p)
+            unit = design.nesting.codes(design.levels[level])
+            columns = (p * unit[:, None] + np.arange(p)).ravel()
+            entries = pt.dot(design.Z[:, at], root).ravel()
+            rows = np.repeat(np.arange(count), p)
+            parts.append(LinearPart(f"{prefix}_effect", (units, p), rows, columns, entries, root))
+        return tuple(parts)
 
     def _totals(
         self,

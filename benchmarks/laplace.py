@@ -1,0 +1,108 @@
+"""Seconds from a table to draws by Laplace's method, on simulated tables.
+
+Usage: python benchmarks/laplace.py [name ...] [--nuts]. Processor seconds of one thread; a small
+fit comes first, so that imports are paid for. With --nuts the same table is sampled, too, and the
+means of all standard deviations are compared.
+"""
+
+import os
+import sys
+import time
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+
+import pymc_mlm as mlm
+
+RUN = {"draws": 250, "chains": 4, "random_seed": 1, "progressbar": False}
+
+
+def logistic(eta, rng):
+    return 1 * (rng.random(len(eta)) < 1 / (1 + np.exp(-eta)))
+
+
+def memberships(rows, rng):
+    """Groups of five members, weights that are a softmax, a binary outcome."""
+    groups, members = rows // 5, rows // 50
+    member = rng.integers(0, members, (groups, 5))
+    z, s, x = rng.normal(size=(groups, 5)), rng.normal(size=(groups, 5)), rng.normal(size=groups)
+    w = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
+    u = 0.7 * rng.normal(size=members)
+    y = logistic(0.3 + 0.5 * x + (w * (u[member] - 0.4 * z)).sum(axis=1), rng)
+    of_group = {"group": np.arange(groups), "x": x, "y": y}
+    table = {k: np.repeat(v, 5) for k, v in of_group.items()}
+    table |= {"member": member.ravel(), "z": z.ravel(), "s": s.ravel()}
+    term = mlm.mm("member", "group", covariates="z", weight=mlm.weights.softmax("s"))
+    return table, mlm.MultipleMembershipModel("y ~ 1 + x", term, family="bernoulli")
+
+
+def doubles(matches, rng, players=992):
+    """Matches of two against two."""
+    player = np.array([rng.choice(players, 4, replace=False) for _ in range(matches)])
+    sign = np.tile([1.0, 1.0, -1.0, -1.0], (matches, 1))
+    win = logistic((sign * 0.45 * rng.normal(size=players)[player]).sum(axis=1), rng)
+    table = {"match": np.repeat(np.arange(matches), 4), "win": np.repeat(win, 4)}
+    table |= {"player": player.ravel(), "sign": sign.ravel()}
+    term = mlm.mm("player", "match", weight="sign", normalize=False)
+    return table, mlm.MultipleMembershipModel("win ~ 1", term, family="bernoulli")
+
+
+def nested(rows, rng):
+    """Varying intercepts and slopes of schools in regions, correlated."""
+    schools = rows // 20
+    regions = schools // 10
+    school, x = rng.integers(0, schools, rows), rng.normal(size=rows)
+    b = [0.2, 0.4] + (rng.normal(size=(regions, 2)) * [0.6, 0.3])[np.arange(schools) % regions]
+    b += rng.normal(size=(schools, 2)) * [0.5, 0.3]
+    y = logistic(b[school, 0] + b[school, 1] * x, rng)
+    table = {"region": school % regions, "school": school, "x": x, "y": y}
+    levels = ["region", "school"]
+    return table, mlm.NestedVaryingEffects("y ~ 1 + x", levels=levels, family="bernoulli")
+
+
+TABLES = {
+    "memberships-10k": (memberships, 10_000),
+    "memberships-100k": (memberships, 100_000),
+    "doubles": (doubles, 13_038),
+    "nested-2k": (nested, 2_000),
+    "nested-10k": (nested, 10_000),
+}
+
+
+def timed(model, table, **options):
+    wall, cpu = time.perf_counter(), time.process_time()
+    model.fit(table, **RUN, **options)
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def main(names, with_nuts):
+    warm, model = memberships(500, np.random.default_rng(0))
+    timed(model, pd.DataFrame(warm), path="laplace")
+    for name in names or TABLES:
+        simulate, size = TABLES[name]
+        table, model = simulate(size, np.random.default_rng(1))
+        table = pd.DataFrame(table)
+        wall, cpu = timed(model, table, path="laplace")
+        found = model.result_.posterior
+        sds = [n for n in found if str(n).endswith("_sd")]
+        attrs = found.attrs
+        print(
+            f"{name}: {cpu:.1f} s of processor, {wall:.1f} s on the clock, "
+            f"k-hat {attrs['k_hat']:.2f}, effective size {attrs['effective_size']:.0f}, "
+            f"exact {bool(attrs['is_exact'])}",
+            flush=True,
+        )
+        if with_nuts:
+            wall, cpu = timed(model, table, path="sampled", tune=500)
+            nuts = model.result_.posterior
+            over = ("chain", "draw")
+            away = [abs(found[n].mean(over) - nuts[n].mean(over)) / nuts[n].std(over) for n in sds]
+            print(
+                f"  NUTS {cpu:.1f} s; largest difference of an sd {max(map(np.max, away)):.2f} sd"
+            )
+
+
+if __name__ == "__main__":
+    main([a for a in sys.argv[1:] if a != "--nuts"], "--nuts" in sys.argv)

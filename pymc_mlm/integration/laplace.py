@@ -1,0 +1,416 @@
+r"""Effects integrated out by Laplace's method, with the next order of its expansion.
+
+Rows have the linear predictor :math:`\eta = o + B u`, effects are standard normal (their
+standard deviations and correlations are in the entries of B), and :math:`l_i(\eta_i)` is
+the log density of a row. With the mode :math:`a` of :math:`\sum l - u'u / 2`, :math:`W = -l''` and
+:math:`H = I + B'WB`, :math:`V = H^{-1}`,
+
+.. math:: \log p(y) \approx L + \epsilon, \qquad L = \sum l - a'a/2 - \log|H| / 2 .
+
+The gradient of :math:`L` counts that the mode moves. With :math:`h_{ij} = (B V B')_{ij}`,
+:math:`h_i = h_{ii}`, :math:`q = h l''' / 2`, :math:`z = V B' q` and :math:`s = l' + q - W (B z)`:
+:math:`dL/do = s`; for the entry :math:`k` of row :math:`i` in column :math:`c`,
+:math:`dL/dw_k = s_i a_c + l'_i z_c - W_i (V B')_{ci}`; for a parameter of the family,
+:math:`\sum l_\kappa + h' l''_\kappa / 2 + (Bz)' l'_\kappa`. The second order [1]_ is
+
+.. math:: \epsilon = \sum_i l''''_i h_i^2 / 8 + q' B z / 2
+          + \sum_{ij} l'''_i h_{ij}^3 l'''_j / 12 ,
+
+its last sum over pairs of rows of the same units; those of different units, whose :math:`h_{ij}` is
+small, are left out.
+
+References
+----------
+.. [1] Shun, Z. & McCullagh, P. (1995). Laplace approximation of high dimensional integrals. Journal
+   of the Royal Statistical Society B 57, 749-760.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.linalg import lapack
+
+from pymc_mlm.integration.importance import IntegrationError
+from pymc_mlm.integration.log_densities import LOG_DENSITIES, Derivatives, LogDensity
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Array = np.ndarray[Any, Any]
+
+# Of the squared Newton decrement: twice the log density that a step could still gain.
+TOLERANCE = 1e-12
+MOST_STEPS = 100
+# Solves with an old factor that take longer are dearer than a new one.
+MOST_SOLVES = 8
+# Number of effects up to which a new factor costs less than solves with an old one.
+CHEAP_FACTOR = 300
+# Rows of more entries than this have units of their own; sums over pairs of rows are left out.
+MOST_SHARED = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Outcomes, and which effects enter each row; what no parameter changes.
+
+    Attributes
+    ----------
+    family : str
+        Key of `LOG_DENSITIES`.
+    outcome : mapping of str to ndarray, shape (row,)
+        Outcome by role.
+    indptr : ndarray of int, shape (row + 1,)
+        First entry of each row.
+    columns : ndarray of int, shape (entry,)
+        Effect of each entry.
+    size : int
+        Number of effects.
+    """
+
+    family: str
+    outcome: Mapping[str, Array]
+    indptr: Array
+    columns: Array
+    size: int
+
+    @property
+    def density(self) -> LogDensity:
+        """Log density of the family."""
+        return LOG_DENSITIES[self.family]
+
+    @cached_property
+    def counts(self) -> Array:
+        """Entries of each row."""
+        return np.diff(self.indptr)
+
+    @cached_property
+    def pairs(self) -> tuple[Array, Array, Array]:
+        """Row, first and second entry of every pair of entries in one row."""
+        of_row = self.counts**2
+        row = np.repeat(np.arange(len(of_row)), of_row)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(of_row) - of_row, of_row)
+        count, start = self.counts[row], self.indptr[row]
+        return row, start + place // count, start + place % count
+
+    @cached_property
+    def places(self) -> Array:
+        """Place of every pair in a matrix of effects, flat."""
+        _, first, second = self.pairs
+        return self.columns[first] * self.size + self.columns[second]
+
+    @cached_property
+    def patterns(self) -> tuple[Array, Array, Array] | None:
+        """Order of rows by their effects, start and effects of each run; None if most differ."""
+        count = int(self.counts[0])
+        if not (self.counts == count).all() or not 0 < count <= MOST_SHARED:
+            return None
+        columns = self.columns.reshape(-1, count)
+        order = np.lexsort(columns.T)
+        changes = (np.diff(columns[order], axis=0) != 0).any(axis=1)
+        starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
+        if 2 * len(starts) > len(order):
+            return None
+        return order, starts, columns[order[starts]]
+
+    @cached_property
+    def owners(self) -> Array:
+        """Row of each entry."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    def times(self, entries: Array, effects: Array) -> Array:
+        """Return ``B u``, shape (row,)."""
+        terms = entries * effects[self.columns]
+        return np.bincount(self.owners, terms, minlength=len(self.counts))
+
+    def transposed(self, entries: Array, values: Array) -> Array:
+        """Return ``B' x``, shape (effect,)."""
+        return np.bincount(self.columns, entries * values[self.owners], minlength=self.size)
+
+    def matrix(self, entries: Array) -> csr_array:
+        """Return B, shape (row, effect)."""
+        from scipy.sparse import csr_array
+
+        return csr_array((entries, self.columns, self.indptr), shape=(len(self.counts), self.size))
+
+    def precision(self, entries: Array, W: Array) -> Array:
+        """Return ``I + B'WB``, dense."""
+        row, first, second = self.pairs
+        values = W[row] * entries[first] * entries[second]
+        H = np.bincount(self.places, values, minlength=self.size**2).reshape(self.size, -1)
+        H[np.diag_indices(self.size)] += 1.0
+        return H
+
+    def log_density(self, eta: Array, parameters: Array) -> Array:
+        """Return the sum over rows, for each further axis of the linear predictor."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            outcome = self.outcome
+            if eta.ndim > 1:
+                outcome = {k: v[:, None] for k, v in outcome.items()}
+            return np.asarray(self.density.value(outcome, eta, parameters).sum(axis=0))
+
+    def derivatives(self, eta: Array, parameters: Array) -> Derivatives:
+        """Return the derivatives of every row's log density."""
+        return self.density.derivatives(self.outcome, eta, parameters)
+
+
+@dataclass(frozen=True, eq=False)
+class Laplace:
+    """The normal approximation of the effects at given parameters.
+
+    Attributes
+    ----------
+    rows : Rows
+        The table.
+    entries : ndarray, shape (entry,)
+        Entries of B.
+    offset : ndarray, shape (row,)
+        Linear predictor without effects.
+    parameters : ndarray, shape (parameter,)
+        Logs of the family's parameters.
+    mode : ndarray, shape (effect,)
+        Mode of the effects, in prior standard deviations.
+    eta : ndarray, shape (row,)
+        Linear predictor at the mode.
+    root : ndarray, shape (effect, effect)
+        Lower Cholesky factor of the precision at the mode.
+    value : float
+        Log marginal density without the second order.
+    """
+
+    rows: Rows
+    entries: Array
+    offset: Array
+    parameters: Array
+    mode: Array
+    eta: Array
+    root: Array
+    value: float
+
+    @cached_property
+    def derivatives(self) -> Derivatives:
+        """Of the rows' log densities at the mode."""
+        return self.rows.derivatives(self.eta, self.parameters)
+
+    @cached_property
+    def covariance(self) -> Array:
+        """Inverse of the precision."""
+        lower, _ = lapack.dpotri(self.root, lower=1)
+        return np.tril(lower) + np.tril(lower, -1).T
+
+    @cached_property
+    def by_entry(self) -> Array:
+        """Covariance of each entry's effect with its row's linear predictor."""
+        _, first, second = self.rows.pairs
+        values = self.covariance.ravel()[self.rows.places] * self.entries[second]
+        return np.bincount(first, values, minlength=len(self.entries))
+
+    @cached_property
+    def variance(self) -> Array:
+        """Variance of each row's linear predictor."""
+        return np.bincount(self.rows.owners, self.entries * self.by_entry, minlength=len(self.eta))
+
+    @cached_property
+    def shift(self) -> Array:
+        """Mean of the effects less their mode, to first order."""
+        q = 0.5 * self.variance * self.derivatives.by_eta[2]
+        return _backsolve(self.root, self.rows.transposed(self.entries, q))
+
+    @cached_property
+    def moved(self) -> Array:
+        """What the shift does to the linear predictor."""
+        return self.rows.times(self.entries, self.shift)
+
+    def gradient(self) -> tuple[Array, Array, Array]:
+        """Return the gradient of `value` by the entries, the offset and the parameters."""
+        l1, l2, l3, _ = self.derivatives.by_eta
+        by_offset = l1 + 0.5 * self.variance * l3 + l2 * self.moved
+        at, row = self.rows.columns, self.rows.owners
+        by_entries = by_offset[row] * self.mode[at] + l1[row] * self.shift[at]
+        by_entries += l2[row] * self.by_entry
+        of_value, of_slope, of_curve = np.moveaxis(self.derivatives.by_parameter, 1, 0)
+        by_parameters = (
+            of_value.sum(axis=1) + of_curve @ (0.5 * self.variance) + of_slope @ self.moved
+        )
+        return by_entries, by_offset, by_parameters
+
+    @cached_property
+    def second_order(self) -> float:
+        """What the next order of the expansion adds to `value`."""
+        _, _, l3, l4 = self.derivatives.by_eta
+        h = self.variance
+        return float(l4 @ h**2 / 8 + 0.25 * (h * l3) @ self.moved + self._cubes(l3) / 12)
+
+    def _cubes(self, l3: Array) -> float:
+        """Sum ``l3_i h_ij^3 l3_j`` over pairs of rows with the same effects."""
+        if self.rows.patterns is None:
+            return float(l3**2 @ self.variance**3)
+        order, starts, effects = self.rows.patterns
+        count, p = effects.shape
+        b = self.entries.reshape(len(l3), p)[order]
+        pairs = (b[:, :, None] * b[:, None, :]).reshape(-1, p * p)
+        cubes = (l3[order, None] * b)[:, :, None] * pairs[:, None, :]
+        T = np.add.reduceat(cubes, starts, axis=0)
+        V = self.covariance[effects[:, :, None], effects[:, None, :]]
+        through = T
+        for _ in range(3):  # V times each axis in turn, which ends with the axes in order
+            through = (V @ through).reshape(count, p, p, p).transpose(0, 2, 3, 1)
+            through = through.reshape(count, p, p * p)
+        return float((T * through).sum())
+
+    def draw(
+        self, count: int, rng: np.random.Generator, shift: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Draw from the normal approximation, its mean moved from the mode by the shift.
+
+        Parameters
+        ----------
+        count : int
+            Number of draws.
+        rng : numpy.random.Generator
+            Source of randomness.
+        shift : ndarray, shape (effect,), optional
+            The shift, where it is known.
+
+        Returns
+        -------
+        effects : ndarray, shape (effect, count)
+            In prior standard deviations.
+        log_ratio : ndarray, shape (count,)
+            Log of the joint density of outcomes and effects over that of the draw; the mean of its
+            exponential is the marginal density without error of approximation.
+        """
+        z = rng.standard_normal((self.rows.size, count))
+        mean = self.mode + (self.shift if shift is None else shift)
+        u = lapack.dtrtrs(self.root, z, lower=1, trans=1)[0] + mean[:, None]
+        eta = self.offset[:, None] + self.rows.matrix(self.entries) @ u
+        joint = self.rows.log_density(eta, self.parameters) - 0.5 * (u * u).sum(axis=0)
+        return u, joint + 0.5 * (z * z).sum(axis=0) - np.log(np.diagonal(self.root)).sum()
+
+
+def laplace(
+    rows: Rows,
+    entries: Array,
+    offset: Array,
+    parameters: Array,
+    near: tuple[Array, Array] | None = None,
+    tolerance: float = TOLERANCE,
+) -> Laplace:
+    """Find the mode of the effects and the normal approximation there.
+
+    Parameters
+    ----------
+    rows : Rows
+        The table.
+    entries : ndarray, shape (entry,)
+        Entries of B: weights or covariates times the root of the effects' covariance.
+    offset : ndarray, shape (row,)
+        Linear predictor without effects.
+    parameters : ndarray, shape (parameter,)
+        Logs of the family's parameters.
+    near : tuple of ndarray, optional
+        Mode and root at parameters nearby: where the search starts.
+    tolerance : float
+        Squared Newton decrement at which it stops.
+
+    Returns
+    -------
+    Laplace
+
+    Raises
+    ------
+    IntegrationError
+        The log density overflows, or has no mode with a curvature.
+
+    Notes
+    -----
+    Newton's method with halved steps; solves by conjugate gradients with the last Cholesky factor
+    as preconditioner, since factors are the dear part. Rows without a convex log density, outliers
+    under a Student t, count as flat in the steps and as they are in the precision.
+    """
+    a, root = (np.zeros(rows.size), None) if near is None else near
+    eta = offset + rows.times(entries, a)
+    value = rows.log_density(eta, parameters) - 0.5 * a @ a
+    for _ in range(MOST_STEPS):
+        if not np.isfinite(value):
+            if not a.any():
+                raise IntegrationError("the log density of the outcomes overflows")
+            a = np.zeros(rows.size)  # the mode nearby does not do here
+            eta, value = offset, rows.log_density(offset, parameters)
+            continue
+        l1, l2, *_ = rows.derivatives(eta, parameters).by_eta
+        gradient = rows.transposed(entries, l1) - a
+        W = np.maximum(-l2, 0.0)
+        step = None
+        if root is not None and rows.size > CHEAP_FACTOR:
+            step = _solve(rows, entries, W, root, gradient)
+        if step is None:
+            root = factor(rows.precision(entries, W))
+            step = _backsolve(root, gradient)
+        move = rows.times(entries, step)
+        if gradient @ step < tolerance:
+            a, eta = a + step, eta + move  # to its square, without a search
+            break
+        a, eta, value = _ascend(rows, parameters, (a, eta, value), step, move)
+    else:
+        raise IntegrationError(f"the mode of the effects is not reached in {MOST_STEPS} steps")
+    root = factor(rows.precision(entries, -rows.derivatives(eta, parameters).by_eta[1]))
+    joint = rows.log_density(eta, parameters) - 0.5 * a @ a
+    marginal = float(joint - np.log(np.diagonal(root)).sum())
+    return Laplace(rows, entries, offset, parameters, a, eta, root, marginal)
+
+
+def _ascend(
+    rows: Rows, parameters: Array, at: tuple[Array, Array, Any], step: Array, move: Array
+) -> tuple[Array, Array, Any]:
+    """Take a step, or a fraction of it that improves the log density."""
+    a, eta, value = at
+    scale = 1.0
+    while scale > 1e-6:
+        new, ahead = a + scale * step, eta + scale * move
+        gained = rows.log_density(ahead, parameters) - 0.5 * new @ new
+        if gained >= value - 1e-12 * abs(value):
+            return new, ahead, gained
+        scale /= 2
+    raise IntegrationError("the log density of the effects does not rise along its gradient")
+
+
+def _backsolve(root: Array, b: Array) -> Array:
+    return np.asarray(lapack.dpotrs(root, b, lower=1)[0])
+
+
+def _solve(rows: Rows, entries: Array, W: Array, root: Array, b: Array) -> Array | None:
+    """Solve ``(I + B'WB) x = b`` by preconditioned conjugate gradients; None if that is slow."""
+    x, r = np.zeros_like(b), b
+    z = _backsolve(root, r)
+    direction, rz = z, r @ z
+    goal = 1e-4 * rz
+    for _ in range(MOST_SOLVES):
+        along = W * rows.times(entries, direction)
+        applied = direction + rows.transposed(entries, along)
+        alpha = rz / (direction @ applied)
+        x, r = x + alpha * direction, r - alpha * applied
+        z = _backsolve(root, r)
+        rz, before = r @ z, rz
+        if rz <= goal:
+            return x
+        direction = z + (rz / before) * direction
+    return None
+
+
+def factor(H: Array) -> Array:
+    """Return the lower Cholesky factor.
+
+    Raises
+    ------
+    IntegrationError
+        The matrix is not positive definite, or not finite.
+    """
+    root, failed = lapack.dpotrf(H, lower=1, clean=1, overwrite_a=0)
+    if failed or not np.isfinite(np.diagonal(root)).all():
+        raise IntegrationError("the log density of the effects is not curved downwards at its mode")
+    return np.asarray(root)

@@ -1,0 +1,209 @@
+"""A model as hyperparameters, and normal effects that are to be integrated out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+from pytensor.graph import clone_replace
+from pytensor.graph.traversal import ancestors
+from pytensor.scalar.math import softplus as scalar_softplus
+from pytensor.tensor.elemwise import Elemwise
+
+from pymc_mlm.integration.laplace import Rows
+from pymc_mlm.integration.log_densities import LOG_DENSITIES, softplus
+from pymc_mlm.model.build import build_with_predictor
+from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.terms.linear import LinearPart
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What a vector of hyperparameters makes of the model.
+
+    Attributes
+    ----------
+    log_prior : float
+        Log prior density in the sampler's coordinates.
+    entries : ndarray, shape (entry,)
+        Entries of the matrix of effects, in the order of `Conditional.rows`.
+    offset : ndarray, shape (row,)
+        Linear predictor without effects.
+    parameters : ndarray, shape (parameter,)
+        Logs of the family's own parameters.
+    """
+
+    log_prior: float
+    entries: Array
+    offset: Array
+    parameters: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Conditional:
+    """A model split into hyperparameters and normal effects.
+
+    Attributes
+    ----------
+    model : pymc.Model
+        The model with all effects.
+    names : tuple of str
+        Variables of the hyperparameters.
+    parts : tuple of LinearPart
+        Effects of the terms.
+    rows : Rows
+        Outcomes and the effects of each row.
+    order : ndarray of int, shape (entry,)
+        Place among all parts' entries of each entry of `rows`.
+    start : ndarray, shape (hyperparameter,)
+        Where the sampler would start, in its coordinates.
+    evaluate, pull_back, values : callable
+        Functions of the flat vector of hyperparameters.
+    """
+
+    model: pm.Model
+    names: tuple[str, ...]
+    parts: tuple[LinearPart, ...]
+    rows: Rows
+    order: Array
+    start: Array
+    evaluate: Callable[..., Any]
+    pull_back: Callable[..., Any]
+    values: Callable[..., Any]
+
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """Variables of the effects."""
+        return tuple(p.name for p in self.parts)
+
+    def pieces(self, point: Array) -> Pieces:
+        """Evaluate the model without effects."""
+        log_prior, entries, offset, parameters = self.evaluate(point)
+        return Pieces(float(log_prior), entries[self.order], offset, parameters)
+
+    def gradient(self, point: Array, by_entries: Array, by_offset: Array, by_par: Array) -> Array:
+        """Return the gradient of the log prior and of what the pieces enter."""
+        unsorted = np.empty_like(by_entries)
+        unsorted[self.order] = by_entries
+        return np.asarray(self.pull_back(point, unsorted, by_offset, by_par))
+
+    def draw(self, point: Array, effects: Array) -> dict[str, Array]:
+        """Return the variables at one point, and effects there from standard normal ones.
+
+        Parameters
+        ----------
+        point : ndarray, shape (hyperparameter,)
+            In the sampler's coordinates.
+        effects : ndarray, shape (effect, draw)
+            Standard normal effects.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Hyperparameters, and effects of shape (draw, unit, ...), by variable name.
+        """
+        found = self.values(point)
+        named, roots = found[: len(self.names)], found[len(self.names) :]
+        drawn, place = dict(zip(self.names, named, strict=True)), 0
+        for part, root in zip(self.parts, roots, strict=True):
+            count = int(np.prod(part.shape))
+            z = effects[place : place + count].T.reshape(-1, *part.shape)
+            drawn[part.name] = z @ root.T if root.ndim else z * root
+            place += count
+        return drawn
+
+
+def conditional(spec: Any, design: Any) -> Conditional:
+    """Split the model of a design into hyperparameters and normal effects.
+
+    Parameters
+    ----------
+    spec : Specification
+        The model; its family is one of `LOG_DENSITIES`.
+    design : Design
+        A table with its outcome.
+
+    Returns
+    -------
+    Conditional
+    """
+    model, eta = build_with_predictor(spec, design)
+    with model:
+        parts = tuple(p for term, part in design.terms for p in term.linear(part))
+    inside = {p.name for p in parts}
+    free = [rv for rv in model.free_RVs if rv.name not in inside]
+    logs = [pt.log(model[n]) for n in LOG_DENSITIES[spec.family.name].parameters]
+    outputs = [
+        pt.concatenate([p.entries for p in parts]),
+        eta + pt.zeros(len(design.rows)),
+        pt.stack(logs) if logs else pt.zeros(0),
+    ]
+    effects = [model[p.name] for p in parts]
+    entries, eta, parameters, *values = model.replace_rvs_by_values(
+        [*outputs, *effects, *free, *(p.root for p in parts)]
+    )
+    # Only now: a copy of a graph with random variables would hold others than the model's.
+    none = {u: pt.zeros(p.shape) for u, p in zip(values, parts, strict=False)}
+    offset, values = clone_replace([eta], none)[0], values[len(parts) :]
+    log_prior = model.logp(vars=free, sum=True)
+    initial = model.initial_point()
+    inputs = [model.rvs_to_values[rv] for rv in free]
+    starts = [np.asarray(initial[x.name], dtype=np.float64) for x in inputs]
+    point = pt.dvector("point")
+    cut = dict(zip(inputs, _cut(point, starts), strict=True))
+    graphs = clone_replace([log_prior, entries, offset, parameters, *values], cut)
+    inner, values = graphs[:4], graphs[4:]
+    cotangents = [pt.dvector(), pt.dvector(), pt.dvector()]
+    known = {inner[0]: pt.ones(()), **dict(zip(inner[1:], cotangents, strict=True))}
+    gradient = pt.grad(None, point, known_grads=known, disconnected_inputs="ignore")
+    order, rows = _rows(spec, design, parts)
+    return Conditional(
+        model,
+        tuple(str(rv.name) for rv in free),
+        parts,
+        rows,
+        order,
+        np.concatenate([s.ravel() for s in starts]),
+        _function([point], inner),
+        _function([point, *cotangents], gradient),
+        _function([point], values),
+    )
+
+
+def _rows(spec: Any, design: Any, parts: Sequence[LinearPart]) -> tuple[Array, Rows]:
+    """Sort the entries of all parts by row."""
+    sizes = [int(np.prod(p.shape)) for p in parts]
+    first = np.cumsum([0, *sizes])
+    row = np.concatenate([p.rows for p in parts])
+    columns = np.concatenate([p.columns + f for p, f in zip(parts, first, strict=False)])
+    order = np.argsort(row, kind="stable")
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(design.rows)))])
+    outcome = design.outcome
+    return order, Rows(spec.family.name, outcome, indptr, columns[order], int(first[-1]))
+
+
+def _cut(point: Any, starts: Sequence[Array]) -> list[Any]:
+    ends = np.cumsum([s.size for s in starts])
+    return [
+        point[end - s.size] if not s.ndim else point[end - s.size : end].reshape(s.shape)
+        for end, s in zip(ends, starts, strict=True)
+    ]
+
+
+def _function(inputs: Sequence[Any], outputs: Any) -> Callable[..., Any]:
+    several = outputs if isinstance(outputs, list) else [outputs]
+    # PyTensor runs this one a number at a time.
+    slow = [x for x in ancestors(several) if x.owner and x.owner.op == pt.softplus]
+    plain = clone_replace(several, {x: BY_NUMPY(*x.owner.inputs) for x in slow})
+    graph = plain if isinstance(outputs, list) else plain[0]
+    return pytensor.function(inputs, graph, mode=uncompiled(), on_unused_input="ignore")
+
+
+BY_NUMPY = Elemwise(scalar_softplus, nfunc_spec=(f"{softplus.__module__}.softplus", 1, 1))

@@ -1,0 +1,252 @@
+"""Effects integrated out by Laplace's method, and a certificate by weighted draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.fit import EFFECTIVE_SIZE, EXACT, K_HAT
+from pymc_mlm.inference import AbstractSampler, Run
+from pymc_mlm.inference.observed import add_observed
+from pymc_mlm.integration.importance import (
+    K_HAT_LIMIT,
+    SMALLEST_EFFECTIVE_SIZE,
+    ImportanceSample,
+    IntegrationError,
+    find_mode,
+    importance_sample,
+)
+from pymc_mlm.integration.laplace import Laplace, laplace
+from pymc_mlm.integration.log_densities import LOG_DENSITIES
+from pymc_mlm.integration.pareto import pareto_smooth
+from pymc_mlm.integration.second_order import corrected_mode
+from pymc_mlm.paths.base import AbstractPath
+from pymc_mlm.paths.conditional import Conditional, conditional
+from pymc_mlm.terms import AbstractTerm
+
+Array = np.ndarray[Any, Any]
+
+# Number of effects, and points of the hyperparameters by round: factors of so many effects are
+# what takes the time.
+ROUNDS = ((300, (150, 150, 300)), (1000, (100, 100, 200)), (3000, (50, 50, 100)))
+MOST_HYPERPARAMETERS = 30
+# With a heavier tail of the hyperparameters' weights, or fewer effective points, not even the
+# approximation is drawn from.
+WORST_K_HAT, FEWEST_POINTS = 1.0, 50
+
+
+class LogMarginal:
+    """Log posterior of hyperparameters, effects integrated out; remembers where modes were."""
+
+    def __init__(self, model: Conditional) -> None:
+        self.model = model
+        self.near: tuple[Array, Array] | None = None
+        self.known: dict[bytes, tuple[float, Array, Array]] = {}
+
+    def at(self, point: Array, mode: Array | None = None) -> tuple[float, Laplace]:
+        """Return the log prior and the approximation of the effects."""
+        p = self.model.pieces(point)
+        near = self.near if mode is None or self.near is None else (mode, self.near[1])
+        return p.log_prior, laplace(self.model.rows, p.entries, p.offset, p.parameters, near)
+
+    def __call__(self, point: Array) -> tuple[float, Array]:
+        """Return value and gradient by Laplace's method, minus infinity where it fails."""
+        try:
+            log_prior, found = self.at(point)
+        except IntegrationError:
+            return -np.inf, np.zeros_like(point)
+        self.near = found.mode, found.root
+        return log_prior + found.value, self.model.gradient(point, *found.gradient())
+
+    def second_order(self, point: Array) -> float:
+        """Return what the second order adds to the value."""
+        return self.at(point)[1].second_order
+
+    def corrected(self, point: Array) -> float:
+        """Return the value with the second order, minus infinity where there is none."""
+        try:
+            log_prior, found = self.at(point)
+        except IntegrationError:
+            return -np.inf
+        marginal = found.value + found.second_order
+        self.known[point.tobytes()] = marginal, found.mode, found.shift
+        return log_prior + marginal
+
+    def draw(
+        self, point: Array, count: int, rng: np.random.Generator
+    ) -> tuple[dict[str, Array], Array]:
+        """Draw effects at a point, with the logs of their weights; `corrected` came before."""
+        marginal, mode, shift = self.known[point.tobytes()]
+        effects, log_ratio = self.at(point, mode)[1].draw(count, rng, shift)
+        return self.model.draw(point, effects), log_ratio - marginal
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedDraws:
+    """Draws of all variables, and how far they can be trusted.
+
+    Attributes
+    ----------
+    values : dict of str to ndarray, shape (draw, ...)
+        By variable name.
+    k_hat : float
+        The larger tail shape of the weights of hyperparameters and of effects given them.
+    effective_size : float
+        The smaller effective number of the two.
+    is_exact : bool
+        Whether the weights certify the draws; if not, the effects' are those of the approximation.
+    """
+
+    values: dict[str, Array]
+    k_hat: float
+    effective_size: float
+    is_exact: bool
+
+
+def integrate(model: Conditional, count: int, rng: np.random.Generator) -> WeightedDraws:
+    """Draw hyperparameters with effects integrated out, then effects, both weighted.
+
+    Parameters
+    ----------
+    model : Conditional
+        The model.
+    count : int
+        Number of draws.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    WeightedDraws
+
+    Raises
+    ------
+    IntegrationError
+        The approximation does not exist.
+    """
+    density = LogMarginal(model)
+    mode = find_mode(density, model.start)
+    density(mode.point)
+    mode = corrected_mode(density, density.second_order, mode)
+    density(mode.point)
+    rounds = next(rounds for most, rounds in ROUNDS if model.rows.size <= most)
+    sample = importance_sample(density.corrected, mode, rng, rounds)
+    if sample.k_hat > WORST_K_HAT or sample.effective_size < FEWEST_POINTS:
+        raise IntegrationError(
+            "the approximate posterior of the parameters has tails that no proposal covers (k-hat "
+            f"{sample.k_hat:.2f}, {sample.effective_size:.0f} effective points)"
+        )
+    return _with_effects(density, sample, count, rng)
+
+
+def _with_effects(
+    density: LogMarginal, sample: ImportanceSample, count: int, rng: np.random.Generator
+) -> WeightedDraws:
+    """Draw effects at resampled hyperparameters, and weigh them by the joint density."""
+    at = sample.resample(count, rng)
+    values: dict[str, Array] = {}
+    log_weights = np.empty(count)
+    for place in np.unique(at):
+        draws = np.flatnonzero(at == place)
+        drawn, log_weights[draws] = density.draw(sample.points[place], len(draws), rng)
+        for name, value in drawn.items():
+            shape = value.shape[1:] if name in density.model.effects else value.shape
+            values.setdefault(name, np.empty((count, *shape)))[draws] = value
+    weights, k_hat = pareto_smooth(log_weights)
+    joint = ImportanceSample(np.arange(count)[:, None], weights, k_hat)
+    is_exact = sample.is_exact and joint.is_exact
+    if is_exact:
+        keep = joint.resample(count, rng)
+        values = {name: value[keep] for name, value in values.items()}
+    size = min(sample.effective_size, joint.effective_size)
+    return WeightedDraws(values, max(sample.k_hat, k_hat), size, is_exact)
+
+
+@dataclass(frozen=True)
+class LaplacePath(AbstractPath):
+    """Effects integrated out by Laplace's method, hyperparameters by importance sampling."""
+
+    name: ClassVar[str] = "laplace"
+    is_direct: ClassVar[bool] = True
+
+    def obstacle(self, spec: Any, design: Any) -> str | None:
+        """Return why the effects cannot be integrated out."""
+        family = getattr(spec, "family", None)
+        if getattr(family, "name", None) not in LOG_DENSITIES:
+            return f"the family is none of {', '.join(LOG_DENSITIES)}"
+        with_effects = [(term, part) for term, part in design.terms if term.sizes(part)]
+        strange = [term.label for term, _ in with_effects if not _is_linear(term)]
+        if strange:
+            return f"the term {strange[0]!r} does not say how its effects enter (`linear`)"
+        if not with_effects:
+            return "the model has no random effects to integrate out"
+        count = sum(term.num_effects(part) for term, part in with_effects)
+        most = ROUNDS[-1][0]
+        if count > most:
+            return f"it holds matrices of all effects, at most {most}; the model has {count}"
+        return None
+
+    def model(self, spec: Any, design: Any) -> pm.Model:
+        """Return the model as it is written."""
+        return spec.build(design)
+
+    def draw(self, spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
+        """Draw ``run.chains`` times ``run.draws`` weighted draws, resampled by their weights."""
+        if run.initvals:
+            raise SpecificationError(
+                "initvals: draws by Laplace's method start nowhere. Leave initvals out, or sample "
+                "with path='sampled'."
+            )
+        model = conditional(spec, design)
+        if len(model.start) > MOST_HYPERPARAMETERS:
+            raise SpecificationError(
+                f"path='laplace' cannot be taken: the model has {len(model.start)} parameters "
+                f"beside the random effects, and importance sampling serves {MOST_HYPERPARAMETERS} "
+                "at most. Use path='sampled'."
+            )
+        try:
+            found = integrate(model, run.chains * run.draws, np.random.default_rng(run.random_seed))
+        except IntegrationError as error:
+            raise SpecificationError(
+                f"path='laplace' cannot be taken: {error}. Use path='sampled'."
+            ) from error
+        posterior = _dataset(model.model, found.values, (run.chains, run.draws))
+        posterior = posterior.assign(spec.derived(posterior, design))
+        posterior.attrs = {
+            K_HAT: found.k_hat, EFFECTIVE_SIZE: found.effective_size, EXACT: int(found.is_exact)
+        }  # fmt: skip
+        return add_observed(xr.DataTree.from_dict({"posterior": posterior}), model.model)
+
+    def notes(self, spec: Any, design: Any, idata: xr.DataTree) -> tuple[str, ...]:
+        """Return whether the draws are exact, with the figures of the certificate."""
+        made = "effects integrated out by Laplace's method with its second order"
+        attrs = idata["posterior"].attrs
+        figures = f"k-hat {attrs[K_HAT]:.2f}, effective size {attrs[EFFECTIVE_SIZE]:.0f}"
+        if attrs[EXACT]:
+            return (f"{made}, and draws weighted to the exact posterior ({figures})",)
+        return (
+            f"approximate: {made}; the weights that would make the draws exact vary too much "
+            f"({figures}; at most {K_HAT_LIMIT} and at least {SMALLEST_EFFECTIVE_SIZE} would do). "
+            "path='sampled' samples the exact posterior.",
+        )
+
+
+def _is_linear(term: Any) -> bool:
+    return type(term).linear is not AbstractTerm.linear
+
+
+def _dataset(model: pm.Model, values: dict[str, Array], shape: tuple[int, int]) -> xr.Dataset:
+    """Return draws with the dims and labels of the model's variables."""
+    variables, coords = {}, {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
+    for rv in model.free_RVs:
+        drawn = values[rv.name].reshape(*shape, *values[rv.name].shape[1:])
+        default = [f"{rv.name}_dim_{i}" for i in range(drawn.ndim - 2)]
+        dims = list(model.named_vars_to_dims.get(rv.name) or default)
+        coords |= {d: list(model.coords[d]) for d in dims if model.coords.get(d) is not None}
+        variables[rv.name] = (["chain", "draw", *dims], drawn)
+    return xr.Dataset(variables, coords=coords)
