@@ -49,6 +49,7 @@ def leaf_moments(
     leaf: np.ndarray,
     num_leaves: int,
     center: np.ndarray | None = None,
+    shift: np.ndarray | None = None,
 ) -> LeafMoments:
     r"""Add up the cross products of each leaf's rows in one pass.
 
@@ -72,6 +73,9 @@ def leaf_moments(
         Number of innermost units, with or without rows.
     center : ndarray, shape (column,), optional
         The coefficients c; by default least squares on at most 65,536 rows.
+    shift : ndarray, shape (column,), optional
+        What is taken from each column first: the moments of a column far from zero, such as a
+        time stamp, lose the digits of its variation.
 
     Returns
     -------
@@ -97,8 +101,9 @@ def leaf_moments(
     """
     columns = X.T if isinstance(X, np.ndarray) else X
     num_columns = len(columns)
+    moved = np.zeros((num_columns, 1)) if shift is None else np.reshape(shift, (-1, 1))
     if center is None:
-        center = _least_squares(columns, y)
+        center = _least_squares(columns, y, moved)
     xx = np.zeros((num_columns, num_columns, num_leaves))
     xy = np.zeros((num_columns, num_leaves))
     counts = np.zeros(num_leaves, dtype=np.int64)
@@ -106,7 +111,7 @@ def leaf_moments(
     # A chunk costs one pass over the leaves too, so it is never shorter than their number.
     step = max(CHUNK_ROWS, num_leaves)
     for first in range(0, len(y), step):
-        x = np.array([c[first : first + step] for c in columns], dtype=np.float64)
+        x = np.array([c[first : first + step] for c in columns], dtype=np.float64) - moved
         with np.errstate(invalid="ignore"):  # an infinite value is refused below
             r = np.asarray(y[first : first + step], dtype=np.float64) - center @ x
         unit = leaf[first : first + step]
@@ -130,9 +135,12 @@ def leaf_moments(
     return moments
 
 
-def _least_squares(columns: np.ndarray | Sequence[np.ndarray], y: np.ndarray) -> np.ndarray:
+def _least_squares(
+    columns: np.ndarray | Sequence[np.ndarray], y: np.ndarray, moved: np.ndarray
+) -> np.ndarray:
     step = max(1, -(-len(y) // CENTER_ROWS))
     rows = np.column_stack([c[::step] for c in (*columns, y)]).astype(np.float64)
+    rows[:, :-1] -= moved[:, 0]
     if not np.isfinite(rows).all():
         return np.zeros(len(columns))  # refused later, by the check of the moments
     fit: np.ndarray = np.linalg.lstsq(rows[:, :-1], rows[:, -1], rcond=None)[0]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
 
+from pymc_mlm.data.column_scale import level_weights
 from pymc_mlm.data.nested_design import NestedDesign
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign
 from pymc_mlm.data.sufficient import leaf_moments
@@ -18,11 +19,17 @@ from pymc_mlm.model import Design, Specification
 from pymc_mlm.ops.nested_gaussian import NestedStatistics, draw_effects, nested_gaussian_loglik
 from pymc_mlm.paths.base import AbstractPath
 from pymc_mlm.paths.sampled import completed, sampled
-from pymc_mlm.priors import Prior, create
-from pymc_mlm.terms.coefficients import rough
+from pymc_mlm.priors import create
 from pymc_mlm.terms.nested import Nested
 
 EFFECT_SEED = 1
+
+
+class Centring(NamedTuple):
+    """What is taken from columns, and the coefficients with which columns sum to one."""
+
+    carrier: np.ndarray  # (column,)
+    shift: np.ndarray  # (column,)
 
 
 @dataclass(frozen=True)
@@ -95,17 +102,16 @@ def collapsed_model(spec: Specification, design: Design) -> pm.Model:
         X = design.population.X.mean(axis=0, keepdims=True)
         at_mean = replace(design.population, X=X, offset=np.zeros(1))
         part = replace(population, priors=own)
-        centre, root = rough(design.population.X, spread)
-        if not design.population.intercept and isinstance(beta, Prior):
-            # Coefficients that carry the level start there.
-            centre = np.broadcast_to(beta.parameters.get("mu", 0.0), centre.shape)
-        part.coefficients(at_mean, spread, (centre, root))
+        parts = (design.population, design.nested)
+        statistics = nested_statistics(*parts, outcome(design))
+        if beta is not None:
+            vague = replace(population, priors={}).priors_used(design.population, spread)["beta"]
+            known = least_squares(*parts, statistics, spread, vague.parameters["sigma"])
+            part.coefficients(at_mean, spread, known)
         part.intercept(at_mean, spread, part.at_mean(at_mean))
         coefficients = {n: model[n] for n in (INTERCEPT, "beta") if n in model.named_vars}
         sds, partials = nested.parameters(design.nested, spread)
         sigma = create(spec.family_priors(design.scale)["sigma"], "sigma", positive=True)
-        parts = (design.population, design.nested)
-        statistics = nested_statistics(*parts, outcome(design))
         add_collapsed_likelihood(coefficients, sds, partials, sigma, *parts, statistics)
     return model
 
@@ -136,7 +142,8 @@ def nested_statistics(
     ones = np.broadcast_to(1.0, len(y))
     X = [ones if n == INTERCEPT else own[n] for n in names]
     y = y - population.offset if population.offset.any() else y
-    moments = leaf_moments(X, y, nested.nesting.leaf, len(nested.nesting.labels[-1]))
+    num_leaves, shift = len(nested.nesting.labels[-1]), centring(population, nested).shift
+    moments = leaf_moments(X, y, nested.nesting.leaf, num_leaves, shift=shift)
     return NestedStatistics(
         xx=moments.xx,
         xy=moments.xy,
@@ -191,8 +198,10 @@ def add_collapsed_likelihood(
     statistics_data = NestedStatistics._make(
         pm.Data(f"suffstat_{name}", values) for name, values in statistics._asdict().items()
     )
+    coefficients_at_zero = parts[0] if len(parts) == 1 else pt.concatenate(parts)
+    carrier, shift = centring(population, nested)
     value = nested_gaussian_loglik(
-        parts[0] if len(parts) == 1 else pt.concatenate(parts),
+        coefficients_at_zero + carrier * pt.dot(shift, coefficients_at_zero),
         pt.stack(sd),
         pt.stack(partial),
         sigma,
@@ -233,6 +242,8 @@ def exact_effects(
     if population.names:
         at = [names.index(n) for n in population.names]
         beta[:, at] = posterior["beta"].values.reshape(count, -1)
+    carrier, shift = centring(population, nested)
+    beta += carrier * (beta @ shift)[:, None]
     sd = np.zeros((count, len(nested.levels), p))
     partial = np.zeros((count, len(nested.levels), p * (p - 1) // 2))
     for level, prefix in enumerate(nested.prefixes):
@@ -253,6 +264,81 @@ def exact_effects(
         )
         for level, prefix in enumerate(nested.prefixes)
     }
+
+
+def centring(population: PopulationDesign, nested: NestedDesign) -> Centring:
+    """Return which columns are taken from their means, and what then carries the means.
+
+    Columns that vary stay as they are: an effect acts on them from zero. So do all columns where
+    nothing has the level, as in a regression through the origin.
+
+    Parameters
+    ----------
+    population, nested : designs
+        The table.
+
+    Returns
+    -------
+    Centring
+    """
+    names = _all_columns(population, nested)
+    carrier, shift = np.zeros(len(names)), np.zeros(len(names))
+    own = [names.index(name) for name in population.names]
+    if population.intercept:
+        carrier[names.index(INTERCEPT)] = 1.0
+    else:
+        weights = level_weights(population.X)
+        if weights is None:
+            return Centring(carrier, shift)
+        carrier[own] = weights
+    shift[own] = population.X.mean(axis=0)
+    stays = carrier != 0.0
+    stays[[names.index(name) for name in nested.columns]] = True
+    shift[stays] = 0.0
+    return Centring(carrier, shift)
+
+
+def least_squares(
+    population: PopulationDesign,
+    nested: NestedDesign,
+    statistics: NestedStatistics,
+    spread: float,
+    prior_sd: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where coefficients are without regard to units: centre and root of the covariance.
+
+    For the sampler's coordinates alone. A year and the cells of ``0 + f``, or a product ``f:x``
+    and its parts, are correlated almost perfectly, and columns have scales of their own.
+
+    Parameters
+    ----------
+    population, nested : designs
+        The table.
+    statistics : NestedStatistics
+        From `nested_statistics`.
+    spread : float
+        Spread of the outcome.
+    prior_sd : ndarray, shape (covariate,)
+        Of the default prior: columns that are sums of others have no other scale.
+
+    Returns
+    -------
+    centre : ndarray, shape (covariate,)
+    root : ndarray, shape (covariate, covariate)
+        Of one covariate a vector.
+    """
+    names = _all_columns(population, nested)
+    own = [names.index(name) for name in population.names]
+    carrier, shift = centring(population, nested)
+    products = statistics.xx.sum(axis=0)
+    precision = products[np.ix_(own, own)]
+    if population.intercept:
+        at = names.index(INTERCEPT)
+        precision = precision - np.outer(products[at, own], products[at, own]) / products[at, at]
+    precision = precision / spread**2 + np.diag(prior_sd**-2.0)
+    back = np.eye(len(own)) - np.outer(carrier[own], shift[own])
+    root = back @ np.linalg.inv(np.linalg.cholesky(precision)).T
+    return back @ statistics.center[own], root[0] if len(own) == 1 else root
 
 
 def _all_columns(population: PopulationDesign, nested: NestedDesign) -> list[str]:

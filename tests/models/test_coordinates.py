@@ -96,6 +96,38 @@ class Foreign:
         return pm.Normal(name, 0.0, 10.0, shape=(1,))
 
 
+@pytest.mark.parametrize("right", ["0 + f + x", "x * f"])
+def test_coordinates_of_collapsed_models_do_not_depend_on_units(table, right):
+    rounds = []
+    f = np.where(np.arange(90) // 9 % 2, "a", "b")
+    for scale, shift in [(1e6, 0.0), (5.0, 2010.0)]:
+        rows = table.assign(x=scale * table["z"] + shift, f=f)
+        model = mlm.NestedVaryingEffects(f"y ~ {right}", ["site"], varying="1").build(rows)
+        start = model.initial_point()
+        point = {k: np.zeros_like(v) for k, v in start.items()}
+        gradient = model.compile_dlogp(model["beta"], mode=FAST)
+        # The density is quadratic in the coefficients: differences are the curvature.
+        unit = np.eye(len(point["beta_located__"]))
+        here = gradient(point)
+        moved = [gradient(point | {"beta_located__": e}) for e in unit]
+        curvature = np.linalg.eigvalsh(np.array([here - g for g in moved]))
+        rounds.append(curvature.max() / curvature.min())
+    # The effects' share of the variance is unknown to the coordinates, and costs a factor.
+    assert max(rounds) < 30, rounds
+
+
+@pytest.mark.parametrize(("shift", "tolerance"), [(1e3, 1e-10), (1e6, 1e-8), (1e9, 1e-4)])
+def test_covariates_far_from_zero_leave_the_collapsed_density(table, shift, tolerance):
+    values = []
+    for far in (0.0, shift):
+        rows = table.assign(x=table["z"] + far)
+        model = mlm.NestedVaryingEffects("y ~ x", ["site"], varying="1").build(rows)
+        rng = np.random.default_rng(3)
+        point = {k: 0.5 * rng.normal(size=np.shape(v)) for k, v in model.initial_point().items()}
+        values.append(float(model.compile_logp(mode=FAST)(point)))
+    assert values[1] == pytest.approx(values[0], rel=tolerance)
+
+
 PRIORS = {
     "wide": mlm.Prior("Normal", mu=0.0, sigma=100.0),
     "heavy": mlm.Prior("StudentT", nu=3.0, mu=0.0, sigma=1.0),
