@@ -12,6 +12,8 @@ from pymc_mlm.decisions.effects import (
     summarize,
     weighted,
 )
+from pymc_mlm.decisions.equivalence import Equivalence
+from pymc_mlm.decisions.number_needed import number_needed_to_treat
 from pymc_mlm.decisions.populations import (
     AbstractPopulation,
     Range,
@@ -45,6 +47,7 @@ __all__ = [
     "Custom",
     "Decision",
     "EffectDraws",
+    "Equivalence",
     "Evidence",
     "Margins",
     "Range",
@@ -60,6 +63,7 @@ __all__ = [
     "joint_any_cutoff",
     "marginal_threshold",
     "monte_carlo_error",
+    "number_needed_to_treat",
     "odds_ratio",
     "outcome_correlation",
     "population_rows",

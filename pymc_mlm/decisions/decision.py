@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pymc_mlm.decisions.draws import Effect, EffectDraws, effect_draws, monte_carlo_error
+from pymc_mlm.decisions.equivalence import Equivalence
 from pymc_mlm.decisions.rules import AbstractRule, Custom, Direction
 from pymc_mlm.decisions.thresholds import Alternative, marginal_threshold
 from pymc_mlm.errors import SpecificationError
 
-Conclusion = Literal["superior", "inferior", "superior and inferior", "not decided"]
+Conclusion = Literal["superior", "inferior", "superior and inferior", "equivalent", "not decided"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ class Decision:
         met = {e.direction for e in self.evidence if e.met}
         if met == {"greater", "less"}:
             return "superior and inferior"
+        if met and isinstance(self.rule, Equivalence):
+            return "equivalent"
         if met:
             return "superior" if met == {"greater"} else "inferior"
         return "not decided"
@@ -104,7 +107,7 @@ def decide(
     Parameters
     ----------
     rule : AbstractRule
-        `All`, `Any`, `Compensatory`, `Single`, `Margins` or `Custom`.
+        `All`, `Any`, `Compensatory`, `Single`, `Margins`, `Equivalence` or `Custom`.
     effect : DataArray or array_like
         Draws of the effect, treatment minus control; dims chain, draw, outcome (or sample,
         outcome).
@@ -137,7 +140,12 @@ def decide(
     if not isinstance(rule, AbstractRule):
         raise SpecificationError(
             f"rule={rule!r} is no rule. Write All(), Any(), Compensatory((0.7, 0.3)), "
-            "Single('name'), Margins({...}) or Custom(function), with the parentheses."
+            "Single('name'), Margins({...}), Equivalence({...}) or Custom(function), with the "
+            "parentheses."
+        )
+    if isinstance(rule, Equivalence) and alternative != "greater":
+        raise SpecificationError(
+            f"alternative={alternative!r}: equivalence has no direction. Leave alternative out."
         )
     draws = effect_draws(effect)
     directions: tuple[Direction, ...] = (
@@ -168,9 +176,11 @@ def _evidence(
 
 
 def _lines(evidence: Evidence, rule: AbstractRule, alpha: float) -> list[str]:
-    better = "treatment" if evidence.direction == "greater" else "control"
+    better = "treatment is better" if evidence.direction == "greater" else "control is better"
+    if isinstance(rule, Equivalence):
+        better = "arms are equivalent"
     width = max(map(len, evidence.marginal))
-    lines = [f"Evidence that the {better} is better, with Monte Carlo errors:"]
+    lines = [f"Evidence that the {better}, with Monte Carlo errors:"]
     for name, p in evidence.marginal.items():
         lines.append(f"  {name:<{width}}  {p:.4f} ({evidence.marginal_error[name]:.4f})")
     which = ""
@@ -196,6 +206,7 @@ def _sentence(conclusion: Conclusion) -> str:
     return {
         "superior": "the treatment is better by this rule.",
         "inferior": "the control is better by this rule.",
+        "equivalent": "the arms are practically equivalent by this rule.",
         "superior and inferior": "each arm meets the rule against the other: better on some "
         "outcome, or not inferior where margins are negative.",
         "not decided": "no decision; the evidence does not reach the criterion.",

@@ -99,7 +99,7 @@ class All(AbstractRule):
 
     def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
         """Return effect less margin, per outcome."""
-        return _exceedances(effect, _margins(self.margins, effect.outcomes))
+        return exceedances(effect, _margins(self.margins, effect.outcomes))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Any(AbstractRule):
 
     def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
         """Return effect less margin, per outcome."""
-        return _exceedances(effect, _margins(self.margins, effect.outcomes))
+        return exceedances(effect, _margins(self.margins, effect.outcomes))
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class Single(AbstractRule):
 
     def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
         """Return effect less margin of the outcome."""
-        return _exceedances(effect, _known({self.outcome: self.margin}, effect.outcomes))
+        return exceedances(effect, known_outcomes({self.outcome: self.margin}, effect.outcomes))
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,42 @@ class Margins(AbstractRule):
 
     margins: Mapping[str, float]
 
+    @classmethod
+    def mixed(cls, superior: str | Sequence[str], not_inferior: Mapping[str, float]) -> Margins:
+        """Return the rule: superior on some outcomes, not inferior on others, signs checked.
+
+        Parameters
+        ----------
+        superior : str or sequence of str
+            Outcomes on which the treatment must be better.
+        not_inferior : mapping of str to float
+            Negative margins: how much worse the treatment may be, success probability.
+
+        Raises
+        ------
+        SpecificationError
+            A margin is not negative, or an outcome is named twice.
+
+        Examples
+        --------
+        >>> Margins.mixed("pain", {"cough": -0.05}).label
+        'Margins(pain > 0, cough > -0.05)'
+        """
+        names = [superior] if isinstance(superior, str) else list(superior)
+        twice = [name for name in names if name in not_inferior]
+        if twice:
+            raise SpecificationError(
+                f"{twice[0]!r} is in superior and in not_inferior; name it once."
+            )
+        for name, margin in not_inferior.items():
+            if not margin < 0:
+                raise SpecificationError(
+                    f"not_inferior has the margin {margin!r} for {name!r}; a margin of "
+                    "non-inferiority is negative: -0.05 allows a success probability that is five "
+                    "points lower. For a gain that must be reached write Margins({...})."
+                )
+        return cls(dict.fromkeys(names, 0.0) | dict(not_inferior))
+
     @property
     def label(self) -> str:
         """Name of the rule with its margins."""
@@ -240,7 +276,7 @@ class Margins(AbstractRule):
             raise SpecificationError(
                 "Margins({}) names no outcome. Write, say, Margins({'y1': 0, 'y2': -0.05})."
             )
-        return _exceedances(effect, _known(self.margins, effect.outcomes))
+        return exceedances(effect, known_outcomes(self.margins, effect.outcomes))
 
 
 @dataclass(frozen=True)
@@ -293,7 +329,7 @@ def weight_vector(weights: Sequence[float] | Mapping[str, float], outcomes: Sequ
     array([0.7, 0.3])
     """
     if isinstance(weights, Mapping):
-        known = _known(weights, outcomes)
+        known = known_outcomes(weights, outcomes)
         weights = [known.get(name, 0.0) for name in outcomes]
     vector = np.asarray(weights, dtype=float)
     if vector.shape != (len(outcomes),):
@@ -309,7 +345,8 @@ def weight_vector(weights: Sequence[float] | Mapping[str, float], outcomes: Sequ
     return vector
 
 
-def _exceedances(effect: EffectDraws, margins: Mapping[str, float]) -> dict[str, Array]:
+def exceedances(effect: EffectDraws, margins: Mapping[str, float]) -> dict[str, Array]:
+    """Return effect less margin, per outcome with a margin."""
     position = {name: k for k, name in enumerate(effect.outcomes)}
     return {name: effect.values[..., position[name]] - m for name, m in margins.items()}
 
@@ -317,7 +354,7 @@ def _exceedances(effect: EffectDraws, margins: Mapping[str, float]) -> dict[str,
 def _margins(margins: MarginsLike, outcomes: Sequence[str]) -> dict[str, float]:
     """Return a margin for every outcome."""
     if isinstance(margins, Mapping):
-        return dict.fromkeys(outcomes, 0.0) | _known(margins, outcomes)
+        return dict.fromkeys(outcomes, 0.0) | known_outcomes(margins, outcomes)
     vector = np.asarray(0.0 if margins is None else margins, dtype=float)
     if vector.ndim > 1 or vector.size not in (1, len(outcomes)):
         raise SpecificationError(
@@ -333,7 +370,8 @@ def _shown(margins: MarginsLike) -> str:
     return ", ".join(f"{m:g}" for m in np.ravel(np.asarray(margins, dtype=float)))
 
 
-def _known(values: Mapping[str, float], outcomes: Sequence[str]) -> dict[str, float]:
+def known_outcomes(values: Mapping[str, float], outcomes: Sequence[str]) -> dict[str, float]:
+    """Return values by outcome as floats, or say which name is no outcome."""
     for name in values:
         if name not in outcomes:
             near = difflib.get_close_matches(str(name), list(outcomes), n=1, cutoff=0.5)

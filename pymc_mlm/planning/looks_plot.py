@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 if TYPE_CHECKING:
     from pymc_mlm.planning.sequential import SequentialCharacteristics
 
 SHOWN = 60
+TICKS = (0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999, 0.9999)
 
 
 def plot_looks(found: SequentialCharacteristics) -> Any:
@@ -37,7 +39,10 @@ def plot_looks(found: SequentialCharacteristics) -> Any:
         if found.looks.futility and len(patients) > 1:
             limit = np.full(len(patients) - 1, found.looks.futility)
             left.plot(patients[:-1], limit, "s-", color="C3", label="futility")
-        left.set(xlabel=f"patients in {arm}", ylabel="posterior probability", ylim=(-0.02, 1.02))
+        # Normal quantiles: what matters lies between .9 and 1.
+        left.set_yscale("function", functions=(_quantile, ndtr))
+        left.set(xlabel=f"patients in {arm}", ylabel="posterior probability")
+        left.set(ylim=(TICKS[0], TICKS[-1]), yticks=TICKS, yticklabels=[f"{t:g}" for t in TICKS])
         left.legend(frameon=False, loc="lower right")
         good, bad = table["efficacy"].cumsum(), table["not better"].cumsum()
         right.fill_between(patients, 0, good, step="post", color="C0", alpha=0.5, label="better")
@@ -48,5 +53,9 @@ def plot_looks(found: SequentialCharacteristics) -> Any:
         right.plot(patients, 1 - bad, "o", color="C3")
         right.set(xlabel=f"patients in {arm}", ylabel="share of trials stopped by then")
         right.set_ylim(0, 1)
-        right.legend(frameon=False, loc="center right")
+        right.legend(frameon=False, loc="center left")
     return figure
+
+
+def _quantile(p: Any) -> Any:
+    return ndtri(np.clip(p, 1e-9, 1 - 1e-9))

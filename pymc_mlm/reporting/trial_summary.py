@@ -14,6 +14,7 @@ from pymc_mlm.decisions import (
     Decision,
     decide,
     difference,
+    number_needed_to_treat,
     odds_ratio,
     outcome_correlation,
     ratio,
@@ -46,8 +47,10 @@ class TrialSummary:
     arms : pandas.DataFrame
         Success probabilities per arm and outcome, and the correlations of the outcomes.
     effects : pandas.DataFrame
-        Effects per treatment and outcome: mean of the difference with posterior sd, and medians
-        of ratio and odds ratio, whose means need not exist.
+        Effects per treatment and outcome: mean of the difference with posterior sd and interval.
+    relative : pandas.DataFrame
+        Medians and intervals of ratio and odds ratio, whose means need not exist, and the number
+        needed to treat of the median difference and of the ends of its interval.
     decisions : tuple of Decision
         Rules All and Any for every treatment.
     coefficients : pandas.DataFrame or None
@@ -65,6 +68,7 @@ class TrialSummary:
     estimand: str
     arms: pd.DataFrame
     effects: pd.DataFrame
+    relative: pd.DataFrame
     decisions: tuple[tuple[str, Decision], ...]
     coefficients: pd.DataFrame | None
     clusters: pd.DataFrame | None
@@ -77,7 +81,7 @@ class TrialSummary:
             blocks.append(f"{heading}\n{frame.map(_short).to_string()}")
         # Decisions follow the effects that they are about.
         decisions = [f"[{against}]\n{decision}" for against, decision in self.decisions]
-        blocks[4:4] = decisions
+        blocks[5:5] = decisions
         return "\n\n".join([*blocks, self.diagnostics, "\n".join(self.notes)]).rstrip()
 
     __repr__ = __str__
@@ -94,7 +98,8 @@ class TrialSummary:
     def _tables(self) -> list[tuple[str, pd.DataFrame]]:
         found = [
             ("Success probabilities", self.arms),
-            ("Treatment effects, against control; ratios are medians", self.effects),
+            ("Treatment effects, against control", self.effects),
+            ("Ratios against control, medians; patients for one more success", self.relative),
             ("Coefficients, log odds, covariates as they are", self.coefficients),
             (
                 "Cluster effects, log odds, covariates centred and scaled: posterior means of sd, "
@@ -156,6 +161,7 @@ def trial_summary(
         estimand=estimand,
         arms=_arms(theta, cells, outcomes, ci_prob),
         effects=_effects(theta, effects, labels[0], ci_prob),
+        relative=_relative(theta, effects, labels[0], ci_prob),
         decisions=decisions,
         coefficients=_coefficients(fit, ci_prob),
         clusters=None if roots is None else _clusters(fit, roots, ci_prob),
@@ -206,8 +212,25 @@ def _effects(
                 "mc_error": table["mc_error"],
             }
         )
-        for label, measure in (("median ratio", ratio), ("median odds ratio", odds_ratio)):
-            frame[label] = measure(theta, arm, control).median(("chain", "draw")).values
+        frames[name] = frame
+    return pd.concat(frames, names=["treatment", "outcome"])
+
+
+def _relative(
+    theta: xr.DataArray, effects: dict[str, Any], control: Any, ci_prob: float
+) -> pd.DataFrame:
+    import pandas as pd
+
+    frames = {}
+    for name, arm in effects.items():
+        frame = pd.DataFrame(index=theta["outcome"].values)
+        for label, measure in (("ratio", ratio), ("odds ratio", odds_ratio)):
+            table = summarize(measure(theta, arm, control), ci_prob).to_dataframe()
+            frame[label] = table["median"]
+            for end, column in zip(("lower", "upper"), interval_names(ci_prob), strict=True):
+                frame[f"{label} {column}"] = table[end]
+        needed = number_needed_to_treat(difference(theta, arm, control), ci_prob)
+        frame["number needed to treat"] = [needed[str(k)] for k in frame.index]
         frames[name] = frame
     return pd.concat(frames, names=["treatment", "outcome"])
 

@@ -19,6 +19,7 @@ VALUES = {
     "LKJ": mlm.LKJ(eta=2.0), "InverseWishart": mlm.InverseWishart(3.0, 0.2),
     "All": rules.All({"a": 0.1}), "Any": rules.Any(), "Compensatory": rules.Compensatory([1, 2]),
     "Single": rules.Single("a", 0.1), "Margins": rules.Margins({"a": 0.1}),
+    "Equivalence": rules.Equivalence({"a": (-0.1, 0.1)}),
     "Custom": rules.Custom(np.all, "every"), "Range": populations.Range("age", 30, 50),
     "Sample": populations.Sample(), "Value": populations.Value(age=50, **{"site id": 3}),
     "TruncatedNormal": populations.TruncatedNormal("age", 30),

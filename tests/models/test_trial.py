@@ -14,6 +14,7 @@ from scipy import stats
 import pymc_mlm as mlm
 from pymc_mlm.data.trial_matrix import trial_matrix
 from pymc_mlm.decisions.standardization import CoefficientDraws
+from pymc_mlm.intervals import interval_names
 from pymc_mlm.reporting.trial_plots import _on_one_scale
 from pymc_mlm.terms.cluster_effects import Z, as_cluster_prior
 from pymc_mlm.trial.draws import Target, TrialDraws, population_cells, trial_draws
@@ -400,9 +401,14 @@ def test_the_table_of_clusters_holds_means_with_their_diagnostics(clustered):
 
 
 def test_ratios_in_the_summary_are_called_what_they_are(covariate):
-    effects = covariate.summary().effects
-    ratio = covariate.treatment_effect(measure="ratio").median(("chain", "draw"))
-    np.testing.assert_allclose(effects["median ratio"], ratio)
+    table, bounds = covariate.summary().relative, interval_names()
+    for measure, name in (("ratio", "ratio"), ("odds_ratio", "odds ratio")):
+        draws = covariate.treatment_effect(measure=measure)
+        low, middle, high = draws.quantile([0.025, 0.5, 0.975], ("chain", "draw")).values
+        np.testing.assert_allclose(table[name], middle)
+        np.testing.assert_allclose(table[f"{name} {bounds[0]}"], low)
+        np.testing.assert_allclose(table[f"{name} {bounds[1]}"], high)
+    assert table["number needed to treat"].str.startswith("NNT").all()
 
 
 def test_draws_are_named_by_what_they_are(covariate):
