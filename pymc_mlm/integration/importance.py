@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.optimize import minimize
 
 from pymc_mlm.integration.pareto import pareto_smooth
 
@@ -135,6 +134,8 @@ def find_mode(density: Density, starts: Array, scale: Array | None = None) -> Mo
 
 def _climb(density: Density, start: Array, scale: Array) -> Mode:
     """Climb by quasi-Newton steps, then by Newton steps with a Hessian of central differences."""
+    from scipy.optimize import minimize
+
     count = 0
 
     def negative(x: Array) -> tuple[float, Array]:

@@ -199,8 +199,10 @@ class Laplace:
     @cached_property
     def covariance(self) -> Array:
         """Inverse of the precision."""
-        lower, _ = lapack.dpotri(self.root, lower=1)
-        return np.tril(lower) + np.tril(lower, -1).T
+        lower, _ = lapack.dpotri(self.root, lower=1)  # zero above, as the root is
+        both = lower + lower.T
+        both[np.diag_indices(len(both))] /= 2
+        return np.asarray(both)
 
     @cached_property
     def by_entry(self) -> Array:
@@ -262,9 +264,7 @@ class Laplace:
             through = through.reshape(count, p, p * p)
         return float((T * through).sum())
 
-    def draw(
-        self, count: int, rng: np.random.Generator, shift: Array | None = None
-    ) -> tuple[Array, Array]:
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Draw from the normal approximation, its mean moved from the mode by the shift.
 
         Parameters
@@ -273,8 +273,6 @@ class Laplace:
             Number of draws.
         rng : numpy.random.Generator
             Source of randomness.
-        shift : ndarray, shape (effect,), optional
-            The shift, where it is known.
 
         Returns
         -------
@@ -285,7 +283,7 @@ class Laplace:
             exponential is the marginal density without error of approximation.
         """
         z = rng.standard_normal((self.rows.size, count))
-        mean = self.mode + (self.shift if shift is None else shift)
+        mean = self.mode + self.shift
         u = lapack.dtrtrs(self.root, z, lower=1, trans=1)[0] + mean[:, None]
         eta = self.offset[:, None] + self.rows.matrix(self.entries) @ u
         joint = self.rows.log_density(eta, self.parameters) - 0.5 * (u * u).sum(axis=0)

@@ -21,7 +21,7 @@ from pymc_mlm.integration.importance import (
     find_mode,
     importance_sample,
 )
-from pymc_mlm.integration.laplace import Laplace, laplace
+from pymc_mlm.integration.laplace import CHEAP_FACTOR, Laplace, laplace
 from pymc_mlm.integration.log_densities import LOG_DENSITIES
 from pymc_mlm.integration.pareto import pareto_smooth
 from pymc_mlm.integration.second_order import corrected_mode
@@ -31,9 +31,8 @@ from pymc_mlm.terms import AbstractTerm
 
 Array = np.ndarray[Any, Any]
 
-# Number of effects, and points of the hyperparameters by round: factors of so many effects are
-# what takes the time.
-ROUNDS = ((300, (150, 150, 300)), (1000, (100, 100, 200)), (3000, (50, 50, 100)))
+# Matrices of all effects are held.
+MOST_EFFECTS = 3000
 MOST_HYPERPARAMETERS = 30
 # With a heavier tail of the hyperparameters' weights, or fewer effective points, not even the
 # approximation is drawn from.
@@ -41,18 +40,16 @@ WORST_K_HAT, FEWEST_POINTS = 1.0, 50
 
 
 class LogMarginal:
-    """Log posterior of hyperparameters, effects integrated out; remembers where modes were."""
+    """Log posterior of hyperparameters, effects integrated out; remembers where the mode was."""
 
     def __init__(self, model: Conditional) -> None:
         self.model = model
         self.near: tuple[Array, Array] | None = None
-        self.known: dict[bytes, tuple[float, Array, Array]] = {}
 
-    def at(self, point: Array, mode: Array | None = None) -> tuple[float, Laplace]:
+    def at(self, point: Array) -> tuple[float, Laplace]:
         """Return the log prior and the approximation of the effects."""
         p = self.model.pieces(point)
-        near = self.near if mode is None or self.near is None else (mode, self.near[1])
-        return p.log_prior, laplace(self.model.rows, p.entries, p.offset, p.parameters, near)
+        return p.log_prior, laplace(self.model.rows, p.entries, p.offset, p.parameters, self.near)
 
     def __call__(self, point: Array) -> tuple[float, Array]:
         """Return value and gradient by Laplace's method, minus infinity where it fails."""
@@ -67,23 +64,26 @@ class LogMarginal:
         """Return what the second order adds to the value."""
         return self.at(point)[1].second_order
 
-    def corrected(self, point: Array) -> float:
+
+class Draws:
+    """Effects drawn at every point of the hyperparameters whose density was asked for."""
+
+    def __init__(self, density: LogMarginal, each: int, rng: np.random.Generator) -> None:
+        self.density, self.each, self.rng = density, each, rng
+        self.effects: dict[bytes, Array] = {}
+        self.log_weights: dict[bytes, Array] = {}
+
+    def __call__(self, point: Array) -> float:
         """Return the value with the second order, minus infinity where there is none."""
         try:
-            log_prior, found = self.at(point)
+            log_prior, found = self.density.at(point)
         except IntegrationError:
             return -np.inf
         marginal = found.value + found.second_order
-        self.known[point.tobytes()] = marginal, found.mode, found.shift
+        key = point.tobytes()
+        self.effects[key], log_ratio = found.draw(self.each, self.rng)
+        self.log_weights[key] = log_ratio - marginal
         return log_prior + marginal
-
-    def draw(
-        self, point: Array, count: int, rng: np.random.Generator
-    ) -> tuple[dict[str, Array], Array]:
-        """Draw effects at a point, with the logs of their weights; `corrected` came before."""
-        marginal, mode, shift = self.known[point.tobytes()]
-        effects, log_ratio = self.at(point, mode)[1].draw(count, rng, shift)
-        return self.model.draw(point, effects), log_ratio - marginal
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +95,9 @@ class WeightedDraws:
     values : dict of str to ndarray, shape (draw, ...)
         By variable name.
     k_hat : float
-        The larger tail shape of the weights of hyperparameters and of effects given them.
+        The larger tail shape of the weights of hyperparameters and of all draws.
     effective_size : float
-        The smaller effective number of the two.
+        The smaller effective number of the two, after the weights of effects.
     is_exact : bool
         Whether the weights certify the draws; if not, the effects' are those of the approximation.
     """
@@ -134,37 +134,49 @@ def integrate(model: Conditional, count: int, rng: np.random.Generator) -> Weigh
     density(mode.point)
     mode = corrected_mode(density, density.second_order, mode)
     density(mode.point)
-    rounds = next(rounds for most, rounds in ROUNDS if model.rows.size <= most)
-    sample = importance_sample(density.corrected, mode, rng, rounds)
+    rounds = rounds_of(model.rows.size, len(model.start))
+    draws = Draws(density, -(-count // sum(rounds)) + 1, rng)
+    sample = importance_sample(draws, mode, rng, rounds)
     if sample.k_hat > WORST_K_HAT or sample.effective_size < FEWEST_POINTS:
         raise IntegrationError(
             "the approximate posterior of the parameters has tails that no proposal covers (k-hat "
             f"{sample.k_hat:.2f}, {sample.effective_size:.0f} effective points)"
         )
-    return _with_effects(density, sample, count, rng)
+    return _weighted(draws, sample, count, rng)
 
 
-def _with_effects(
-    density: LogMarginal, sample: ImportanceSample, count: int, rng: np.random.Generator
+def rounds_of(effects: int, hyperparameters: int) -> tuple[int, int, int]:
+    """Return the points of each round: fewer where factors are dear and parameters few."""
+    if effects <= CHEAP_FACTOR:
+        return 150, 150, 300
+    each = int(np.clip(20 * hyperparameters, 50, 150))
+    return each, each, 2 * each
+
+
+def _weighted(
+    draws: Draws, sample: ImportanceSample, count: int, rng: np.random.Generator
 ) -> WeightedDraws:
-    """Draw effects at resampled hyperparameters, and weigh them by the joint density."""
-    at = sample.resample(count, rng)
+    """Weigh all effects drawn by the joint density, and resample by weight."""
+    used = np.flatnonzero(sample.weights)
+    keys = [sample.points[k].tobytes() for k in used]
+    log_weights = np.array([draws.log_weights[key] for key in keys])
+    log_weights += np.log(sample.weights[used])[:, None]
+    weights, k_hat = pareto_smooth(log_weights.ravel())
+    of_points = weights.reshape(log_weights.shape).sum(axis=1)
+    k_hat, size = max(sample.k_hat, k_hat), 1 / max(weights @ weights, of_points @ of_points)
+    is_exact = k_hat < K_HAT_LIMIT and size >= SMALLEST_EFFECTIVE_SIZE
+    if not is_exact:
+        weights = np.repeat(sample.weights[used], draws.each)
+    kept = ImportanceSample(np.arange(len(weights))[:, None], weights, k_hat).resample(count, rng)
+    model = draws.density.model
     values: dict[str, Array] = {}
-    log_weights = np.empty(count)
-    for place in np.unique(at):
-        draws = np.flatnonzero(at == place)
-        drawn, log_weights[draws] = density.draw(sample.points[place], len(draws), rng)
-        for name, value in drawn.items():
-            shape = value.shape[1:] if name in density.model.effects else value.shape
-            values.setdefault(name, np.empty((count, *shape)))[draws] = value
-    weights, k_hat = pareto_smooth(log_weights)
-    joint = ImportanceSample(np.arange(count)[:, None], weights, k_hat)
-    is_exact = sample.is_exact and joint.is_exact
-    if is_exact:
-        keep = joint.resample(count, rng)
-        values = {name: value[keep] for name, value in values.items()}
-    size = min(sample.effective_size, joint.effective_size)
-    return WeightedDraws(values, max(sample.k_hat, k_hat), size, is_exact)
+    for place in np.unique(kept // draws.each):
+        at = np.flatnonzero(kept // draws.each == place)
+        effects = draws.effects[keys[place]][:, kept[at] % draws.each]
+        for name, value in model.draw(sample.points[used[place]], effects).items():
+            shape = value.shape[1:] if name in model.effects else value.shape
+            values.setdefault(name, np.empty((count, *shape)))[at] = value
+    return WeightedDraws(values, k_hat, size, is_exact)
 
 
 @dataclass(frozen=True)
@@ -186,9 +198,8 @@ class LaplacePath(AbstractPath):
         if not with_effects:
             return "the model has no random effects to integrate out"
         count = sum(term.num_effects(part) for term, part in with_effects)
-        most = ROUNDS[-1][0]
-        if count > most:
-            return f"it holds matrices of all effects, at most {most}; the model has {count}"
+        if count > MOST_EFFECTS:
+            return f"it holds matrices of all effects, at most {MOST_EFFECTS}; there are {count}"
         return None
 
     def model(self, spec: Any, design: Any) -> pm.Model:

@@ -120,7 +120,7 @@ def test_draws_have_the_variables_and_dims_of_plain_sampling(table):
 
 
 def test_a_certificate_that_fails_says_approximate(table, monkeypatch, tmp_path):
-    monkeypatch.setattr("pymc_mlm.integration.importance.K_HAT_LIMIT", -10.0)
+    monkeypatch.setattr("pymc_mlm.paths.laplace.K_HAT_LIMIT", -10.0)
     model = MODELS["fixed"].fit(table, **RUN)
     for text in (str(model.summary()), repr(model), " ".join(model.result_.notes)):
         assert "approximate" in text
@@ -193,5 +193,5 @@ def test_obstacles_name_the_reason(table):
     with pytest.raises(mlm.SpecificationError, match="start nowhere"):
         MODELS["fixed"].fit(table, initvals={"party_sd": 1.0}, **RUN)
     many = {"u": np.arange(8000) // 2, "y": np.arange(8000) % 2}
-    with pytest.raises(mlm.SpecificationError, match="at most 3000; the model has 4000"):
+    with pytest.raises(mlm.SpecificationError, match="at most 3000; there are 4000"):
         mlm.MultipleMembershipModel("y ~ 1", mlm.hm("u"), family="bernoulli").fit(many, **RUN)
