@@ -68,10 +68,6 @@ class _Reader:
     def next(self) -> Token:
         return self.tokens[self.place] if self.place < len(self.tokens) else _END
 
-    @property
-    def after_next(self) -> Token:
-        return self.tokens[self.place + 1] if self.place + 1 < len(self.tokens) else _END
-
     def take(self) -> Token:
         token = self.next
         self.place += 1
