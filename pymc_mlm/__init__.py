@@ -3,7 +3,7 @@
 - `MultipleMembershipModel`: outcomes that depend on several members at once, with weights that
   are estimated. Its terms `mm` and `hm` also work inside any `pm.Model`.
 - `MultivariateLogitTrial`: trials with several binary outcomes. Rules (`rules.All`,
-  `rules.Any`, ...) and populations (`populations.Range`, ...) are questions asked of its draws;
+  `rules.Any`, ...) and populations (`populations.Range`, ...) are applied to its draws;
   `MultivariateBernoulli` is its distribution for your own models.
 - `NestedVaryingEffects`: intercepts and slopes that vary between units within units, correlated at
   every level; a Gaussian outcome is sampled without its effects. Its term is `nested`.

@@ -57,7 +57,7 @@ class Extension:
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise SpecificationError(f"{name} is {value!r}; it is a whole number above 0.")
 
-    def wants(self, *groups: str) -> bool:
+    def includes(self, *groups: str) -> bool:
         """Tell whether one of the groups is to be added."""
         return not self.groups or any(g in self.groups for g in groups)
 
@@ -80,18 +80,18 @@ def extended(fit: Fit, extension: Extension, random_seed: int | None = None) -> 
     """
     tree = _thinned(fit.idata, extension.most_draws)
     fit = replace(fit, idata=tree.copy())
-    if extension.wants("log_likelihood"):
+    if extension.includes("log_likelihood"):
         tree["log_likelihood"] = log_likelihood(fit, extension.likelihood)
-    if extension.wants("log_prior"):
+    if extension.includes("log_prior"):
         tree["log_prior"] = log_prior(fit)
-    if extension.wants("posterior_predictive"):
+    if extension.includes("posterior_predictive"):
         tree["posterior_predictive"] = _posterior_predictive(fit, random_seed)
-    if extension.wants("prior", "prior_predictive"):
+    if extension.includes("prior", "prior_predictive"):
         drawn = sample_prior_predictive(fit.spec, fit.design, extension.prior_draws, random_seed)
         for group in ("prior", "prior_predictive"):
-            if extension.wants(group):
+            if extension.includes(group):
                 tree[group] = drawn[group].to_dataset()
-    if extension.wants("posterior_predictive", "prior_predictive"):
+    if extension.includes("posterior_predictive", "prior_predictive"):
         _add_events(tree, fit)
     return tree
 

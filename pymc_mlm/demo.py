@@ -1,4 +1,4 @@
-"""The flagship model on the built-in table: what a new user sees first."""
+"""The flagship model on the built-in table: a first look at the package."""
 
 from __future__ import annotations
 

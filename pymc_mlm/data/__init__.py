@@ -1,1 +1,1 @@
-"""Tables become NumPy arrays here: the only rooms that know dataframes."""
+"""Tables become NumPy arrays here, and no other folder reads dataframes."""

@@ -1,4 +1,4 @@
-"""Checks of columns at the door: every message names the column, the row and the remedy."""
+"""Checks of columns when they are read: every message names the column, the row and the remedy."""
 
 from __future__ import annotations
 

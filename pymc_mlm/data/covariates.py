@@ -1,4 +1,4 @@
-"""Columns of a formula under generated names, which are all that formulaic sees of them.
+"""Columns of a formula under generated names, which formulaic reads.
 
 What the user wrote, names of columns and of categories included, comes back as labels afterwards.
 """

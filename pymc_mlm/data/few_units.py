@@ -22,8 +22,8 @@ def few_units(counts: Mapping[str, int]) -> list[str]:
     '[country] has 3 units, fewer than 5: its standard '
     """
     return [
-        f"[{name}] has {count} units, fewer than {FEWEST_UNITS}: its standard deviation, and what "
-        "is said of new units, rest on the prior. Compare results under several."
+        f"[{name}] has {count} units, fewer than {FEWEST_UNITS}: its standard deviation and "
+        "results for new units rest on the prior. Compare results under several."
         for name, count in counts.items()
         if count < FEWEST_UNITS
     ]

@@ -1,4 +1,4 @@
-"""The one door for tables: any dataframe in, NumPy arrays out.
+"""Reads tables: any dataframe in, NumPy arrays out.
 
 narwhals reads pandas, Polars, PyArrow and lazy frames alike; no other file depends on
 which of them the user has. A table is opened once for all columns that a model needs: rows of a
@@ -271,8 +271,8 @@ def _native(data: Any) -> Any:
         names = list(getattr(data, "column_names", data.columns))
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(
-            f"The table has {names.count(twice)} columns called {twice!r}, so that the name says "
-            "not which. Rename or drop all but one."
+            f"The table has {names.count(twice)} columns called {twice!r}, so that the name is "
+            "ambiguous. Rename or drop all but one."
         ) from error
 
 

@@ -1,7 +1,7 @@
 """Rows with missing values: one rule for the tables of all models.
 
 Nothing is imputed. A row that lacks a value which the likelihood needs is refused, with its column
-and how many there are, or left out and counted where the model says ``missing="drop"``.
+and how many there are, or left out and counted where the model has ``missing="drop"``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Decision rules: what "the treatment is better" means when there are several outcomes.
 
-A rule is a question asked of effect draws. It names the quantities that must exceed zero, and
+A rule is evaluated on draws of effects. It names the quantities that must exceed zero, and
 states whether all of them must or any one will do; everything else follows.
 """
 
@@ -22,7 +22,7 @@ MarginsLike = float | Sequence[float] | Mapping[str, float] | None
 
 
 class AbstractRule(ABC):
-    """A question asked of effect draws.
+    """A rule of decision, evaluated on draws of effects.
 
     A new rule names its `contrasts` and how they `combine`; for an event that is no such
     combination there is `Custom`.

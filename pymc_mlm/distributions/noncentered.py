@@ -1,7 +1,7 @@
-"""A transform that lets a model read centred while the sampler walks where it is easy.
+"""A transform: the model is stated centred, and sampled in non-centred coordinates.
 
 ``Normal("effect", 0, sd, transform=noncentered)`` is the textbook statement, and the trace
-holds the effects themselves. The sampler sees ``z = (effect - mu) / sd``, which has no funnel
+holds the effects themselves. Sampled is ``z = (effect - mu) / sd``, which has no funnel
 when there is little information about each unit (Betancourt and Girolami 2015).
 """
 

@@ -1,4 +1,4 @@
-"""Correlated effects of units, and the coordinates in which a sampler walks among them.
+"""Correlated effects of units, and the coordinates in which they are sampled.
 
 The density is that of rows N(0, D L L' D), whatever the coordinates; the trace holds the effects.
 """
@@ -99,10 +99,10 @@ class UnitEffects(Continuous):
 class Coordinates(Transform):
     r"""Coordinates in which the units' effects are easy for a sampler.
 
-    Centred, it sees :math:`\zeta_g = a_g + d_g`, the units' own coefficients, parents and
-    population included: good where there is much information. Non-centred, it sees
-    :math:`\zeta_g = L^{-1} d_g` with :math:`L L' = DRD`, standard normals: good where they say
-    little. Informed, it sees standard normals *given the data*. With the unit's log likelihood
+    Centred, they are :math:`\zeta_g = a_g + d_g`, the units' own coefficients, parents and
+    population included: good where there is much information. Non-centred, they are
+    :math:`\zeta_g = L^{-1} d_g` with :math:`L L' = DRD`, standard normals: good where there
+    is little. Informed, they are standard normals *given the data*. With the unit's log likelihood
     near :math:`s_g' d_g - d_g' J_g d_g / 2`, its effects given the rest are normal, and
 
     .. math:: d_g = L K_g'^{-1} (\zeta_g + K_g^{-1} L' s_g), \qquad K_g K_g' = I + L' J_g L,

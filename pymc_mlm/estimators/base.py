@@ -1,4 +1,4 @@
-"""The interface that every model class shares: fit a table, then ask."""
+"""The interface that every model class shares: fit a table, then report."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Estimator(AbstractArguments, ABC):
         Warns
         -----
         ConvergenceWarning
-            R-hat, effective sample size or divergences tell that the draws may mislead, or
+            R-hat, effective sample size or divergences show that the draws may mislead, or
             sampling was interrupted (Ctrl-C) and the fit holds the draws up to there.
 
         Notes

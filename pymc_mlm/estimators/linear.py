@@ -1,4 +1,4 @@
-"""What the models with one linear predictor can be asked."""
+"""Reports and predictions of models with one linear predictor."""
 
 from __future__ import annotations
 

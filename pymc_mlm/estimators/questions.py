@@ -1,4 +1,4 @@
-"""What a trial with several binary outcomes can be asked."""
+"""Estimands, decisions, predictions and reports of a trial with several binary outcomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trials with several binary outcomes: a joint model, and decisions asked of its draws."""
+"""Trials with several binary outcomes: a joint model, and decisions by its draws."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
         Returns
         -------
         BmcoCall
-            Unpacks as the model with bmco's priors, and the question that bmco asks of it.
+            Unpacks as the model with bmco's priors, and the arguments of bmco's decision.
 
         Raises
         ------

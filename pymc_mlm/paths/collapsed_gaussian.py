@@ -1,4 +1,4 @@
-"""The collapsed nested Gaussian model: NUTS sees no unit; units are drawn exactly afterwards."""
+"""The collapsed nested Gaussian model: effects are integrated out, and drawn exactly afterwards."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def plot_trace(
     var_names: str | Sequence[str] | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Draw the densities and the walks of the model's parameters, one chain a line.
+    """Draw the densities and traces of the model's parameters, one chain a line.
 
     Parameters
     ----------

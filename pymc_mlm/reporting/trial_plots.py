@@ -214,7 +214,7 @@ def plot_parameters(fit: Fit, **kwargs: Any) -> Any:
 
 
 def plot_walks(fit: Fit, **kwargs: Any) -> Any:
-    """Draw the densities and the walks of the parameters, one chain a line.
+    """Draw the densities and traces of the parameters, one chain a line.
 
     Covariates are centred and scaled, so that all coefficients fit one axis.
 

@@ -60,7 +60,7 @@ class Population(AbstractTerm):
     The default intercept prior is stated at the mean of all covariates, those of terms
     included, as in brms and rstanarm:
     ``Intercept + mean(X) beta ~ Normal(location, 2.5 scale)``. Its meaning does not
-    depend on where a covariate has its zero, and the sampler sees a centred design. A prior of
+    depend on where a covariate has its zero, and the sampled design is centred. A prior of
     the user's is a prior on the intercept itself, at zero of all covariates. Without an
     intercept, the columns that sum to a constant, such as the cells of ``0 + f``, carry the
     level: their coefficients are around the location.

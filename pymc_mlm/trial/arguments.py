@@ -20,7 +20,7 @@ OF_COLLECTION = ("aes", "cols", "rows", "col_wrap", "figure_kwargs")
 
 
 def column_name(role: str, value: Any) -> str:
-    """Return the name of a column, or say what was given in its place."""
+    """Return the name of a column, or refuse what was given in its place."""
     if not isinstance(value, str):
         raise SpecificationError(
             f"{role}={value!r} is no column: name it, for example {role}={role!r}. Terms such as "

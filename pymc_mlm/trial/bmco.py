@@ -1,4 +1,4 @@
-"""Reads a call of the R package bmco into a model and the question that bmco asks of it."""
+"""Reads a call of the R package bmco into a model and the arguments of its decision."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def read_bmco(
     -----
     bmco averages each arm over its own persons and, with clusters, over the observed ones. The
     question asks for that, to compare; ask without ``covariate_rows`` and ``estimand`` for the
-    answer that a trial wants. bmco drops persons with a missing outcome; here they count for the
+    answer for a trial. bmco drops persons with a missing outcome; here they count for the
     outcomes that they have.
     """
     outcomes = [y_vars] if isinstance(y_vars, str) else list(y_vars)

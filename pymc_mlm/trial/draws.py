@@ -30,7 +30,7 @@ from pymc_mlm.terms.cluster_effects import Z as OFFSETS
 from pymc_mlm.trial.design import TrialModelDesign
 
 ESTIMANDS = ("typical_cluster", "observed_clusters", "new_cluster")
-# The answer to a question is the same each time it is asked.
+# The same arguments give the same draws.
 SEED = 20_231
 MOST_WEIGHTS = 200_000_000
 
@@ -64,7 +64,7 @@ class Target:
             )
         if self.estimand is not None and not clustered:
             raise SpecificationError(
-                f"estimand={self.estimand!r} asks for clusters, and the model has none. Leave "
+                f"estimand={self.estimand!r} is about clusters, and the model has none. Leave "
                 "it out, or fit with cluster=."
             )
         if self.weights not in (None, "bayesian_bootstrap"):
@@ -227,7 +227,7 @@ def outcome_draws(
 
 
 def described(target: Target, clustered: bool) -> str:
-    """Say in a sentence what a target is."""
+    """Describe a target in a sentence."""
     population = " and ".join(p.label for p in as_populations(target.population))
     rows = "both arms on the same covariate rows"
     if not clustered:

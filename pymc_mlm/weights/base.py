@@ -110,7 +110,7 @@ class AbstractWeight(ABC):
         indptr : ndarray of int64, shape (num_groups + 1,)
             First row of each group.
         known : WeightDesign, optional
-            The fitted design, for new data: the result then has the same keys, or an error says
+            The fitted design, for new data: the result then has the same keys, or an error states
             which piece of the formula changed its sign.
 
         Returns

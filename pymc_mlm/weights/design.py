@@ -96,7 +96,7 @@ class Folded:
 
 
 def read_columns(columns: Mapping[str, Any], names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Return the named columns as float64, or say which row is missing or infinite."""
+    """Return the named columns as float64, or refuse a row that is missing or infinite."""
     return {name: _numbers(name, columns[name]) for name in names}
 
 

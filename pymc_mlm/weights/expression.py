@@ -1,4 +1,4 @@
-"""Weights written as text: `Expression` parses at the door, folds data, and writes graph."""
+"""Weights written as text: `Expression` parses text, folds data, and writes graph."""
 
 from __future__ import annotations
 
