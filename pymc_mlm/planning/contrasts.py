@@ -41,7 +41,7 @@ def linear_contrasts(rule: AbstractRule, outcomes: Sequence[str]) -> tuple[Array
     if isinstance(rule, Custom):
         raise SpecificationError(
             f"{rule.label!r} is a custom rule: its nulls and formulas are not known. Ask for its "
-            "power by method='simulation'."
+            "power by method='simulation' without clusters, or by method='refit'."
         )
     # Contrasts are linear in the effects: their values at zero and at the unit vectors are all.
     points = np.vstack([np.zeros(len(outcomes)), np.eye(len(outcomes))])

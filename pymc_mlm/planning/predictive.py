@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.errors import DataError
+from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.planning.design import TrialDesign
 from pymc_mlm.planning.estimate import Estimate
 from pymc_mlm.planning.patterns import Array
@@ -42,6 +42,8 @@ def predictive_probability(
     ------
     DataError
         Counts do not fit the design, or more patients were seen than it has.
+    SpecificationError
+        The design has clusters or dropout.
 
     References
     ----------
@@ -55,7 +57,9 @@ def predictive_probability(
     0.8587 (0.0035)
     """
     if design.clusters is not None or design.missing.any():
-        raise DataError("predictive_probability takes designs without clusters and dropout.")
+        raise SpecificationError(
+            "predictive_probability takes designs without clusters and dropout."
+        )
     seen = _whole(counts, design)
     left = design.patients - seen.sum(axis=1)
     rng = np.random.default_rng(random_seed)

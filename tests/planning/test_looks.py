@@ -159,5 +159,7 @@ def test_impossible_looks_are_named():
         predictive_probability(replace(ONE, per_arm=10), [[9, 9], [1, 1]])
     with pytest.raises(DataError, match=r"a column per response pattern"):
         predictive_probability(ONE, [[9, 9, 1], [1, 1, 1]])
+    with pytest.raises(SpecificationError, match=r"without clusters and dropout"):
+        predictive_probability(replace(ONE, dropout=0.1), [[9, 9], [1, 1]])
     with pytest.raises(DataError, match=r"whole numbers"):
         predictive_probability(ONE, [[9, -9], [1, 1]])
