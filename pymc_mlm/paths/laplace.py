@@ -33,6 +33,8 @@ Array = np.ndarray[Any, Any]
 
 # Matrices of all effects are held.
 MOST_EFFECTS = 3000
+# Bytes of the effects drawn at all points.
+MOST_MEMORY = 2e9
 MOST_HYPERPARAMETERS = 30
 # With a heavier tail of the hyperparameters' weights, or fewer effective points, not even the
 # approximation is drawn from.
@@ -219,6 +221,13 @@ class LaplacePath(AbstractPath):
                 f"path='laplace' cannot be taken: the model has {len(model.start)} parameters "
                 f"beside the random effects, and importance sampling serves {MOST_HYPERPARAMETERS} "
                 "at most. Use path='sampled'."
+            )
+        points = sum(rounds_of(model.rows.size, len(model.start)))
+        memory = 8 * model.rows.size * (run.chains * run.draws + points)
+        if memory > MOST_MEMORY:
+            raise SpecificationError(
+                f"path='laplace' cannot be taken: so many draws of {model.rows.size} effects take "
+                f"{memory / 1e9:.1f} GB, {MOST_MEMORY / 1e9:g} at most. Ask for fewer draws."
             )
         try:
             found = integrate(model, run.chains * run.draws, np.random.default_rng(run.random_seed))

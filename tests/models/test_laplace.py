@@ -192,6 +192,8 @@ def test_obstacles_name_the_reason(table):
         mlm.MultipleMembershipModel("yes ~ 1", fixed, family="bernoulli").fit(table, **RUN)
     with pytest.raises(mlm.SpecificationError, match="start nowhere"):
         MODELS["fixed"].fit(table, initvals={"party_sd": 1.0}, **RUN)
+    with pytest.raises(mlm.SpecificationError, match="take 5"):
+        MODELS["fixed"].fit(table, **RUN | {"draws": 10_000_000})
     many = {"u": np.arange(8000) // 2, "y": np.arange(8000) % 2}
     with pytest.raises(mlm.SpecificationError, match="at most 3000; there are 4000"):
         mlm.MultipleMembershipModel("y ~ 1", mlm.hm("u"), family="bernoulli").fit(many, **RUN)
