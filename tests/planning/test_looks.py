@@ -41,9 +41,10 @@ def test_spending_gives_the_boundaries_of_lan_and_demets():
 
 
 def test_the_error_holds_over_all_looks_and_does_not_without_calibration():
-    looks = Looks((0.25, 0.5, 0.75, 1.0))
-    naive = sequential_characteristics(TWO, replace(looks, efficacy=0.95), 4000, 1)
-    held = sequential_characteristics(TWO, calibrate_looks(TWO, looks, trials=4000, random_seed=2))
+    design, looks = replace(ONE, alpha=0.05, per_arm=80), Looks((0.25, 0.5, 0.75, 1.0))
+    calibrated = calibrate_looks(design, looks, trials=4000, random_seed=2)
+    naive = sequential_characteristics(design, replace(looks, efficacy=0.95), 4000, 1)
+    held = sequential_characteristics(design, calibrated, 4000, 1)
     assert naive.worst_type_one_error.value > 0.08
     assert held.worst_type_one_error.value < 0.05 + 0.01
 

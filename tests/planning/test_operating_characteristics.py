@@ -134,7 +134,7 @@ def test_simulated_clusters_have_the_intraclass_correlation(rng):
 def test_refits_decide_as_the_simulation_does(rng):
     design = TrialDesign({"old": (0.4, 0.4), "new": (0.6, 0.7)}, per_arm=50)
     fitted = operating_characteristics(
-        design, "refit", trials=30, random_seed=1, nulls=False, fit={"draws": 4000}
+        design, "refit", trials=20, random_seed=1, nulls=False, fit={"draws": 4000}
     )
     assert abs(fitted.power.value - found(design, "exact")[-1]) < 3 * fitted.power.error
 
