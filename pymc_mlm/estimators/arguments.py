@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pymc_mlm.errors import DataError, SpecificationError
@@ -96,17 +96,6 @@ class AbstractArguments(ABC):
         parameters = inspect.signature(cls.__init__).parameters.values()
         named = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
         return [name for name in named if name != "self"]
-
-
-def as_mapping(value: Any, where: str) -> dict[str, Any]:
-    """Return priors as a dict, or refuse what is no mapping."""
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise SpecificationError(
-            f"{where}: priors is a mapping such as {{'beta': Prior('Normal', mu=0, sigma=1)}}."
-        )
-    return dict(value)
 
 
 def as_tuple(value: Any, where: str, example: str) -> tuple[Any, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from pymc_mlm.estimators.arguments import as_mapping, as_tuple, refuse_specification
+from pymc_mlm.estimators.arguments import as_tuple, refuse_specification
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.model import Specification
+from pymc_mlm.priors import as_priors
 from pymc_mlm.terms import AbstractTerm
 
 
@@ -81,7 +82,7 @@ class MultipleMembershipModel(AbstractLinearEstimator):
     @property
     def specification(self) -> Specification:
         """The model apart from data."""
-        priors = as_mapping(self.priors_given, type(self).__name__)
+        priors = as_priors(self.priors_given, type(self).__name__)
         return Specification(
             self.formula,
             tuple(self.terms),

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pymc_mlm.errors import DataError, SpecificationError
-from pymc_mlm.estimators.arguments import as_mapping, as_tuple, refuse_specification
+from pymc_mlm.estimators.arguments import as_tuple, refuse_specification
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.model import Specification
 from pymc_mlm.paths import CollapsedGaussian
+from pymc_mlm.priors import as_priors
 from pymc_mlm.terms import AbstractTerm
 from pymc_mlm.terms.nested import Nested, nested
 
@@ -133,7 +134,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
             self.formula,
             (own, *as_tuple(self.terms, "terms", "terms=[hm('year')]")),
             as_family(self.family),
-            as_mapping(self.priors_given, type(self).__name__),
+            as_priors(self.priors_given, type(self).__name__),
             as_tuple(self.within_between, "within_between", "within_between=['x']"),
             self._level_covariates(),
             self.missing,

@@ -7,8 +7,9 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 from pymc_mlm.data.cells import Dependence
-from pymc_mlm.estimators.arguments import as_mapping, refuse_specification
+from pymc_mlm.estimators.arguments import refuse_specification
 from pymc_mlm.estimators.questions import AbstractTrialEstimator
+from pymc_mlm.priors import as_priors
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
 from pymc_mlm.trial import TrialSpecification
 from pymc_mlm.trial.arguments import outcome_names
@@ -129,7 +130,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
             self.random,
             self.dependence,
             self.cluster_prior,
-            as_mapping(self.priors_given, type(self).__name__),
+            as_priors(self.priors_given, type(self).__name__),
             self.event,
             self.missing,
         )
