@@ -37,7 +37,8 @@ WALLS = {
     "data": wall("errors", "numpy scipy pandas narwhals formulaic"),
     "approximation": wall("errors data", "numpy scipy"),
     "datasets": wall("errors", "numpy scipy pandas"),
-    "ops": wall("errors", "numpy scipy pytensor numba jax"),
+    "codegen": wall("errors", "numpy pytensor numba nutpie"),
+    "ops": wall("errors codegen", "numpy scipy pytensor numba jax"),
     "priors": wall("errors ops", "numpy scipy pytensor pymc"),
     "distributions": wall("errors ops", "numpy scipy pytensor pymc"),
     "weights": wall("errors ops priors", "numpy scipy pytensor"),
@@ -46,9 +47,8 @@ WALLS = {
         "errors data approximation ops priors weights distributions",
         "numpy scipy pytensor pymc xarray",
     ),
-    "loops": wall("", "numpy pytensor numba"),
     "inference": wall(
-        "errors ops loops",
+        "errors ops codegen",
         "numpy scipy pytensor pymc xarray arviz nutpie numba jax numpyro blackjax rich",
     ),
     "model": wall(
@@ -102,6 +102,10 @@ ONLY_INSIDE_FUNCTIONS = frozenset(
     "matplotlib arviz_plots arviz arviz_base arviz_stats nutpie jax numba "
     "numpyro blackjax polars pyarrow sklearn".split()
 )
+# The one file of private names of these libraries. It is imported inside a function.
+PRIVATE_NAMES = "codegen/private.py"
+PRIVATE = ("pytensor.link", "numba.core", "nutpie.compile_pymc", "nutpie._lib")
+NAMED_TUPLE = {"_make", "_asdict", "_replace", "_fields"}
 NO_NOUN = {"utils", "util", "helpers", "misc", "common"}
 RUNS_TEXT = {"eval", "exec", "__import__"}
 RUNS_BYTES = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
@@ -207,8 +211,44 @@ def slow_imports(modules: Modules) -> list[str]:
         and not target.deferred
         # Kernels that call jitted functions are modules of their own, imported by no other
         # module but inside the function that registers them.
-        and not (target.top == "numba" and path.startswith("ops/kernels/"))
+        and not (target.top == "numba" and path.startswith(("ops/kernels/", PRIVATE_NAMES)))
     ]
+
+
+def private_names(modules: Modules) -> list[str]:
+    """List private names of PyTensor, numba and nutpie: imports, and attributes not our own."""
+    elsewhere = {path: tree for path, tree in modules.items() if path != PRIVATE_NAMES}
+    imported = [
+        f"{path}:{target.line} imports {target.name}"
+        for path, tree in elsewhere.items()
+        for target in imports(tree, path)
+        if f"{target.name}.".startswith(tuple(f"{name}." for name in PRIVATE))
+        or (target.top in {"pytensor", "numba", "nutpie"} and "._" in target.name)
+    ]
+    own = {
+        name for tree in modules.values() for node in ast.walk(tree) for name in own_names_of(node)
+    }
+    read = [
+        f"{path}:{node.lineno} reads .{node.attr}"
+        for path, tree in elsewhere.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and node.attr not in own | NAMED_TUPLE
+        and ast.unparse(node.value) not in {"self", "cls"}
+    ]
+    return imported + read
+
+
+def own_names_of(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            yield name
+        case ast.Attribute(attr=name, ctx=ast.Store()):
+            yield name
 
 
 def nameless_modules(modules: Modules) -> list[str]:
@@ -306,6 +346,10 @@ def test_slow_and_optional_libraries_are_imported_inside_functions(package):
     assert "\n".join(slow_imports(package)) == ""
 
 
+def test_private_names_of_libraries_stand_in_one_file(package):
+    assert "\n".join(private_names(package)) == ""
+
+
 def test_a_module_is_named_after_a_noun(package):
     assert "\n".join(nameless_modules(package)) == ""
 
@@ -336,6 +380,10 @@ BREACHES: list[tuple[Law, str, str]] = [
     (slow_imports, "reporting/x.py", "import matplotlib.pyplot as plt"),
     (slow_imports, "reporting/x.py", "class Plot:\n    import arviz_plots"),
     (slow_imports, "ops/x.py", "try:\n    import jax\nexcept ImportError:\n    jax = None"),
+    (private_names, "ops/x.py", "def f():\n    from pytensor.link.numba.dispatch import basic"),
+    (private_names, "ops/x.py", "from pytensor.graph.replace import _vectorize_node"),
+    (private_names, "inference/x.py", "def f():\n    from nutpie import compile_pymc"),
+    (private_names, "inference/x.py", "size = compiled._n_dim"),
     (nameless_modules, "data/utils.py", ""),
     (nameless_modules, "helpers/x.py", ""),
     (neither_abstract_nor_final, "terms/x.py", "class A: ...\nclass B(A): ..."),
@@ -363,6 +411,8 @@ ALLOWED: list[tuple[Law, str, str]] = [
     (broken_walls, "demo.py", "from pymc_mlm import planning"),
     (second_doors, "data/frame.py", "import narwhals as nw"),
     (slow_imports, "reporting/x.py", "def plot():\n    import arviz_plots"),
+    (private_names, "codegen/private.py", "from numba.core.caching import FunctionCache"),
+    (private_names, "data/x.py", "values = pair._asdict()"),
     (slow_imports, "ops/x.py", "if TYPE_CHECKING:\n    import jax"),
     (
         neither_abstract_nor_final,

@@ -11,6 +11,7 @@ from pymc.logprob.transforms import Transform
 from pytensor.graph.basic import Variable
 from pytensor.tensor.random.op import RandomVariable
 
+from pymc_mlm.ops.base import register_draw
 from pymc_mlm.ops.informed_normal import NO_BASIS, informed_coordinates, informed_normal
 
 
@@ -99,7 +100,7 @@ class InformedNormal(Continuous):
     @classmethod
     def dist(cls, sd: Any, score: Any, precision: Any, basis: Any = NO_BASIS, **kwargs: Any) -> Any:
         """Create the variable without a name."""
-        _register_numba_random()
+        register_draw(InformedNormalRV, _draw)
         inputs = [pt.as_tensor_variable(x) for x in (sd, score, precision, basis)]
         return super().dist(inputs, **kwargs)
 
@@ -120,21 +121,6 @@ class InformedNormal(Continuous):
         units = value.shape[-1]
         squares = pt.sum(value * value, axis=-1)
         return -0.5 * squares / (sd * sd) - units * (pt.log(sd) + 0.5 * np.log(2 * np.pi))
-
-
-def _register_numba_random() -> None:
-    """Teach PyTensor's numba backend to draw; later calls find it registered."""
-    from pytensor.link.numba.dispatch.basic import numba_njit
-    from pytensor.link.numba.dispatch.random import numba_core_rv_funcify
-
-    if InformedNormalRV in numba_core_rv_funcify.registry:
-        return
-
-    @numba_core_rv_funcify.register(InformedNormalRV)
-    def core(op: Any, node: Any) -> tuple[Any, int]:
-        draw = numba_njit(_draw)
-        draw.handles_out = True
-        return draw, 1
 
 
 def _draw(rng: Any, sd: Any, score: Any, precision: Any, basis: Any, out: Any = None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from pytensor.graph.basic import Variable
 from pytensor.tensor.random.op import RandomVariable
 
 from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.ops.base import register_draw
 from pymc_mlm.ops.multivariate_bernoulli import multivariate_bernoulli_logp
 
 
@@ -105,7 +105,7 @@ class MultivariateBernoulli(Discrete):
     @classmethod
     def dist(cls, logits: Any, **kwargs: Any) -> Variable:
         """Create the distribution outside a model."""
-        _register_numba_random()
+        register_draw(MultivariateBernoulliRV, _draw)
         logits = pt.as_tensor_variable(logits)
         if logits.ndim == 0:
             raise SpecificationError(
@@ -198,21 +198,6 @@ def _as_floats(name: str, observed: Any) -> Any:
             f"observed of {name!r} is not numeric ({error}). Outcomes of MultivariateBernoulli "
             "must be 0, 1 or booleans, none of them missing. Recode the data."
         ) from error
-
-
-def _register_numba_random() -> None:
-    """Teach PyTensor's numba backend to draw; later calls find it registered."""
-    from pytensor.link.numba.dispatch.basic import numba_njit
-    from pytensor.link.numba.dispatch.random import numba_core_rv_funcify
-
-    if MultivariateBernoulliRV in numba_core_rv_funcify.registry:
-        return
-
-    @numba_core_rv_funcify.register(MultivariateBernoulliRV)
-    def core(op: Any, node: Any) -> tuple[Callable[..., Any], int]:
-        draw = numba_njit(_draw)
-        draw.handles_out = True
-        return draw, 1
 
 
 def _draw(rng: Any, logits: Any, out: Any = None) -> Any:

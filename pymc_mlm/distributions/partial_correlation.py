@@ -11,6 +11,8 @@ from pymc.distributions.transforms import Interval, _default_transform
 from pytensor.graph.basic import Variable
 from pytensor.tensor.random.op import RandomVariable
 
+from pymc_mlm.ops.base import register_draw
+
 
 class PartialCorrelationRV(RandomVariable):
     """Draws z = 2 b - 1 with b ~ Beta(a, a)."""
@@ -54,7 +56,7 @@ class PartialCorrelation(Continuous):
     @classmethod
     def dist(cls, alpha: Any, **kwargs: Any) -> Any:
         """Create the variable without a name."""
-        _register_numba_random()
+        register_draw(PartialCorrelationRV, _draw, handles_out=False)
         return super().dist([pt.as_tensor_variable(alpha)], **kwargs)
 
     def support_point(rv: Variable, size: Any, alpha: Variable) -> Variable:  # noqa: N805
@@ -68,21 +70,8 @@ class PartialCorrelation(Continuous):
         return pt.switch(pt.abs(value) < 1, density, -np.inf)
 
 
-def _register_numba_random() -> None:
-    """Teach PyTensor's numba backend to draw; later calls find it registered."""
-    from pytensor.link.numba.dispatch.basic import numba_njit
-    from pytensor.link.numba.dispatch.random import numba_core_rv_funcify
-
-    if PartialCorrelationRV in numba_core_rv_funcify.registry:
-        return
-
-    @numba_core_rv_funcify.register(PartialCorrelationRV)
-    def core(op: Any, node: Any) -> Any:
-        @numba_njit
-        def draw(rng: Any, alpha: Any) -> Any:
-            return 2.0 * rng.beta(alpha, alpha) - 1.0
-
-        return draw
+def _draw(rng: Any, alpha: Any) -> Any:
+    return 2.0 * rng.beta(alpha, alpha) - 1.0
 
 
 @_default_transform.register(PartialCorrelationRV)

@@ -14,6 +14,7 @@ from pymc.logprob.transforms import Transform
 from pytensor.graph.basic import Variable
 from pytensor.tensor.random.op import RandomVariable
 
+from pymc_mlm.ops.base import register_draw
 from pymc_mlm.ops.correlated_normal import correlated_normal_logp
 from pymc_mlm.ops.correlation import cholesky_from_partials, partials_to_cholesky
 from pymc_mlm.ops.informed_effects import informed_coordinates, informed_effects
@@ -76,7 +77,7 @@ class UnitEffects(Continuous):
     @classmethod
     def dist(cls, sd: Any, partial: Any, around: Any, precision: Any = None, **kwargs: Any) -> Any:
         """Create the variable without a name."""
-        _register_numba_random()
+        register_draw(UnitEffectsRV, _draw)
         precision = around if precision is None else precision
         parameters = [pt.as_tensor_variable(x) for x in (sd, partial, around, precision)]
         return super().dist(parameters, **kwargs)
@@ -160,21 +161,6 @@ class Coordinates(Transform):
             per_unit = sum(pt.log(row[-1]) for row in L)
             return pt.sum(per_unit + pt.zeros_like(value[:, 0]))
         return informed_effects(_factor(sd, partial, around), around, precision, value)[1]
-
-
-def _register_numba_random() -> None:
-    """Teach PyTensor's numba backend to draw; later calls find it registered."""
-    from pytensor.link.numba.dispatch.basic import numba_njit
-    from pytensor.link.numba.dispatch.random import numba_core_rv_funcify
-
-    if UnitEffectsRV in numba_core_rv_funcify.registry:
-        return
-
-    @numba_core_rv_funcify.register(UnitEffectsRV)
-    def core(op: Any, node: Any) -> tuple[Any, int]:
-        draw = numba_njit(_draw)
-        draw.handles_out = True
-        return draw, 1
 
 
 def _draw(rng: Any, sd: Any, partial: Any, around: Any, precision: Any, out: Any = None) -> Any:

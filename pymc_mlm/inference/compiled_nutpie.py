@@ -4,23 +4,20 @@ nutpie wraps PyTensor's compiled functions in numba functions that are not cache
 number of parameters into the graph, so that every table compiles anew. Here
 
 - the parameters are cut out of nutpie's flat vector at offsets that are data, not constants;
-- log density and gradient are written as one function of loops (`pymc_mlm.loops`), which nutpie
+- log density and gradient are written as one function of loops (`pymc_mlm.codegen`), which nutpie
   calls directly and which goes through PyTensor's disk cache;
 - the draws leave nutpie unconstrained, through one copying function for all models, and are
   transformed afterwards, all at once and without compilation.
 
-What nutpie does not expose publicly is looked up first; if it is not there, nutpie's own
-compilation is used.
+What nutpie does not expose publicly is looked up first (`pymc_mlm.codegen.private`), and the
+compiled function is compared with NumPy; if either fails, nutpie's own compilation is used.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import inspect
-import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -31,45 +28,19 @@ import pytensor.tensor as pt
 import xarray as xr
 from pytensor.graph.replace import vectorize_graph
 
-from pymc_mlm.inference.log_density import log_density_function
-from pymc_mlm.loops import FAULT, Program, in_memory, write_graph
+from pymc_mlm.codegen import host
+from pymc_mlm.errors import warn_user
 from pymc_mlm.ops.base import register_numba, uncompiled
 
-WRAPPER_VERSION = 9
 POINT = "unconstrained_point"
 JITTER = 1.0
 # Starts at which the density overflows are taken half as far, so many times.
 HALVINGS = 30
+# How far sums in another order may be apart, as a part of the whole.
+AGREEMENT = 1e-7
+# Status of the compiled function where lengths do not fit or an index is outside.
+FAULT = -1
 _DOUBLES = ctypes.POINTER(ctypes.c_double)
-
-_NEEDED = {
-    "make_user_data": {"shared_var_keys", "shared_data"},
-    "address_as_void_pointer": set(),
-    "CompiledPyMCModel": {
-        "_n_dim", "dims", "_coords", "_shapes", "compiled_logp_func", "compiled_expand_func",
-        "initial_point_func", "shared_data", "shared_var_keys", "user_data", "n_expanded",
-        "shape_info", "logp_func", "expand_func", "reparameterized_names",
-    },
-}  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Code:
-    """A numba function as text, and what it calls and reads.
-
-    Attributes
-    ----------
-    function : callable
-        The Python function, not yet compiled; ``function.__source__`` is its text.
-    called : tuple of str
-        Names of the numba functions that it calls, such as the kernels of Ops.
-    key : str or None
-        Key in the disk cache; None if it cannot be cached.
-    """
-
-    function: Any
-    called: tuple[str, ...] = ()
-    key: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +58,7 @@ class CompiledModel:
     layout : tuple of (str, tuple of int)
         Name and shape of each value variable in the flat vector; empty if nutpie compiled the
         model itself.
-    code : Code, optional
+    code : codegen.function.Code, optional
         What was compiled.
     """
 
@@ -95,7 +66,7 @@ class CompiledModel:
     model: pm.Model
     var_names: tuple[str, ...]
     layout: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    code: Code | None = None
+    code: Any = None
 
     def log_density(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Call the compiled function once, as nutpie does.
@@ -127,21 +98,43 @@ class CompiledModel:
             raise FloatingPointError(f"The log density is not finite at this point ({status}).")
         return value, gradient
 
-    def check(self) -> None:
-        """Call the compiled function once, where sampling starts, so that a fault shows up there.
+    def check(self) -> str:
+        """Compare the compiled function with NumPy, once, where sampling starts.
+
+        Returns
+        -------
+        str
+            What differs; empty if nothing does. Nothing is compared where the log density is not
+            finite: chains start elsewhere, and the sampler reports it.
 
         Raises
         ------
         ValueError, IndexError or another error
-            As in `log_density`.
+            What NumPy raises for lengths that do not fit or an index outside.
         """
-        if not self.layout:
-            return
         start = self.model.initial_point()
-        try:
-            self.log_density(np.concatenate([np.ravel(start[name]) for name, _ in self.layout]))
-        except FloatingPointError:
-            pass  # Chains start elsewhere, and the sampler reports what is not finite.
+        point = np.concatenate([np.ravel(start[name]) for name, _ in self.layout])
+        compiled, data = self.sampled.compiled_logp_func, self.sampled.user_data
+        status, value, gradient = _called(compiled, data, point)
+        with np.errstate(all="ignore"):
+            expected, slopes = self.sampled.logp_func(point)
+        if not (np.isfinite(expected) and np.all(np.isfinite(slopes))):
+            return ""
+        if status:
+            return f"at the start it ends with status {status}, and NumPy has {float(expected):.6g}"
+        if not np.isclose(value, expected, rtol=AGREEMENT, atol=AGREEMENT):
+            return f"at the start it is {value:.10g}, and by NumPy {float(expected):.10g}"
+        scale = AGREEMENT * max(1.0, float(np.max(np.abs(slopes), initial=0.0)))
+        wrong = np.flatnonzero(~(np.abs(gradient - slopes) <= scale))
+        if len(wrong):
+            at = int(wrong[0])
+            ends = np.cumsum([int(np.prod(shape)) for _, shape in self.layout])
+            name = self.layout[int(np.searchsorted(ends, at, side="right"))][0]
+            return (
+                f"at the start its gradient by {name!r} is {gradient[at]:.10g}, and by NumPy "
+                f"{slopes[at]:.10g}"
+            )
+        return ""
 
     def _raise_fault(self, point: np.ndarray) -> NoReturn:
         self.sampled.logp_func(point)
@@ -171,17 +164,6 @@ class CompiledModel:
         )
 
 
-def is_supported() -> bool:
-    """Tell whether the installed nutpie has the functions and fields that are needed."""
-    from nutpie import compile_pymc
-
-    for name, parameters in _NEEDED.items():
-        found = getattr(compile_pymc, name, None)
-        if found is None or not parameters <= set(inspect.signature(found).parameters):
-            return False
-    return True
-
-
 def compile_model(model: pm.Model, var_names: Sequence[str]) -> CompiledModel:
     """Compile a model for `nutpie.sample`, through the disk cache where possible.
 
@@ -195,63 +177,79 @@ def compile_model(model: pm.Model, var_names: Sequence[str]) -> CompiledModel:
     Returns
     -------
     CompiledModel
+        Its log density and gradient equal those of NumPy where sampling starts. Where they do not,
+        or where PyTensor, numba or nutpie have other functions than those that are needed,
+        nutpie's own compilation takes over, with one warning.
     """
+    names = tuple(var_names)
+    register_numba()
+    private = host()
+    if private is None:
+        return _compiled_by_nutpie(model, names)
+    if not private.fits_nutpie():
+        return _compiled_by_nutpie(model, names, "the installed nutpie lacks functions it needs")
+    import numba
+
+    # What PyTensor or numba raise where they changed; wrong data raise ValueError or IndexError.
+    changed = (ImportError, AttributeError, NotImplementedError, TypeError, KeyError,
+               numba.NumbaError)  # fmt: skip
+    try:
+        compiled = _compile_cached(model, names)
+    except changed as error:
+        return _compiled_by_nutpie(model, names, f"{type(error).__name__}: {error}")
+    difference = compiled.check()
+    return _compiled_by_nutpie(model, names, difference) if difference else compiled
+
+
+def _compiled_by_nutpie(model: pm.Model, names: tuple[str, ...], why: str = "") -> CompiledModel:
     import nutpie
 
-    names = tuple(var_names)
-    if is_supported():
-        return _compile_cached(model, names)
-    own = nutpie.compile_pymc_model(model, backend="numba", var_names=list(names))
+    if why:
+        warn_user(
+            f"pymc_mlm does not use its own compiled log density ({why}). nutpie compiles the "
+            "model, with the same results, more slowly and anew in each session. Please report "
+            "the model and the versions of pymc, pytensor, numba and nutpie.",
+            RuntimeWarning,
+        )
+    with warnings.catch_warnings():
+        # Without our kernels PyTensor runs `perform`; the warning above says that it is slow.
+        warnings.filterwarnings("ignore", "Numba will use object mode")
+        own = nutpie.compile_pymc_model(model, backend="numba", var_names=list(names))
     return CompiledModel(own, model, names)
 
 
 def _compile_cached(model: pm.Model, var_names: tuple[str, ...]) -> CompiledModel:
     import numba
-    from nutpie import compile_pymc as private
 
+    from pymc_mlm.codegen.function import as_cfunc, copy_code, guarded, log_density_code
+    from pymc_mlm.inference.log_density import log_density_function
+
+    private = host()
     start = model.initial_point()
     # Scalars first: their places are then the same whatever the lengths of the vectors.
     values = sorted(model.continuous_value_vars, key=lambda v: v.ndim > 0)
     layout = tuple((v.name, np.shape(start[v.name])) for v in values)
     logp = log_density_function(model, values, layout)
-    code, keys, shared = _logp_loops(logp)
+    code, keys, shared = log_density_code(logp)
     pointer = numba.types.CPointer(numba.types.double)
     u64, void = numba.types.uint64, numba.types.voidptr
-    log_density = _as_cfunc(_guarded(code), numba.types.int64(u64, pointer, pointer, pointer, void))
-    copy = _as_cfunc(_copy_code(), numba.types.int64(u64, u64, pointer, pointer, void))
+    log_density = as_cfunc(guarded(code), numba.types.int64(u64, pointer, pointer, pointer, void))
+    copy = as_cfunc(copy_code(), numba.types.int64(u64, u64, pointer, pointer, void))
     flat = np.concatenate([np.ravel(start[name]) for name, _ in layout]).astype(np.float64)
-    n_dim = len(flat)
-
-    data = private.make_user_data(keys, shared)
+    data = private.nutpie_record(shared, keys)
 
     def jittered(seed: Any) -> np.ndarray:
-        step = np.random.default_rng(seed).uniform(-JITTER, JITTER, n_dim)
+        step = np.random.default_rng(seed).uniform(-JITTER, JITTER, len(flat))
         for _ in range(HALVINGS):
             if _called(log_density, data, flat + step)[0] == 0:
                 break
             step = step / 2.0
         return flat + step
 
-    sampled = private.CompiledPyMCModel(
-        _n_dim=n_dim,
-        dims={},
-        _coords={},
-        _shapes={POINT: (n_dim,)},
-        compiled_logp_func=log_density,
-        compiled_expand_func=copy,
-        initial_point_func=jittered,
-        shared_data=shared,
-        shared_var_keys=keys,
-        user_data=data,
-        n_expanded=n_dim,
-        shape_info=([POINT], [slice(0, n_dim)], [(n_dim,)]),
-        logp_func=logp,
-        expand_func=None,
-        reparameterized_names=[],
+    sampled = private.nutpie_model(
+        len(flat), POINT, (log_density, copy), jittered, (shared, keys, data), logp
     )
-    compiled = CompiledModel(sampled, model, var_names, layout, code)
-    compiled.check()
-    return compiled
+    return CompiledModel(sampled, model, var_names, layout, code)
 
 
 def _called(compiled: Any, data: np.ndarray, point: np.ndarray) -> tuple[int, float, np.ndarray]:
@@ -299,165 +297,3 @@ def _labelled(model: pm.Model, name: str, values: np.ndarray) -> xr.DataArray:
     }
     coords |= {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
     return xr.DataArray(values, dims=("chain", "draw", *dims), coords=coords, name=name)
-
-
-def _shared_arrays(variables: Sequence[Any]) -> tuple[dict[Any, str], dict[str, np.ndarray]]:
-    keys: dict[Any, str] = {}
-    arrays: dict[str, np.ndarray] = {}
-    for variable in variables:
-        key = f"k{len(keys)}"
-        keys[variable] = key
-        # One contiguous read-only copy, owned by the compiled model.
-        arrays[key] = np.array(variable.get_value(), order="C", copy=True)
-        arrays[key].flags.writeable = False
-    return keys, arrays
-
-
-_LOGP_SOURCE = """
-def mlm_logp(dim, x_, out_, logp_, user_data_):
-    size = int64(dim)
-    point = carray(x_, (size,))
-    out = carray(out_, (size,))
-{lines}
-    logp_[0] = {value}
-    for i in range(size):
-        if not abs(out[i]) < inf:
-            return 3
-    if not abs({value}) < inf:
-        return 4
-    return 0
-"""
-
-# An exception does not leave a function that is called from outside of Python: numba prints it and
-# returns zero, as if all were well. One handler around one call costs no time and is compiled fast.
-_GUARD_SOURCE = """
-def mlm_guarded(dim, x_, out_, logp_, user_data_):
-    try:
-        return log_density(dim, x_, out_, logp_, user_data_)
-    except Exception:
-        return {fault}
-"""
-
-_COPY_SOURCE = """
-def mlm_copy(dim, expanded, x_, out_, user_data_):
-    for i in range(int64(expanded)):
-        out_[i] = x_[i]
-    return 0
-"""
-
-
-def _logp_loops(function: Any) -> tuple[Code, dict[Any, str], dict[str, np.ndarray]]:
-    """Write a function's graph as loops over nutpie's vectors.
-
-    Returns
-    -------
-    code : Code
-        The numba function.
-    keys, arrays : dict
-        Name of each shared variable, and the arrays that the function reads, by name.
-    """
-    register_numba()
-    graph = function.maker.fgraph
-    point, *data = graph.inputs
-    program = Program(graph)
-    program.values[point] = in_memory("point", ("size",))
-    shared = dict(zip(data, function.get_shared(), strict=True))
-    keys, arrays = _shared_arrays(list(shared.values()))
-    for variable, container in shared.items():
-        name, single_dims = keys[container], variable.type.broadcastable
-        program.values[variable] = in_memory(name, program.lengths(name, single_dims))
-    value, gradient = graph.outputs
-    program.targets[gradient] = "out"
-    write_graph(program)
-    if gradient not in program.values or program.values[gradient].array != "out":
-        program.store(gradient, program.value(gradient))
-    result = program.assign(program.value(value).only)
-    arrays |= program.constants
-    keys |= {pytensor.shared(array, name=name): name for name, array in program.constants.items()}
-    lines = "\n".join([*_record_source(arrays), *program.pruned(result)])
-    source = _LOGP_SOURCE.format(lines=lines, value=result)
-    dtypes = {f"dtype_{a.dtype.name}": a.dtype for a in arrays.values()}
-    code = _from_source(source, "mlm_logp", program.functions, program.keys, dtypes)
-    return code, keys, arrays
-
-
-def _guarded(code: Code) -> Code:
-    """Return a function that returns a fault where another one raises an exception."""
-    import numba
-
-    called = numba.njit(
-        error_model="numpy",
-        fastmath=set(_FASTMATH),
-        no_cpython_wrapper=True,
-        no_cfunc_wrapper=True,
-    )(code.function)
-    source = _GUARD_SOURCE.format(fault=FAULT)
-    names = {"log_density": called}, {"log_density": code.key}
-    return _from_source(source, "mlm_guarded", *names, {})
-
-
-def _copy_code() -> Code:
-    return _from_source(_COPY_SOURCE, "mlm_copy", {}, {}, {})
-
-
-def _record_source(arrays: dict[str, np.ndarray]) -> list[str]:
-    """Return lines that rebuild the data from nutpie's record: pointers, sizes, then shapes."""
-    if not arrays:
-        return []
-    words = 2 * len(arrays) + sum(a.ndim for a in arrays.values())
-    lines = [f"    record = carray(user_data_, ({words},), np.uint64)"]
-    at = 2 * len(arrays)
-    for j, (name, array) in enumerate(arrays.items()):
-        sizes = "".join(f"int64(record[{at + d}])," for d in range(array.ndim))
-        pointer = f"as_pointer(record[{j}])"
-        lines.append(f"    {name} = carray({pointer}, ({sizes}), dtype_{array.dtype.name})")
-        at += array.ndim
-    return lines
-
-
-def _from_source(
-    source: str,
-    name: str,
-    functions: Mapping[str, Any],
-    keys: Mapping[str, str | None],
-    extra: Mapping[str, Any],
-) -> Code:
-    import numba
-    from nutpie import compile_pymc as private
-    from pytensor.link.numba.cache import compile_numba_function_src
-
-    key = None
-    if None not in keys.values():
-        text = repr((WRAPPER_VERSION, source, sorted(keys.items())))
-        key = hashlib.sha256(text.encode()).hexdigest()
-    environment = {
-        "__name__": __name__,
-        "carray": numba.carray,
-        "np": np,
-        "int64": np.int64,
-        **{name: getattr(math, name) for name in ("exp", "log", "log1p", "sqrt")},
-        "inf": math.inf,
-        "nan": math.nan,
-        "as_pointer": private.address_as_void_pointer,
-        **functions,
-        **extra,
-    }
-    function = compile_numba_function_src(source, name, global_env=environment, cache_key=key)
-    return Code(function, tuple(functions), key)
-
-
-def _as_cfunc(code: Code, signature: Any) -> Any:
-    import numba
-
-    is_kept = code.key is not None and pytensor.config.numba__cache
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", numba.NumbaWarning)
-        compiled = numba.cfunc(
-            signature, cache=is_kept, error_model="numpy", fastmath=set(_FASTMATH)
-        )
-        return compiled(code.function)
-
-
-# Sums in any order, fused multiply-adds. With more liberties LLVM takes x - x for zero, and a
-# test for NaN for true.
-_FASTMATH = frozenset({"contract", "reassoc"})

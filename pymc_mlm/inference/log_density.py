@@ -23,7 +23,7 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 from pytensor.graph.traversal import io_toposort
 
-from pymc_mlm.loops import part
+from pymc_mlm.codegen.part import part
 from pymc_mlm.ops.base import uncompiled
 
 Layout = Sequence[tuple[str, tuple[int, ...]]]
@@ -69,7 +69,7 @@ def log_density_function(model: pm.Model, values: Sequence[Any], layout: Layout)
             cut = cut.reshape(tuple(sides[d] for d in range(len(shape))), ndim=len(shape))
         replacements[value] = _as_type_of(value, cut)
     logp, gradient = hoist_data(clone_replace([logp, gradient], replacements))
-    # Rewritten as for any backend; `pymc_mlm.loops` fuses what numba is to compile.
+    # Rewritten as for any backend; `pymc_mlm.codegen` fuses what numba is to compile.
     rewrites_for_loops = RewriteDatabaseQuery(
         include=["fast_run"], exclude=["inplace", "fusion", "BlasOpt", "cxx_only", "numba"]
     )

@@ -25,6 +25,7 @@ from pytensor.gradient import DisconnectedType
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
+from pymc_mlm.codegen import host
 from pymc_mlm.ops import layout as layouts
 from pymc_mlm.ops.disk_cache import guard_disk_cache
 from pymc_mlm.ops.layout import Layout
@@ -33,6 +34,7 @@ NumbaKernel = Callable[..., Any]
 
 _numba_kernels: dict[type[Op], Callable[[Op], NumbaKernel]] = {}
 _jax_functions: dict[type[Op], Callable[[Op, Apply], Callable[..., Any]]] = {}
+_vectorized: dict[type[Op], Callable[..., Any]] = {}
 _registered: set[tuple[str, type[Op]]] = set()
 
 
@@ -133,39 +135,51 @@ def jax_function(op_class: type[Op]) -> Callable[[Any], Any]:
     return declare
 
 
+def vectorized(op_class: type[Op]) -> Callable[[Any], Any]:
+    """Declare ``f(op, node, *inputs) -> outputs`` as the graph of many calls of an Op at once."""
+
+    def declare(f: Callable[..., Any]) -> Any:
+        _vectorized[op_class] = f
+        return f
+
+    return declare
+
+
 def register_numba() -> None:
     """Register the declared numba kernels with PyTensor; cheap when done before."""
     missing = [c for c in _numba_kernels if ("numba", c) not in _registered]
     if not missing:
         return
+    private = host()
+    _registered.update(("numba", c) for c in missing)
+    if private is None:  # PyTensor then calls `perform`.
+        return
     guard_disk_cache()
-    from pytensor.link.numba.dispatch import basic
-
     for op_class in missing:
-        _registered.add(("numba", op_class))
-        implementation = _numba_kernels[op_class]
-
-        def funcify(op: Any, implementation: Any = implementation, **_: Any) -> Any:
-            return _checked_kernel(op, implementation(op))
-
-        basic.register_funcify_default_op_cache_key(op_class)(funcify)
+        implement = _numba_kernels[op_class]
+        private.register_kernel(op_class, lambda op, f=implement: _checked_kernel(op, f(op)))
+        if op_class in _vectorized:
+            private.register_vectorized(op_class, _vectorized[op_class])
 
 
 def _checked_kernel(op: AbstractKernelOp, kernel: NumbaKernel) -> tuple[Any, int]:
     """Return a numba function that tests the layout of its inputs, and its version."""
-    from pytensor.link.numba.cache import compile_numba_function_src
-    from pytensor.link.numba.dispatch.basic import numba_njit
-
+    private = host()
     source = op.layout.numba_source(type(op).__name__)
     # numpy error model: 1 / 0.0 is inf, as in NumPy, and not an exception.
     called = {"kernel": kernel, "is_outside": layouts.is_outside, **op.layout.helpers}
-    compiled = {name: numba_njit(f, error_model="numpy") for name, f in called.items()}
-    function = compile_numba_function_src(
-        source, "checked", global_env={"__name__": __name__, **compiled}
-    )
+    compiled = {name: private.njit(f, error_model="numpy") for name, f in called.items()}
+    function = private.compile_source(source, "checked", {"__name__": __name__, **compiled})
     texts = [source, *(inspect.getsource(sys.modules[f.__module__]) for f in called.values())]
     version = int(hashlib.sha256(repr(texts).encode()).hexdigest(), 16)
-    return numba_njit(function, error_model="numpy"), version
+    return private.njit(function, error_model="numpy"), version
+
+
+def register_draw(rv_class: type[Op], draw: Callable[..., Any], handles_out: bool = True) -> None:
+    """Let PyTensor's numba backend draw a random variable by a Python function."""
+    private = host()
+    if private is not None:
+        private.register_draw(rv_class, draw, handles_out)
 
 
 def register_jax() -> None:
@@ -177,18 +191,13 @@ def register_jax() -> None:
     missing = [c for c in _jax_functions if ("jax", c) not in _registered]
     if not missing:
         return
-    from pytensor.link.jax.dispatch.basic import jax_funcify
-
+    private = host()
+    _registered.update(("jax", c) for c in missing)
+    if private is None:
+        return
     for op_class in missing:
-        _registered.add(("jax", op_class))
-        implementation = _jax_functions[op_class]
-
-        def funcify(
-            op: Any, node: Any = None, implementation: Any = implementation, **_: Any
-        ) -> Any:
-            return _checked_jax(op, implementation(op, node))
-
-        jax_funcify.register(op_class)(funcify)
+        f = _jax_functions[op_class]
+        private.register_jax(op_class, lambda op, node, f=f: _checked_jax(op, f(op, node)))
 
 
 def _checked_jax(op: AbstractKernelOp, function: Callable[..., Any]) -> Callable[..., Any]:

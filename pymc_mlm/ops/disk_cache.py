@@ -10,12 +10,13 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pytensor import config
 
+from pymc_mlm.codegen import host
 from pymc_mlm.errors import warn_user
 
 _REMEDY = (
@@ -49,22 +50,7 @@ def guard_disk_cache() -> None:
 
     Caches of a user's own numba functions, which lie elsewhere, are left alone.
     """
-    from numba.core.caching import FunctionCache
-    from pytensor.link.numba.cache import NumbaPyTensorCacheLocator as PyTensorLocator
-
-    load, save = FunctionCache.load_overload, FunctionCache.save_overload
-    FunctionCache.load_overload = _guarded(load, _load, PyTensorLocator)
-    FunctionCache.save_overload = _guarded(save, _save, PyTensorLocator)
-
-
-def _guarded(method: Callable[..., Any], guard: Callable[..., Any], locator: type) -> Any:
-    @wraps(method)
-    def call(cache: Any, *args: Any) -> Any:
-        if not isinstance(cache._impl.locator, locator):
-            return method(cache, *args)
-        return guard(method, cache, *args)
-
-    return call
+    host().wrap_disk_cache(_load, _save)
 
 
 def _load(method: Callable[..., Any], cache: Any, *args: Any) -> Any:

@@ -13,7 +13,6 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.replace import _vectorize_node
 from pytensor.tensor.blockwise import vectorize_node_fallback
 
 from pymc_mlm.ops.base import (
@@ -23,6 +22,7 @@ from pymc_mlm.ops.base import (
     numba_kernel,
     register_backends,
     vector,
+    vectorized,
 )
 from pymc_mlm.ops.layout import Layout
 
@@ -70,7 +70,7 @@ class LinearPredictor(AbstractKernelOp):
         return [disconnected_type(), LinearPredictor(not self.transposed)(inputs[0], cts[0])]
 
 
-@_vectorize_node.register(LinearPredictor)
+@vectorized(LinearPredictor)
 def _many_products(op: LinearPredictor, node: Apply, X: Variable, b: Variable) -> Any:
     """Many coefficient vectors, as of thousands of draws, are one product of matrices."""
     if X.ndim > 2:

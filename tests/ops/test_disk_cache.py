@@ -13,7 +13,7 @@ import pytest
 from numba.core import caching
 from pytensor.link.numba import cache as pytensor_cache
 
-from pymc_mlm.inference import compiled_nutpie
+from pymc_mlm.codegen.function import as_cfunc, copy_code
 from pymc_mlm.ops import disk_cache, register_numba
 
 
@@ -36,7 +36,7 @@ def compiled():
     signature = numba.types.int64(u64, u64, pointer, pointer, numba.types.voidptr)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        function = compiled_nutpie._as_cfunc(compiled_nutpie._copy_code(), signature)
+        function = as_cfunc(copy_code(), signature)
     assert function.address
     return function, [w for w in caught if issubclass(w.category, RuntimeWarning)]
 

@@ -9,10 +9,10 @@ from pytensor.graph.basic import Apply
 from pytensor.tensor.basic import MakeVector, ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.elemwise import CAReduce, Elemwise
 
-from pymc_mlm.loops.calls import write_call
-from pymc_mlm.loops.program import Program, broadcastable, write_op
-from pymc_mlm.loops.scalars import expression, scalar_function
-from pymc_mlm.loops.value import ONE, Index, Value, single
+from pymc_mlm.codegen.calls import write_call
+from pymc_mlm.codegen.program import Program, broadcastable, write_op
+from pymc_mlm.codegen.scalars import expression, scalar_function
+from pymc_mlm.codegen.value import ONE, Index, Value, single
 
 # Start and step of a reduction.
 _REDUCTIONS = {

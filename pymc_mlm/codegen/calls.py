@@ -6,19 +6,15 @@ from typing import Any
 
 from pytensor.graph.basic import Apply
 
-from pymc_mlm.loops.program import Program, broadcastable, is_scalar, write_op
-from pymc_mlm.loops.value import in_memory, single
+from pymc_mlm.codegen import host
+from pymc_mlm.codegen.program import Program, broadcastable, is_scalar, write_op
+from pymc_mlm.codegen.value import in_memory, single
 
 
 @write_op.register(object)
 def write_call(op: Any, node: Apply, program: Program) -> None:
     """Write the call of the numba function that PyTensor has for an Op, or this package."""
-    from numba.core.registry import CPUDispatcher
-    from pytensor.link.numba.dispatch import basic
-
-    function, key = basic.numba_funcify_and_cache_key(op, node=node)
-    if not isinstance(function, CPUDispatcher):
-        function = basic.numba_njit(function)
+    function, key = host().function_of(op, node)
     name = program.call(function, key, "op")
     args = [program.value(x).only if is_scalar(x) else program.array(x) for x in node.inputs]
     results = [program.fresh("r") for _ in node.outputs]

@@ -9,8 +9,8 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 
-from pymc_mlm.loops.program import Program, broadcastable, write_op
-from pymc_mlm.loops.value import ONE, Value, in_memory
+from pymc_mlm.codegen.program import Program, broadcastable, write_op
+from pymc_mlm.codegen.value import ONE, Value, in_memory
 
 
 class Part(Op):

@@ -17,7 +17,7 @@ from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 from pytensor.tensor.shape import Reshape, SpecifyShape
 from pytensor.tensor.type import TensorType
 
-from pymc_mlm.loops.value import ONE, Value, in_memory, single
+from pymc_mlm.codegen.value import ONE, Value, in_memory, single
 
 # What the function returns where PyTensor would raise an error: lengths that do not fit, an index
 # outside. The graph, run by NumPy, then tells what is wrong.

@@ -13,9 +13,9 @@ from pytensor.tensor.subtensor import (
     indices_from_subtensor,
 )
 
-from pymc_mlm.loops.calls import write_call
-from pymc_mlm.loops.program import Program, broadcastable, write_op
-from pymc_mlm.loops.value import ONE, Index, Value, in_memory
+from pymc_mlm.codegen.calls import write_call
+from pymc_mlm.codegen.program import Program, broadcastable, write_op
+from pymc_mlm.codegen.value import ONE, Index, Value, in_memory
 
 
 @write_op.register(Subtensor)

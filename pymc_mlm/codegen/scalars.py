@@ -11,6 +11,8 @@ from pytensor.graph.basic import Apply
 from pytensor.scalar.basic import get_scalar_type
 from pytensor.scalar.math import Sigmoid
 
+from pymc_mlm.codegen import host
+
 Args = Sequence[str]
 
 # Exact types: a subclass may mean something else.
@@ -82,7 +84,5 @@ def expression(op: Any, dtypes: Sequence[str], out_dtype: str, args: Args) -> st
 
 def scalar_function(op: Any, dtypes: Sequence[str]) -> tuple[Any, str | None]:
     """Return PyTensor's numba function of a scalar operation and its cache key."""
-    from pytensor.link.numba.dispatch import basic
-
     node: Apply = op.make_node(*[get_scalar_type(np.dtype(d).name)() for d in dtypes])
-    return basic.numba_funcify_and_cache_key(op, node=node)
+    return host().function_of(op, node)

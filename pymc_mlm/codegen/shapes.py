@@ -9,8 +9,8 @@ from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle
 from pytensor.tensor.shape import Reshape, Shape_i, SpecifyShape
 
-from pymc_mlm.loops.program import Program, broadcastable, write_op
-from pymc_mlm.loops.value import ONE, Index, Value, single
+from pymc_mlm.codegen.program import Program, broadcastable, write_op
+from pymc_mlm.codegen.value import ONE, Index, Value, single
 
 
 @write_op.register(DimShuffle)

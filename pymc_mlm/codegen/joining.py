@@ -8,9 +8,9 @@ import numpy as np
 from pytensor.graph.basic import Apply, Constant
 from pytensor.tensor.basic import Join, Split
 
-from pymc_mlm.loops.calls import write_call
-from pymc_mlm.loops.program import Program, broadcastable, write_op
-from pymc_mlm.loops.value import ONE, Index, Value, in_memory
+from pymc_mlm.codegen.calls import write_call
+from pymc_mlm.codegen.program import Program, broadcastable, write_op
+from pymc_mlm.codegen.value import ONE, Index, Value, in_memory
 
 
 @write_op.register(Join)

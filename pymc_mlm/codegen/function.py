@@ -1,0 +1,200 @@
+"""The numba functions that nutpie calls: a graph as loops over its vectors, and a copy.
+
+An exception does not leave a function that is called from outside of Python, so these end with a
+status instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytensor
+
+from pymc_mlm.codegen import host
+from pymc_mlm.codegen.graph import FAULT, Program, in_memory, write_graph
+
+WRAPPER_VERSION = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Code:
+    """A numba function as text, and what it calls and reads.
+
+    Attributes
+    ----------
+    function : callable
+        The Python function, not yet compiled; ``function.__source__`` is its text.
+    called : tuple of str
+        Names of the numba functions that it calls, such as the kernels of Ops.
+    key : str or None
+        Key in the disk cache; None if it cannot be cached.
+    """
+
+    function: Any
+    called: tuple[str, ...] = ()
+    key: str | None = None
+
+
+def _shared_arrays(variables: Sequence[Any]) -> tuple[dict[Any, str], dict[str, np.ndarray]]:
+    keys: dict[Any, str] = {}
+    arrays: dict[str, np.ndarray] = {}
+    for variable in variables:
+        key = f"k{len(keys)}"
+        keys[variable] = key
+        # One contiguous read-only copy, owned by the compiled model.
+        arrays[key] = np.array(variable.get_value(), order="C", copy=True)
+        arrays[key].flags.writeable = False
+    return keys, arrays
+
+
+_LOGP_SOURCE = """
+def mlm_logp(dim, x_, out_, logp_, user_data_):
+    size = int64(dim)
+    point = carray(x_, (size,))
+    out = carray(out_, (size,))
+{lines}
+    logp_[0] = {value}
+    for i in range(size):
+        if not abs(out[i]) < inf:
+            return 3
+    if not abs({value}) < inf:
+        return 4
+    return 0
+"""
+
+# An exception does not leave a function that is called from outside of Python: numba prints it and
+# returns zero, as if all were well. One handler around one call costs no time and is compiled fast.
+_GUARD_SOURCE = """
+def mlm_guarded(dim, x_, out_, logp_, user_data_):
+    try:
+        return log_density(dim, x_, out_, logp_, user_data_)
+    except Exception:
+        return {fault}
+"""
+
+_COPY_SOURCE = """
+def mlm_copy(dim, expanded, x_, out_, user_data_):
+    for i in range(int64(expanded)):
+        out_[i] = x_[i]
+    return 0
+"""
+
+
+def log_density_code(function: Any) -> tuple[Code, dict[Any, str], dict[str, np.ndarray]]:
+    """Write a function's graph as loops over nutpie's vectors.
+
+    Returns
+    -------
+    code : Code
+        The numba function.
+    keys, arrays : dict
+        Name of each shared variable, and the arrays that the function reads, by name.
+    """
+    graph = function.maker.fgraph
+    point, *data = graph.inputs
+    program = Program(graph)
+    program.values[point] = in_memory("point", ("size",))
+    shared = dict(zip(data, function.get_shared(), strict=True))
+    keys, arrays = _shared_arrays(list(shared.values()))
+    for variable, container in shared.items():
+        name, single_dims = keys[container], variable.type.broadcastable
+        program.values[variable] = in_memory(name, program.lengths(name, single_dims))
+    value, gradient = graph.outputs
+    program.targets[gradient] = "out"
+    write_graph(program)
+    if gradient not in program.values or program.values[gradient].array != "out":
+        program.store(gradient, program.value(gradient))
+    result = program.assign(program.value(value).only)
+    arrays |= program.constants
+    keys |= {pytensor.shared(array, name=name): name for name, array in program.constants.items()}
+    lines = "\n".join([*_record_source(arrays, keys), *program.pruned(result)])
+    source = _LOGP_SOURCE.format(lines=lines, value=result)
+    dtypes = {f"dtype_{a.dtype.name}": a.dtype for a in arrays.values()}
+    code = _from_source(source, "mlm_logp", program.functions, program.keys, dtypes)
+    return code, keys, arrays
+
+
+def guarded(code: Code) -> Code:
+    """Return a function that returns a fault where another one raises an exception."""
+    import numba
+
+    called = numba.njit(
+        error_model="numpy",
+        fastmath=set(_FASTMATH),
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+    )(code.function)
+    source = _GUARD_SOURCE.format(fault=FAULT)
+    names = {"log_density": called}, {"log_density": code.key}
+    return _from_source(source, "mlm_guarded", *names, {})
+
+
+def copy_code() -> Code:
+    """Return the function that copies a point to what nutpie keeps of it."""
+    return _from_source(_COPY_SOURCE, "mlm_copy", {}, {}, {})
+
+
+def _record_source(arrays: dict[str, np.ndarray], keys: dict[Any, str]) -> list[str]:
+    """Return lines that rebuild the data from the places in nutpie's record."""
+    if not arrays:
+        return []
+    words, addresses, shapes = host().record_places(host().nutpie_record(arrays, keys))
+    lines = [f"    record = carray(user_data_, ({words},), np.uint64)"]
+    for name, array in arrays.items():
+        sizes = "".join(f"int64(record[{shapes[name] + d}])," for d in range(array.ndim))
+        pointer = f"as_pointer(record[{addresses[name]}])"
+        lines.append(f"    {name} = carray({pointer}, ({sizes}), dtype_{array.dtype.name})")
+    return lines
+
+
+def _from_source(
+    source: str,
+    name: str,
+    functions: Mapping[str, Any],
+    keys: Mapping[str, str | None],
+    extra: Mapping[str, Any],
+) -> Code:
+    import numba
+
+    key = None
+    if None not in keys.values():
+        text = repr((WRAPPER_VERSION, source, sorted(keys.items())))
+        key = hashlib.sha256(text.encode()).hexdigest()
+    environment = {
+        "__name__": __name__,
+        "carray": numba.carray,
+        "np": np,
+        "int64": np.int64,
+        **{name: getattr(math, name) for name in ("exp", "log", "log1p", "sqrt")},
+        "inf": math.inf,
+        "nan": math.nan,
+        "as_pointer": host().as_pointer(),
+        **functions,
+        **extra,
+    }
+    function = host().compile_source(source, name, environment, key)
+    return Code(function, tuple(functions), key)
+
+
+def as_cfunc(code: Code, signature: Any) -> Any:
+    """Compile a function that is called by its address, through the disk cache if it has a key."""
+    import numba
+
+    is_kept = code.key is not None and pytensor.config.numba__cache
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", numba.NumbaWarning)
+        compiled = numba.cfunc(
+            signature, cache=is_kept, error_model="numpy", fastmath=set(_FASTMATH)
+        )
+        return compiled(code.function)
+
+
+# Sums in any order, fused multiply-adds. With more liberties LLVM takes x - x for zero, and a
+# test for NaN for true.
+_FASTMATH = frozenset({"contract", "reassoc"})
