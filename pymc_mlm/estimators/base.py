@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pymc_mlm.arviz_groups import Extension, extended
 from pymc_mlm.errors import NotFittedError, warn_of_data, warn_user
 from pymc_mlm.estimators.arguments import AbstractArguments
-from pymc_mlm.fit import Fit
+from pymc_mlm.fit import K_HAT, Fit
 from pymc_mlm.fitting import PATHS, fit, path_of
 from pymc_mlm.inference import Run, as_sampler, as_seed, interruption
 from pymc_mlm.intervals import CI_PROB
@@ -71,7 +71,7 @@ class Estimator(AbstractArguments, ABC):
             object such as ``Nutpie(target_accept=0.95)``.
         path : str
             How the draws are made: "auto" for the best exact way, "sampled" for plain sampling,
-            "collapsed" for nested effects of a Gaussian outcome integrated out, "dirichlet" for
+            "collapsed" for effects of a Gaussian outcome integrated out, "dirichlet" for
             a trial without covariates, "laplace" for effects integrated out by Laplace's method,
             with a certificate (docs/laplace.md).
         initvals : mapping of str to array_like, optional
@@ -123,7 +123,8 @@ class Estimator(AbstractArguments, ABC):
         for text in spec.cautions(self.result_.design):
             warn_of_data(text)
         problems = [f"{text[0].upper()}{text[1:]}." for text in interruption(self.idata)]
-        if not PATHS[self.result_.path].is_direct:
+        is_weighted = K_HAT in self.result_.posterior.attrs
+        if not (is_weighted or PATHS[self.result_.path].is_direct):
             problems += diagnose(self.result_).problems()
         if problems:
             warn_user("\n".join(problems), ConvergenceWarning)

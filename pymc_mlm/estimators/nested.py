@@ -11,7 +11,7 @@ from pymc_mlm.estimators.arguments import as_tuple, refuse_specification
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.model import Specification
-from pymc_mlm.paths import CollapsedGaussian
+from pymc_mlm.paths.collapsed_gaussian import family_obstacle
 from pymc_mlm.priors import as_priors
 from pymc_mlm.terms import AbstractTerm
 from pymc_mlm.terms.nested import Nested, nested
@@ -44,7 +44,8 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         has no units to sample.
     collapse : bool, optional
         Whether the effects are integrated out exactly before sampling and drawn exactly
-        afterwards. By default where it can be done: Gaussian outcome, no crossed terms.
+        afterwards. By default where the outcome is Gaussian and there are no crossed terms; with
+        crossed terms True draws by importance sampling (docs/laplace.md).
     unique_ids : bool
         Whether ids count only within their parent.
     terms : sequence of terms
@@ -167,7 +168,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
     def _refuse_collapse(self, spec: Specification) -> None:
         """Refuse collapse=True where effects cannot be integrated out."""
         asked = self._path("auto")
-        reason = CollapsedGaussian().obstacle(spec, None)
+        reason = family_obstacle(spec)
         if asked == "collapsed" and reason is not None:
             raise SpecificationError(
                 f"collapse=True integrates the effects out exactly, which cannot be done here: "

@@ -219,8 +219,10 @@ class Laplace:
     @cached_property
     def shift(self) -> Array:
         """Mean of the effects less their mode, to first order."""
+        if not self.derivatives.by_eta[2].any():
+            return np.zeros_like(self.mode)
         q = 0.5 * self.variance * self.derivatives.by_eta[2]
-        return _backsolve(self.root, self.rows.transposed(self.entries, q))
+        return solve(self.root, self.rows.transposed(self.entries, q))
 
     @cached_property
     def moved(self) -> Array:
@@ -244,6 +246,8 @@ class Laplace:
     def second_order(self) -> float:
         """What the next order of the expansion adds to `value`."""
         _, _, l3, l4 = self.derivatives.by_eta
+        if not (l3.any() or l4.any()):  # quadratic: nothing is approximated
+            return 0.0
         h = self.variance
         return float(l4 @ h**2 / 8 + 0.25 * (h * l3) @ self.moved + self._cubes(l3) / 12)
 
@@ -348,7 +352,7 @@ def laplace(
             step = _solve(rows, entries, W, root, gradient)
         if step is None:
             root = factor(rows.precision(entries, W))
-            step = _backsolve(root, gradient)
+            step = solve(root, gradient)
         move = rows.times(entries, step)
         if gradient @ step < tolerance:
             a, eta = a + step, eta + move  # to its square, without a search
@@ -377,14 +381,15 @@ def _ascend(
     raise IntegrationError("the log density of the effects does not rise along its gradient")
 
 
-def _backsolve(root: Array, b: Array) -> Array:
+def solve(root: Array, b: Array) -> Array:
+    """Solve with a matrix whose lower Cholesky factor is `root`."""
     return np.asarray(lapack.dpotrs(root, b, lower=1)[0])
 
 
 def _solve(rows: Rows, entries: Array, W: Array, root: Array, b: Array) -> Array | None:
     """Solve ``(I + B'WB) x = b`` by preconditioned conjugate gradients; None if that is slow."""
     x, r = np.zeros_like(b), b
-    z = _backsolve(root, r)
+    z = solve(root, r)
     direction, rz = z, r @ z
     goal = 1e-4 * rz
     for _ in range(MOST_SOLVES):
@@ -392,7 +397,7 @@ def _solve(rows: Rows, entries: Array, W: Array, root: Array, b: Array) -> Array
         applied = direction + rows.transposed(entries, along)
         alpha = rz / (direction @ applied)
         x, r = x + alpha * direction, r - alpha * applied
-        z = _backsolve(root, r)
+        z = solve(root, r)
         rz, before = r @ z, rz
         if rz <= goal:
             return x

@@ -164,6 +164,21 @@ def _exp(x: Array) -> Array:
     return np.asarray(np.exp(np.minimum(x, LARGEST_EXPONENT)))
 
 
+def gaussian(y: Outcome, eta: Array, parameters: Array) -> Array:
+    """Normal outcomes with identity link; the parameter is their standard deviation."""
+    r = (y["value"] - eta) * np.exp(-parameters[0])
+    return np.asarray(-0.5 * np.log(2 * np.pi) - parameters[0] - 0.5 * r * r)
+
+
+def gaussian_derivatives(y: Outcome, eta: Array, parameters: Array) -> Derivatives:
+    """Derivatives of `gaussian`; the third and fourth are zero."""
+    precision = np.exp(-2 * parameters[0])
+    r = y["value"] - eta
+    zero, curve = np.zeros_like(r), np.full_like(r, precision)
+    by_sigma = [precision * r * r - 1, -2 * precision * r, 2 * curve]
+    return _of(precision * r, -curve, zero, zero, by_parameter=[by_sigma])
+
+
 @dataclass(frozen=True)
 class LogDensity:
     """A family's entry in the table.
@@ -190,5 +205,6 @@ LOG_DENSITIES = {
     "poisson": LogDensity(poisson, poisson_derivatives),
     "negative_binomial": LogDensity(negative_binomial, negative_binomial_derivatives, ("alpha",)),
     "weibull": LogDensity(weibull, weibull_derivatives, ("shape",)),
+    "gaussian": LogDensity(gaussian, gaussian_derivatives, ("sigma",)),
     "student_t": LogDensity(student_t, student_t_derivatives, ("sigma", "nu")),
 }

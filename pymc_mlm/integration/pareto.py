@@ -54,9 +54,10 @@ def pareto_smooth(log_weights: Array) -> tuple[Array, float]:
     order = np.argsort(raw)
     tail, cut = order[-length:], raw[order[-length - 1]]
     excess = raw[tail] - cut
-    if excess[-1] <= 1e-12:  # all weights are equal
+    if excess[-1] <= 1e-8:  # all weights are equal but for rounding
         return raw / raw.sum(), -np.inf
-    if (excess > 0).sum() < SMALLEST_TAIL:
+    # A single weight dwarfs the tail, or most of it is one value: no Pareto distribution.
+    if excess[length // 4] <= 1e-12 * excess[-1]:
         return raw / raw.sum(), np.inf
     shape, scale = pareto_fit(excess)
     rank = (np.arange(length) + 0.5) / length
@@ -73,7 +74,7 @@ def pareto_fit(excess: Array) -> tuple[float, float]:
     grid = 30 + int(np.sqrt(count))
     quartile = excess[int(count / 4 + 0.5) - 1]
     rate = 1 - np.sqrt(grid / (np.arange(grid) + 0.5))
-    rate = rate / (3 * max(quartile, excess[-1] * 1e-12)) + 1 / excess[-1]
+    rate = rate / (3 * quartile) + 1 / excess[-1]
     shapes = np.log1p(-rate[:, None] * excess).mean(axis=1)
     profile = count * (np.log(-rate / shapes) - shapes - 1)
     posterior = 1 / np.exp(np.clip(profile - profile[:, None], -700, 700)).sum(axis=1)

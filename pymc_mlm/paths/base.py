@@ -29,6 +29,10 @@ class AbstractPath(ABC):
     def obstacle(self, spec: Any, design: Any) -> str | None:
         """Return why the path cannot be taken, in words; None where it can."""
 
+    def is_automatic(self, spec: Any, design: Any) -> bool:
+        """Return whether "auto" may take the path; others are taken when they are asked for."""
+        return True
+
     @abstractmethod
     def model(self, spec: Any, design: Any) -> pm.Model:
         """Return the model that is sampled, or that direct draws belong to."""
@@ -45,7 +49,7 @@ class AbstractPath(ABC):
 def choose_path(
     paths: Sequence[AbstractPath], spec: Any, design: Any, asked: Any = AUTO
 ) -> AbstractPath:
-    """Return the path that was asked for, or the first one that can be taken.
+    """Return the path that was asked for, or the first automatic one that can be taken.
 
     Parameters
     ----------
@@ -64,7 +68,8 @@ def choose_path(
         No such path, or it cannot be taken; the reason is named.
     """
     if asked == AUTO:
-        return next(p for p in paths if p.obstacle(spec, design) is None)
+        open_ = (p for p in paths if p.is_automatic(spec, design))
+        return next(p for p in open_ if p.obstacle(spec, design) is None)
     found = [p for p in paths if p.name == asked]
     if not found:
         have = ", ".join(repr(n) for n in (AUTO, *(p.name for p in paths)))

@@ -1,4 +1,4 @@
-"""The collapsed nested Gaussian model: effects are integrated out, and drawn exactly afterwards."""
+"""Effects of a Gaussian outcome integrated out, and drawn exactly afterwards."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ from pymc_mlm.data.column_scale import level_weights
 from pymc_mlm.data.nested_design import NestedDesign
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign
 from pymc_mlm.data.sufficient import leaf_moments
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.fit import EXACT, K_HAT
 from pymc_mlm.inference import AbstractSampler, Run
+from pymc_mlm.integration.importance import IntegrationError
 from pymc_mlm.model import Design, Specification
 from pymc_mlm.ops.nested_gaussian import NestedStatistics, draw_effects, nested_gaussian_loglik
 from pymc_mlm.paths.base import AbstractPath
-from pymc_mlm.paths.sampled import completed, sampled
+from pymc_mlm.paths.laplace import certificate, effects_obstacle, weighted_draws
+from pymc_mlm.paths.sampled import Sampled, completed, sampled
 from pymc_mlm.priors import create
 from pymc_mlm.terms.nested import Nested
 
 EFFECT_SEED = 1
+# Attribute of a posterior that was sampled after all: why.
+REFUSED = "refused"
 
 
 class Centring(NamedTuple):
@@ -34,26 +40,32 @@ class Centring(NamedTuple):
 
 @dataclass(frozen=True)
 class CollapsedGaussian(AbstractPath):
-    """Nested effects of a Gaussian outcome integrated out, and drawn exactly after sampling."""
+    """Effects of a Gaussian outcome integrated out, and drawn exactly afterwards.
+
+    Where nested levels are the only term, NUTS samples the parameters from statistics of the
+    leaves. With other terms the parameters are drawn by importance sampling; where its weights do
+    not certify the draws, the sampler samples the model as it is written.
+    """
 
     name: ClassVar[str] = "collapsed"
 
     def obstacle(self, spec: Any, design: Any) -> str | None:
         """Return why effects cannot be integrated out here."""
-        if spec.family.name != "gaussian":
-            return (
-                f"effects are integrated out for family='gaussian' only, not {spec.family.name!r}"
-            )
-        if len(spec.terms) != 1 or not isinstance(spec.terms[0], Nested):
-            return "effects are integrated out where nested levels are the only term"
-        return None
+        reason = family_obstacle(spec)
+        return reason if reason or is_nested_alone(spec) else effects_obstacle(design)
+
+    def is_automatic(self, spec: Any, design: Any) -> bool:
+        """Return whether nested levels are the only term."""
+        return is_nested_alone(spec)
 
     def model(self, spec: Any, design: Any) -> pm.Model:
-        """Return the model of the parameters alone."""
-        return collapsed_model(spec, design)
+        """Return the model of the parameters alone, or where terms cross the one with effects."""
+        return collapsed_model(spec, design) if is_nested_alone(spec) else spec.build(design)
 
     def draw(self, spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
-        """Sample the parameters, then draw the effects."""
+        """Draw the parameters, then the effects."""
+        if not is_nested_alone(spec):
+            return certified(spec, design, sampler, run)
         idata = sampled(self.model(spec, design), spec.starts(design), sampler, run)
         seed = run.random_seed
         rng = np.random.default_rng(None if seed is None else [seed, EFFECT_SEED])
@@ -68,8 +80,51 @@ class CollapsedGaussian(AbstractPath):
         return idata
 
     def notes(self, spec: Any, design: Any, idata: xr.DataTree) -> tuple[str, ...]:
-        """Return one sentence."""
+        """Return how the parameters were drawn, with the certificate where there is one."""
+        attrs = idata["posterior"].attrs
+        if K_HAT in attrs:
+            return (
+                "effects integrated out exactly; draws weighted to the exact posterior "
+                f"({certificate(idata)})",
+            )
+        if REFUSED in attrs:
+            return (
+                f"sampled with all effects, because draws without them have no certificate: "
+                f"{attrs[REFUSED]}",
+                *Sampled().notes(spec, design, idata),
+            )
         return ("effects integrated out exactly, and drawn exactly after sampling",)
+
+
+def family_obstacle(spec: Any) -> str | None:
+    """Return why effects of the family cannot be integrated out exactly."""
+    if spec.family.name == "gaussian":
+        return None
+    return f"effects are integrated out for family='gaussian' only, not {spec.family.name!r}"
+
+
+def is_nested_alone(spec: Any) -> bool:
+    """Return whether nested levels are the only term."""
+    return len(spec.terms) == 1 and isinstance(spec.terms[0], Nested)
+
+
+def certified(spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
+    """Draw with a certificate; where there is none, sample the model as it is written."""
+    if run.initvals:
+        raise SpecificationError(
+            "initvals: draws by importance sampling start nowhere. Leave initvals out, or sample "
+            "with path='sampled'."
+        )
+    try:
+        idata = weighted_draws(spec, design, run)
+        if idata["posterior"].attrs[EXACT]:
+            return idata
+        reason = certificate(idata)
+    except IntegrationError as error:
+        reason = str(error)
+    idata = Sampled().draw(spec, design, sampler, run)
+    idata["posterior"].attrs[REFUSED] = reason
+    return idata
 
 
 def outcome(design: Design) -> np.ndarray:

@@ -15,6 +15,7 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scalar.math import softplus as scalar_softplus
 from pytensor.tensor.elemwise import Elemwise
 
+from pymc_mlm.inference.log_density import hoist_data
 from pymc_mlm.integration.laplace import Rows
 from pymc_mlm.integration.log_densities import LOG_DENSITIES, softplus
 from pymc_mlm.model.build import build_with_predictor
@@ -159,10 +160,12 @@ def conditional(spec: Any, design: Any) -> Conditional:
     point = pt.dvector("point")
     cut = dict(zip(inputs, _cut(point, starts), strict=True))
     graphs = clone_replace([log_prior, entries, offset, parameters, *values], cut)
-    inner, values = graphs[:4], graphs[4:]
+    inner = graphs[:4]
     cotangents = [pt.dvector(), pt.dvector(), pt.dvector()]
     known = {inner[0]: pt.ones(()), **dict(zip(inner[1:], cotangents, strict=True))}
     gradient = pt.grad(None, point, known_grads=known, disconnected_inputs="ignore")
+    gradient, *graphs = hoist_data([gradient, *graphs])
+    inner, values = graphs[:4], graphs[4:]
     order, rows = _rows(spec, design, parts)
     return Conditional(
         model,

@@ -13,6 +13,7 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import EFFECTIVE_SIZE, EXACT, K_HAT
 from pymc_mlm.inference import AbstractSampler, Run
 from pymc_mlm.inference.observed import add_observed
+from pymc_mlm.integration.gaussian import collapsed
 from pymc_mlm.integration.importance import (
     K_HAT_LIMIT,
     SMALLEST_EFFECTIVE_SIZE,
@@ -51,6 +52,8 @@ class LogMarginal:
     def at(self, point: Array) -> tuple[float, Laplace]:
         """Return the log prior and the approximation of the effects."""
         p = self.model.pieces(point)
+        if self.model.rows.family == "gaussian":
+            return p.log_prior, collapsed(self.model.rows, p.entries, p.offset, p.parameters)
         return p.log_prior, laplace(self.model.rows, p.entries, p.offset, p.parameters, self.near)
 
     def __call__(self, point: Array) -> tuple[float, Array]:
@@ -191,18 +194,12 @@ class LaplacePath(AbstractPath):
     def obstacle(self, spec: Any, design: Any) -> str | None:
         """Return why the effects cannot be integrated out."""
         family = getattr(spec, "family", None)
-        if getattr(family, "name", None) not in LOG_DENSITIES:
+        name = getattr(family, "name", None)
+        if name == "gaussian":
+            return "effects of a Gaussian outcome are integrated out by path='collapsed'"
+        if name not in LOG_DENSITIES:
             return f"the family is none of {', '.join(LOG_DENSITIES)}"
-        with_effects = [(term, part) for term, part in design.terms if term.sizes(part)]
-        strange = [term.label for term, _ in with_effects if not _is_linear(term)]
-        if strange:
-            return f"the term {strange[0]!r} does not say how its effects enter (`linear`)"
-        if not with_effects:
-            return "the model has no random effects to integrate out"
-        count = sum(term.num_effects(part) for term, part in with_effects)
-        if count > MOST_EFFECTS:
-            return f"it holds matrices of all effects, at most {MOST_EFFECTS}; there are {count}"
-        return None
+        return effects_obstacle(design)
 
     def model(self, spec: Any, design: Any) -> pm.Model:
         """Return the model as it is written."""
@@ -215,45 +212,76 @@ class LaplacePath(AbstractPath):
                 "initvals: draws by Laplace's method start nowhere. Leave initvals out, or sample "
                 "with path='sampled'."
             )
-        model = conditional(spec, design)
-        if len(model.start) > MOST_HYPERPARAMETERS:
-            raise SpecificationError(
-                f"path='laplace' cannot be taken: the model has {len(model.start)} parameters "
-                f"beside the random effects, and importance sampling serves {MOST_HYPERPARAMETERS} "
-                "at most. Use path='sampled'."
-            )
-        points = sum(rounds_of(model.rows.size, len(model.start)))
-        memory = 8 * model.rows.size * (run.chains * run.draws + points)
-        if memory > MOST_MEMORY:
-            raise SpecificationError(
-                f"path='laplace' cannot be taken: so many draws of {model.rows.size} effects take "
-                f"{memory / 1e9:.1f} GB, {MOST_MEMORY / 1e9:g} at most. Ask for fewer draws."
-            )
         try:
-            found = integrate(model, run.chains * run.draws, np.random.default_rng(run.random_seed))
+            return weighted_draws(spec, design, run)
         except IntegrationError as error:
             raise SpecificationError(
                 f"path='laplace' cannot be taken: {error}. Use path='sampled'."
             ) from error
-        posterior = _dataset(model.model, found.values, (run.chains, run.draws))
-        posterior = posterior.assign(spec.derived(posterior, design))
-        posterior.attrs = {
-            K_HAT: found.k_hat, EFFECTIVE_SIZE: found.effective_size, EXACT: int(found.is_exact)
-        }  # fmt: skip
-        return add_observed(xr.DataTree.from_dict({"posterior": posterior}), model.model)
 
     def notes(self, spec: Any, design: Any, idata: xr.DataTree) -> tuple[str, ...]:
         """Return whether the draws are exact, with the figures of the certificate."""
         made = "effects integrated out by Laplace's method with its second order"
-        attrs = idata["posterior"].attrs
-        figures = f"k-hat {attrs[K_HAT]:.2f}, effective size {attrs[EFFECTIVE_SIZE]:.0f}"
-        if attrs[EXACT]:
+        figures = certificate(idata)
+        if idata["posterior"].attrs[EXACT]:
             return (f"{made}, and draws weighted to the exact posterior ({figures})",)
         return (
             f"approximate: {made}; the weights that would make the draws exact vary too much "
             f"({figures}; at most {K_HAT_LIMIT} and at least {SMALLEST_EFFECTIVE_SIZE} would do). "
             "path='sampled' samples the exact posterior.",
         )
+
+
+def effects_obstacle(design: Any) -> str | None:
+    """Return why effects cannot be integrated out of a model, whatever its family."""
+    with_effects = [(term, part) for term, part in design.terms if term.sizes(part)]
+    strange = [term.label for term, _ in with_effects if not _is_linear(term)]
+    if strange:
+        return f"the term {strange[0]!r} does not say how its effects enter (`linear`)"
+    if not with_effects:
+        return "the model has no random effects to integrate out"
+    count = sum(term.num_effects(part) for term, part in with_effects)
+    if count > MOST_EFFECTS:
+        return f"it holds matrices of all effects, at most {MOST_EFFECTS}; there are {count}"
+    return None
+
+
+def weighted_draws(spec: Any, design: Any, run: Run) -> xr.DataTree:
+    """Draw ``run.chains`` times ``run.draws`` draws of all variables, resampled by weight.
+
+    Raises
+    ------
+    IntegrationError
+        The parameters are too many, or the effects cannot be integrated out.
+    SpecificationError
+        The draws do not fit into memory.
+    """
+    model = conditional(spec, design)
+    if len(model.start) > MOST_HYPERPARAMETERS:
+        raise IntegrationError(
+            f"the model has {len(model.start)} parameters beside the random effects, and "
+            f"importance sampling serves {MOST_HYPERPARAMETERS} at most"
+        )
+    points = sum(rounds_of(model.rows.size, len(model.start)))
+    memory = 8 * model.rows.size * (run.chains * run.draws + points)
+    if memory > MOST_MEMORY:
+        raise SpecificationError(
+            f"Effects cannot be integrated out: so many draws of {model.rows.size} effects take "
+            f"{memory / 1e9:.1f} GB, {MOST_MEMORY / 1e9:g} at most. Ask for fewer draws."
+        )
+    found = integrate(model, run.chains * run.draws, np.random.default_rng(run.random_seed))
+    posterior = _dataset(model.model, found.values, (run.chains, run.draws))
+    posterior = posterior.assign(spec.derived(posterior, design))
+    posterior.attrs = {
+        K_HAT: found.k_hat, EFFECTIVE_SIZE: found.effective_size, EXACT: int(found.is_exact)
+    }  # fmt: skip
+    return add_observed(xr.DataTree.from_dict({"posterior": posterior}), model.model)
+
+
+def certificate(idata: xr.DataTree) -> str:
+    """Return the figures by which weighted draws are judged."""
+    attrs = idata["posterior"].attrs
+    return f"k-hat {attrs[K_HAT]:.2f}, effective size {attrs[EFFECTIVE_SIZE]:.0f}"
 
 
 def _is_linear(term: Any) -> bool:

@@ -27,6 +27,7 @@ def outcome_of(family, eta, rng):
             "event": 1.0 * rng.integers(0, 2, n),
         },
         "student_t": lambda: {"value": eta + rng.standard_t(5, n)},
+        "gaussian": lambda: {"value": eta + rng.normal(size=n)},
     }[family]()
 
 
@@ -75,6 +76,7 @@ def test_derivatives_are_those_of_the_value(family, rng):
         ("binomial", lambda eta, p: pm.Binomial.dist(n=5, logit_p=eta)),
         ("poisson", lambda eta, p: pm.Poisson.dist(mu=np.exp(eta))),
         ("negative_binomial", lambda eta, p: pm.NegativeBinomial.dist(mu=np.exp(eta), alpha=p[0])),
+        ("gaussian", lambda eta, p: pm.Normal.dist(eta, p[0])),
         ("student_t", lambda eta, p: pm.StudentT.dist(mu=eta, sigma=p[0], nu=p[1])),
         ("weibull", lambda eta, p: pm.Weibull.dist(alpha=p[0], beta=np.exp(eta))),
     ],

@@ -408,10 +408,6 @@ BAD = {
         lambda t: refused()(t, "yes ~ x", family="bernoulli", collapse=True),
         "collapse=True integrates the effects out exactly, .* only, not 'bernoulli'",
     ),
-    "collapse of crossed terms": (
-        lambda t: refused()(t, terms=[mlm.hm("z")], collapse=True),
-        "integrated out where nested levels are the only term",
-    ),
     "no such column": (
         lambda t: refused()(t, levels=["regin", "school"]),
         "did you mean 'region'",

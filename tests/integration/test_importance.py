@@ -1,0 +1,116 @@
+"""Importance sampling: moments that are known, tails that are refused, and ArviZ's smoothing."""
+
+import arviz_stats
+import numpy as np
+import pytest
+from scipy.stats import multivariate_t
+
+from pymc_mlm.integration import IntegrationError, find_mode, importance_sample
+from pymc_mlm.integration.pareto import pareto_smooth
+
+COVARIANCE = np.array([[1.0, 0.8, 0.1], [0.8, 2.0, -0.3], [0.1, -0.3, 0.5]])
+PRECISION = np.linalg.inv(COVARIANCE)
+
+
+def normal(x):
+    r = x - 1.0
+    return -0.5 * r @ PRECISION @ r, -PRECISION @ r
+
+
+def student(x):
+    """A t distribution with ten degrees of freedom."""
+    r = x - 1.0
+    q = 1 + r @ PRECISION @ r / 10
+    return -6.5 * np.log(q), -1.3 * PRECISION @ r / q
+
+
+def banana(x):
+    """Standard normal after ``x1`` less a parabola of ``x0``."""
+    a, b = x[0], x[1] - 0.3 * (x[0] ** 2 - 1)
+    return -0.5 * (a * a + b * b), np.array([-a + 0.6 * x[0] * b, -b])
+
+
+MOMENTS = [
+    (normal, np.ones(3), COVARIANCE),
+    (student, np.ones(3), COVARIANCE * 10 / 8),
+    (banana, np.zeros(2), np.diag([1.0, 1 + 2 * 0.3**2])),
+]
+
+
+@pytest.mark.parametrize(("density", "mean", "covariance"), MOMENTS)
+def test_moments_are_those_of_the_density(density, mean, covariance, rng):
+    mode = find_mode(density, np.full(len(mean), 0.3))
+    assert np.allclose(density(mode.point)[1], 0, atol=0.05)
+    sample = importance_sample(lambda x: density(x)[0], mode, rng, (1000, 1000, 3000))
+    assert sample.is_exact
+    assert sample.effective_size > 1000
+    sd = np.sqrt(np.diagonal(covariance))
+    drawn = sample.points[sample.resample(20_000, rng)]
+    assert np.allclose((drawn.mean(axis=0) - mean) / sd, 0, atol=0.1)
+    assert np.allclose(np.cov(drawn.T) / np.outer(sd, sd), covariance / np.outer(sd, sd), atol=0.15)
+
+
+def test_curvature_is_the_hessian():
+    mode = find_mode(normal, np.zeros(3), scale=np.array([1.0, 1.0, 0.2]))
+    assert np.allclose(mode.point, 1, atol=0.01)
+    assert np.allclose(mode.covariance, COVARIANCE)
+
+
+def two_modes(x):
+    a, b = -0.5 * (x[0] - 20) ** 2, -0.5 * (x[0] + 20) ** 2
+    p = np.exp(a - np.logaddexp(a, b))
+    return np.logaddexp(a, b), np.array([-p * (x[0] - 20) - (1 - p) * (x[0] + 20)])
+
+
+def test_modes_that_differ_are_refused():
+    with pytest.raises(IntegrationError, match=r"several modes: .* 40.0 standard deviations"):
+        find_mode(two_modes, np.array([[15.0], [-12.0]]))
+
+
+def test_modes_within_reach_are_found_or_refused(rng):
+    """A second mode that some proposal comes near is drawn from, or the weights tell."""
+    log_density = lambda x: np.logaddexp(-0.5 * x[0] ** 2, -0.5 * ((x[0] - 6) / 0.5) ** 2)  # noqa: E731
+    mode = find_mode(lambda x: (-0.5 * x @ x, -x), np.zeros(1))
+    sample = importance_sample(log_density, mode, rng)
+    assert not sample.is_exact or abs(sample.weights @ (sample.points[:, 0] > 3.5) - 1 / 3) < 0.1
+
+
+def test_a_heavy_tail_is_refused(rng):
+    """A Cauchy density in five dimensions under t proposals of five degrees of freedom."""
+    cauchy = multivariate_t(np.zeros(5), np.eye(5), df=0.3)
+    mode = find_mode(lambda x: (-0.5 * x @ x, -x), np.zeros(5))
+    assert not importance_sample(cauchy.logpdf, mode, rng, (300,)).is_exact
+
+
+@pytest.mark.parametrize(
+    ("density", "reason"),
+    [
+        (lambda x: (np.nan, x), "not finite where the search starts"),
+        (lambda x: (0.0, np.zeros(2)), "not curved"),
+        (lambda x: (0.5 * x @ x * 1e-8, x * 1e-8), "not curved downwards"),
+    ],
+)
+def test_densities_without_a_mode_are_refused(density, reason):
+    with pytest.raises(IntegrationError, match=reason):
+        find_mode(density, np.ones(2))
+
+
+def test_a_density_that_is_no_number_is_refused(rng):
+    mode = find_mode(lambda x: (-0.5 * x @ x, -x), np.zeros(2))
+    with pytest.raises(IntegrationError, match="not a number"):
+        importance_sample(lambda x: np.nan, mode, rng)
+
+
+@pytest.mark.parametrize("shape", [0.2, 0.7, 2.0])
+def test_smoothing_is_that_of_arviz(shape, rng):
+    log_weights = np.log(np.expm1(-shape * np.log(rng.random(1000))) / shape)
+    weights, k_hat = pareto_smooth(log_weights)
+    expected, k = arviz_stats.base.array_stats.psislw(-log_weights)
+    assert k_hat == pytest.approx(float(k), abs=0.05)
+    assert weights.sum() == pytest.approx(1)
+    assert np.corrcoef(np.log(weights), expected)[0, 1] > 0.999
+
+
+def test_one_weight_above_all_is_no_certificate(rng):
+    log_weights = np.concatenate([rng.normal(size=500), [60.0]])
+    assert pareto_smooth(log_weights)[1] == np.inf
