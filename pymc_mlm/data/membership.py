@@ -42,6 +42,24 @@ class Membership:
         """Number of rows of each group, shape (num_groups,)."""
         return np.diff(self.indptr)
 
+    def kinds(self, *columns: np.ndarray) -> np.ndarray:
+        """Number groups so that those with the same members and values share a number.
+
+        Parameters
+        ----------
+        *columns : ndarray, shape (row,)
+            Further values of the rows that must agree.
+
+        Returns
+        -------
+        ndarray of int, shape (num_groups,)
+        """
+        table = np.column_stack([self.member.codes, *columns])
+        seen: dict[bytes, int] = {}
+        ends = zip(self.indptr[:-1], self.indptr[1:], strict=True)
+        found = [seen.setdefault(table[a:b].tobytes(), len(seen)) for a, b in ends]
+        return np.array(found, dtype=np.int64)
+
 
 def sort_by_group(
     member: Factor, group: Factor, repeated: str = "add", keep: np.ndarray | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pymc_mlm.decisions import AbstractRule, Decision
@@ -180,12 +181,12 @@ class AbstractTrialEstimator(Estimator, ABC):
         )
 
     def effect_draws(self, term: str | None = None) -> xr.DataArray:
-        """Return draws of the effects of the observed clusters, log odds.
+        """Return draws of the effects of the observed clusters, or members of a term, log odds.
 
         Parameters
         ----------
         term : str, optional
-            The cluster column, which is the default.
+            The cluster column, which is the default, or the name of a term.
 
         Returns
         -------
@@ -196,7 +197,11 @@ class AbstractTrialEstimator(Estimator, ABC):
         return questions.effect_draws(self._fitted(), term)
 
     def predict(
-        self, data: Any = None, kind: str = "mean", random_seed: Any = None
+        self,
+        data: Any = None,
+        kind: str = "mean",
+        random_seed: Any = None,
+        typical: bool | Sequence[str] = False,
     ) -> xr.DataArray:
         """Predict persons in the arms that they are in.
 
@@ -209,14 +214,16 @@ class AbstractTrialEstimator(Estimator, ABC):
             Success probabilities, new outcomes, linear predictors, or probabilities of response
             patterns.
         random_seed : int, optional
-            Seed of new clusters and outcomes.
+            Seed of new clusters, members and outcomes.
+        typical : bool or sequence of str
+            Whether, or in which columns, clusters and members are typical: of effect zero.
 
         Returns
         -------
         DataArray, dims (chain, draw, row, outcome), (chain, draw, row, predictor) or \
             (chain, draw, row, cell)
         """
-        return prediction.predict(self._fitted(), data, kind, random_seed)
+        return prediction.predict(self._fitted(), data, kind, random_seed, typical)
 
     def summary(
         self,

@@ -7,9 +7,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 from pymc_mlm.data.cells import Dependence
-from pymc_mlm.estimators.arguments import refuse_specification
+from pymc_mlm.estimators.arguments import as_tuple, refuse_specification
 from pymc_mlm.estimators.questions import AbstractTrialEstimator
 from pymc_mlm.priors import as_priors
+from pymc_mlm.terms import AbstractTerm
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
 from pymc_mlm.trial import TrialSpecification
 from pymc_mlm.trial.arguments import outcome_names
@@ -62,6 +63,10 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
     missing : {"error", "drop"}
         Whether a person without arm, cluster, a covariate or any outcome is refused, or left out
         and counted in the notes.
+    terms : sequence of AbstractTerm, optional
+        `mm` and `hm` terms. Their units have an effect on every predictor, correlated between
+        predictors; the weights of an `mm` term are shared by all of them. With `mm` the table has
+        a row for each membership, and its group is the column of persons.
 
     Attributes
     ----------
@@ -100,6 +105,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
         priors: Mapping[str, Any] | None = None,
         event: Any = None,
         missing: str = "error",
+        terms: Sequence[AbstractTerm] = (),
     ) -> None:
         self.outcomes = outcomes
         self.arm = arm
@@ -114,6 +120,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
         self.priors_given = priors
         self.event = event
         self.missing = missing
+        self.terms = terms
         self.specification  # noqa: B018  (refuses what does not go together)
 
     @property
@@ -133,6 +140,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
             as_priors(self.priors_given, type(self).__name__),
             self.event,
             self.missing,
+            as_tuple(self.terms, "terms", "[mm('clinician', 'patient')]"),
         )
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,10 @@ class TrialSummary:
     clusters : pandas.DataFrame or None
         Posterior means of the standard deviations (with sd, interval, effective sample size and
         R-hat), variances and correlations of the cluster effects.
+    members : dict of str to pandas.DataFrame
+        The same for the units of each term, by its label.
+    weights : pandas.DataFrame or None
+        Free parameters of members' weights.
     diagnostics : str
         Convergence in one line.
     notes : tuple of str
@@ -72,6 +77,8 @@ class TrialSummary:
     decisions: tuple[tuple[str, Decision], ...]
     coefficients: pd.DataFrame | None
     clusters: pd.DataFrame | None
+    members: dict[str, pd.DataFrame]
+    weights: pd.DataFrame | None
     diagnostics: str
     notes: tuple[str, ...]
 
@@ -106,6 +113,14 @@ class TrialSummary:
                 "variance and correlations",
                 self.clusters,
             ),
+            *(
+                (
+                    f"Effects [{label}], log odds: means of sd, variance and correlations",
+                    t,
+                )
+                for label, t in self.members.items()
+            ),
+            ("Parameters of weights", self.weights),
         ]
         return [(heading, frame) for heading, frame in found if frame is not None]
 
@@ -119,6 +134,7 @@ def trial_summary(
     alpha: float,
     alternative: Alternative,
     about_population: tuple[str, ...] = (),
+    members: Mapping[str, np.ndarray] | None = None,
 ) -> TrialSummary:
     """Summarise a fitted trial.
 
@@ -138,6 +154,8 @@ def trial_summary(
         Of the decisions.
     about_population : tuple of str
         Sentences about what is asked, which come before the notes of the fit.
+    members : mapping of str to ndarray, shape (sample, predictor, predictor)
+        Roots of the covariances of members' effects, by term.
 
     Returns
     -------
@@ -165,6 +183,8 @@ def trial_summary(
         decisions=decisions,
         coefficients=_coefficients(fit, ci_prob),
         clusters=None if roots is None else _clusters(fit, roots, ci_prob),
+        members={label: _members(fit, own, ci_prob) for label, own in (members or {}).items()},
+        weights=_weights(fit, ci_prob),
         diagnostics=_diagnostics(fit),
         notes=(*about_population, *fit.notes),
     )
@@ -261,30 +281,54 @@ def _coefficients(fit: Fit, ci_prob: float) -> pd.DataFrame | None:
 
 
 def _clusters(fit: Fit, roots: np.ndarray, ci_prob: float) -> pd.DataFrame:
-    import arviz_stats
     import pandas as pd
 
     slopes = list(fit.design.matrix.random_names)
-    predictors = list(fit.design.trial.predictors)
+    keys = [(s, p) for s in slopes for p in fit.design.trial.predictors]
+    short = [p if len(slopes) == 1 else f"{s}, {p}" for s, p in keys]
+    table = _spreads(fit, roots, short, ci_prob)
+    table.index = pd.MultiIndex.from_tuples(keys, names=["slope", "predictor"])
+    return table
+
+
+def _members(fit: Fit, roots: np.ndarray, ci_prob: float) -> pd.DataFrame:
+    return _spreads(fit, roots, list(fit.design.trial.predictors), ci_prob).rename_axis("predictor")
+
+
+def _weights(fit: Fit, ci_prob: float) -> pd.DataFrame | None:
+    import arviz_stats
+
+    names = fit.names("weight")
+    if not names:
+        return None
+    draws = fit.posterior[names]
+    rows = {fit.roles[n].text(): draws[n].values.ravel() for n in names}
+    table = draws_table(rows, ci_prob)
+    table["ess_bulk"] = [float(arviz_stats.ess(draws[n], method="bulk")) for n in names]
+    table["r_hat"] = [float(arviz_stats.rhat(draws[n])) for n in names]
+    return table
+
+
+def _spreads(fit: Fit, roots: np.ndarray, names: list[str], ci_prob: float) -> pd.DataFrame:
+    """Tabulate the sds of effects whose covariance has given roots, shape (sample, dim, dim)."""
+    import arviz_stats
+
     covariance = np.matmul(roots, np.swapaxes(roots, 1, 2))
     variance = np.diagonal(covariance, axis1=1, axis2=2)  # (sample, dim)
     sd = np.sqrt(variance)
-    keys = [(s, p) for s in slopes for p in predictors]
-    table = draws_table({", ".join(key): sd[:, d] for d, key in enumerate(keys)}, ci_prob)
-    table.index = pd.MultiIndex.from_tuples(keys, names=["slope", "predictor"])
+    table = draws_table({name: sd[:, d] for d, name in enumerate(names)}, ci_prob)
     table.columns = ["sd", "sd_of_sd", *table.columns[2:]]
     chains, draws = fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]
     by_chain = xr.DataArray(sd.reshape(chains, draws, -1), dims=("chain", "draw", "dimension"))
     table["ess_bulk"] = arviz_stats.ess(by_chain, method="bulk").values
     table["r_hat"] = arviz_stats.rhat(by_chain).values
     table["variance"] = variance.mean(axis=0)
-    if len(keys) <= 8:
+    if len(names) <= 8:
         spread = np.maximum(sd[:, :, None] * sd[:, None, :], np.finfo(float).tiny)
         correlation = (covariance / spread).mean(axis=0)
-        for d, (slope, predictor) in enumerate(keys[:-1]):
-            name = predictor if len(slopes) == 1 else f"{slope}, {predictor}"
+        for d, name in enumerate(names[:-1]):
             table[f"corr({name})"] = [
-                correlation[d, e] if e > d else float("nan") for e in range(len(keys))
+                correlation[d, e] if e > d else float("nan") for e in range(len(names))
             ]
     return table
 

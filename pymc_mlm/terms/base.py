@@ -15,6 +15,7 @@ import pytensor.tensor as pt
 from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.frame import columns, open_table
+from pymc_mlm.data.membership import Membership
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.priors import with_element
 from pymc_mlm.terms.linear import LinearPart
@@ -230,6 +231,14 @@ class AbstractTerm(ABC):
         -------
         ndarray, shape (chain, draw, row), or None
             None: the term's own graph is evaluated.
+        """
+        return None
+
+    def memberships(self, design: Any) -> Membership | None:
+        """Return the units of each observation, where the term is effects of units and no more.
+
+        Such a term can have effects on several linear predictors, correlated between them
+        (`pymc_mlm.terms.several_predictors`).
         """
         return None
 

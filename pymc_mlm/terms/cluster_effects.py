@@ -81,21 +81,11 @@ class LKJ(AbstractClusterPrior):
         shape, dims = (slopes, predictors), (SLOPE, "predictor")
         sd = create(self.sd, "cluster_sd", dims, positive=True, shape=shape)
         z = _offsets(cluster)
-        scale = sd.reshape((size, 1))
-        if size == 1:
-            return linear_predictors(z, scale)
-        a = lkj_partial_alphas(size, self.eta)
-        partial = pm.Beta("cluster_partial", a, a, shape=len(a))
-        return linear_predictors(z, scale * cholesky_from_partials(2.0 * partial - 1.0, size))
+        return correlated_effects("cluster", sd.reshape((size, 1)), z, size, self.eta)
 
     def roots(self, posterior: Any, slopes: int, predictors: int) -> np.ndarray:
         """Scale the Cholesky factor of the correlations."""
-        size = slopes * predictors
-        sd = posterior["cluster_sd"].values.reshape(-1, size, 1)
-        if size == 1:
-            return sd
-        partial = posterior["cluster_partial"].values.reshape(len(sd), -1)
-        return sd * partials_to_cholesky(2.0 * partial - 1.0, size)
+        return correlated_roots("cluster", posterior, slopes * predictors)
 
     def roles(self) -> dict[str, Role]:
         """Standard deviations are read; partial correlations only diagnosed."""
@@ -250,6 +240,40 @@ def _covariance(scale: Any) -> tuple[tuple[float, ...], ...]:
         "positive definite matrix with a row for each varying coefficient, such as 0.1 times the "
         "identity."
     )
+
+
+def correlated_effects(name: str, sd: Any, z: Any, size: int, eta: float = 1.0) -> Any:
+    """Add LKJ correlations to the current model and return ``z (diag(sd) L)'``.
+
+    Parameters
+    ----------
+    name : str
+        Prefix of the partial correlations.
+    sd : TensorVariable, shape (size, 1)
+    z : TensorVariable, shape (unit, size)
+        Standard normal.
+    size : int
+    eta : float
+        Of the LKJ distribution.
+
+    Returns
+    -------
+    TensorVariable, shape (unit, size)
+    """
+    if size == 1:
+        return linear_predictors(z, sd)
+    a = lkj_partial_alphas(size, eta)
+    partial = pm.Beta(f"{name}_partial", a, a, shape=len(a))
+    return linear_predictors(z, sd * cholesky_from_partials(2.0 * partial - 1.0, size))
+
+
+def correlated_roots(name: str, posterior: Any, size: int) -> np.ndarray:
+    """Return ``diag(sd) L`` of `correlated_effects` in draws, shape (sample, size, size)."""
+    sd = posterior[f"{name}_sd"].values.reshape(-1, size, 1)
+    if size == 1:
+        return np.asarray(sd)
+    partial = posterior[f"{name}_partial"].values.reshape(len(sd), -1)
+    return np.asarray(sd * partials_to_cholesky(2.0 * partial - 1.0, size))
 
 
 def as_cluster_prior(prior: Any) -> AbstractClusterPrior:

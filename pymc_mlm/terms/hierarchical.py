@@ -16,6 +16,7 @@ from pymc_mlm.data.checks import as_numbers, check_spread, constant_within
 from pymc_mlm.data.column_scale import spread
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import columns
+from pymc_mlm.data.membership import Membership
 from pymc_mlm.distributions.located import located
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.group_sum import group_sum
@@ -314,6 +315,13 @@ class Hierarchical(AbstractTerm):
     def sizes(self, design: HierarchicalDesign) -> dict[str, int]:
         """Return the number of units, if their effects are random."""
         return {self.label: len(design.units)} if self.effect_type == "random" else {}
+
+    def memberships(self, design: HierarchicalDesign) -> Membership | None:
+        """One unit of each group, if effects are random and there are no covariates."""
+        if self.effect_type != "random" or design.covariates:
+            return None
+        ends = np.arange(len(design.units.codes) + 1)
+        return Membership(design.units, ends[:-1], ends, ends[:-1])
 
     def size(self, design: HierarchicalDesign) -> str:
         """Units."""

@@ -478,6 +478,29 @@ class MultipleMembership(AbstractTerm):
             return {}
         return {self.label: len(design.membership.member)}
 
+    def memberships(self, design: MembershipDesign) -> Membership | None:
+        """Members of each group, if they have effects and no covariates."""
+        return None if self.effect_type is None or design.covariates else design.membership
+
+    def weight_graph(self, design: MembershipDesign, scale: float, group: Any, indptr: Any) -> Any:
+        """Add the free parameters of estimated weights to the current model; return the weights.
+
+        Parameters
+        ----------
+        design : MembershipDesign
+            From `resolve`.
+        scale : float
+            Spread of the linear predictor, for default priors.
+        group, indptr : TensorVariable of int
+            Group of each row, and first row of each group.
+
+        Returns
+        -------
+        TensorVariable, shape (row,)
+        """
+        raw = self._raw_weight(design, self.priors_used(design, scale), group, indptr)
+        return group_softmax(raw.log, group, indptr) if self.normalize else raw.natural()
+
     def size(self, design: MembershipDesign) -> str:
         """Memberships and members."""
         member = design.membership.member

@@ -24,7 +24,7 @@ def column_name(role: str, value: Any) -> str:
     if not isinstance(value, str):
         raise SpecificationError(
             f"{role}={value!r} is no column: name it, for example {role}={role!r}. Terms such as "
-            "mm() and hm() belong to other models."
+            "mm() and hm() go into terms=."
         )
     return value
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from pymc_mlm.data.arms import Array
 from pymc_mlm.data.cells import Dependence
+from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import Formula, parse_terms
 from pymc_mlm.data.formula_tree import Column, label
 from pymc_mlm.data.frame import Table, absent, category_levels, columns, open_table
@@ -18,6 +19,8 @@ from pymc_mlm.data.trial import CollapsedRows, TrialDesign, recode_trial, resolv
 from pymc_mlm.data.trial_matrix import TrialMatrix, trial_matrix
 from pymc_mlm.data.values import narrow
 from pymc_mlm.errors import SpecificationError
+from pymc_mlm.terms import AbstractTerm
+from pymc_mlm.trial.terms import by_person, kinds_of_persons, person_column, persons, read_terms
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class TrialColumns:
     dependence : str
     event : object or mapping of str to object, or None
     missing : {"error", "drop"}
+    terms : tuple of AbstractTerm
+        Under their final names.
     """
 
     outcomes: tuple[str, ...]
@@ -51,6 +56,7 @@ class TrialColumns:
     dependence: Dependence
     event: Any = None
     missing: str = "error"
+    terms: tuple[AbstractTerm, ...] = ()
 
     @property
     def covariates(self) -> tuple[str, ...]:
@@ -61,6 +67,11 @@ class TrialColumns:
         """Columns to read, with some outcomes."""
         cluster = () if self.cluster is None else (self.cluster,)
         return (*outcomes, self.arm, *cluster, *self.covariates)
+
+    @property
+    def of_terms(self) -> tuple[str, ...]:
+        """Columns that terms read."""
+        return tuple(c for term in self.terms for c in term.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +92,10 @@ class TrialModelDesign:
         Layout of the columns.
     X : ndarray, shape (row, column)
         Columns of the linear predictor.
+    terms : tuple of pairs
+        Terms, under their final names, and their designs.
+    persons : ndarray, shape (row,), or None
+        Labels of the persons, where a column names them.
     """
 
     trial: TrialDesign
@@ -89,6 +104,33 @@ class TrialModelDesign:
     columns: dict[str, Array]
     matrix: TrialMatrix
     X: Array
+    terms: tuple[tuple[Any, Any], ...] = ()
+    persons: Array | None = None
+
+    @property
+    def row_dim(self) -> str:
+        """Dimension of the persons: the column that names them, or "row"."""
+        return person_column([term for term, _ in self.terms]) or "row"
+
+    @property
+    def row_labels(self) -> Array:
+        """Persons, or which rows of the table they are, shape (row,)."""
+        return self.trial.rows if self.persons is None else self.persons
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Columns of the units that have effects: of the cluster, and of terms."""
+        cluster = self.trial.cluster
+        of_terms = (c for term, _ in self.terms for c in term.id_columns)
+        return (*(() if cluster is None else (cluster.factor.name,)), *of_terms)
+
+    def first_unit(self, column: str) -> Any:
+        """Return the label of the first unit of a column of `units`."""
+        cluster = self.trial.cluster
+        if cluster is not None and cluster.factor.name == column:
+            return cluster.factor.labels[0]
+        found = (term.units(part) for term, part in self.terms if column in term.id_columns)
+        return next(found)[0][1][0]
 
     @property
     def cluster_codes(self) -> Array:
@@ -98,7 +140,8 @@ class TrialModelDesign:
 
     def collapse(self) -> CollapsedRows:
         """Count rows that the likelihood cannot tell apart."""
-        return self.trial.collapse(self.X)
+        kinds = kinds_of_persons(self.terms, len(self.X))
+        return self.trial.collapse(np.concatenate([self.X, kinds], axis=1))
 
     def code(self, table: dict[str, Array], length: int) -> Array:
         """Code covariates of other rows as the fitted ones, shape (row, covariate)."""
@@ -152,7 +195,7 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
     Parameters
     ----------
     data : dataframe
-        One row per person.
+        One row per person, or per membership where there are `mm` terms.
     spec : TrialColumns
         Which columns play which part.
 
@@ -161,7 +204,8 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
     TrialModelDesign
     """
     data = _open(data, spec, spec.outcomes)
-    table = columns(data, spec.columns(spec.outcomes))
+    person = persons(data, spec.terms)
+    table = by_person(columns(data, spec.columns(spec.outcomes)), person)
     trial = resolve_trial(
         table,
         spec.outcomes,
@@ -170,7 +214,7 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
         treatment=spec.treatment,
         cluster=spec.cluster,
         dependence=spec.dependence,
-        lacking={name: absent(data, name) for name in spec.covariates},
+        lacking=by_person({name: absent(data, name) for name in spec.covariates}, person),
         event=spec.event,
         missing=spec.missing,
     )
@@ -186,16 +230,26 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
     arms = trial.arm.labels.tolist()
     matrix = trial_matrix(spec.arm, arms, x, names, spec.interactions, random, terms)
     X = matrix.rows(trial.arm.codes, x)
-    return TrialModelDesign(trial, spec.formula, coded, raw, matrix, X)
+    parts = read_terms(data, spec.terms, person, trial.rows)
+    labels = _labels(person, trial.rows)
+    return TrialModelDesign(trial, spec.formula, coded, raw, matrix, X, parts, labels)
 
 
 def reread_trial(data: Any, spec: TrialColumns, known: TrialModelDesign) -> TrialModelDesign:
     """Read new rows with the coding of the fitted ones; outcomes may be absent."""
-    table = columns(_open(data, spec, ()), spec.columns(()))
+    data = _open(data, spec, ())
+    person = persons(data, spec.terms)
+    table = by_person(columns(data, spec.columns(())), person)
     trial = recode_trial(table, known.trial)
     raw = {name: narrow(name, table[name]) for name in spec.covariates}
     X = known.matrix.rows(trial.arm.codes, known.code(raw, len(trial.rows)))
-    return TrialModelDesign(trial, known.formula, known.covariates, raw, known.matrix, X)
+    parts = read_terms(data, spec.terms, person, trial.rows, known.terms)
+    kept = known.formula, known.covariates, raw, known.matrix
+    return TrialModelDesign(trial, *kept, X, parts, _labels(person, trial.rows))
+
+
+def _labels(person: Factor | None, rows: Array) -> Array | None:
+    return None if person is None else person.labels[rows]
 
 
 def _open(data: Any, spec: TrialColumns, outcomes: Sequence[str]) -> Table:
@@ -206,4 +260,4 @@ def _open(data: Any, spec: TrialColumns, outcomes: Sequence[str]) -> Table:
                 f"Column {name!r} is both {role} and a covariate. Arms, clusters and outcomes "
                 "have their own arguments: leave it out of covariates."
             )
-    return open_table(data, spec.columns(outcomes))
+    return open_table(data, (*spec.columns(outcomes), *spec.of_terms))

@@ -5,14 +5,17 @@ Functions of the posterior; nothing is fitted or compiled again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from pymc_mlm.data.arms import Array
-from pymc_mlm.data.trial import collapse_rows
+from pymc_mlm.data.factor import Factor
+from pymc_mlm.data.trial import CollapsedRows, collapse_rows
+from pymc_mlm.decisions.members import SeveralClusters
 from pymc_mlm.decisions.populations import as_populations, population_rows
 from pymc_mlm.decisions.standardization import (
     NEW_CLUSTER_POINTS,
@@ -28,11 +31,14 @@ from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
 from pymc_mlm.terms.cluster_effects import Z as OFFSETS
 from pymc_mlm.trial.design import TrialModelDesign
+from pymc_mlm.trial.members import MemberDraws, member_draws
+from pymc_mlm.trial.terms import kinds_of_persons
 
 ESTIMANDS = ("typical_cluster", "observed_clusters", "new_cluster")
 # The same arguments give the same draws.
 SEED = 20_231
 MOST_WEIGHTS = 200_000_000
+MOST_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,8 @@ class TrialDraws:
     offsets : ndarray, shape (sample, cluster, dim), or None
     shape : tuple of int
         Chains and draws per chain.
+    members : tuple of MemberDraws
+        Of each term.
     """
 
     design: TrialModelDesign
@@ -99,6 +107,7 @@ class TrialDraws:
     roots: Array | None
     offsets: Array | None
     shape: tuple[int, int]
+    members: tuple[MemberDraws, ...] = ()
 
     @property
     def effects(self) -> Array:
@@ -116,11 +125,13 @@ def trial_draws(
     shape = beta.shape[:2]
     flat = beta.reshape(-1, *beta.shape[2:])
     coefficients = CoefficientDraws(flat, design.trial.basis)
+    members = tuple(member_draws(term, part, posterior) for term, part in design.terms)
     if design.trial.cluster is None:
-        return TrialDraws(design, coefficients, None, None, shape)
+        return TrialDraws(design, coefficients, None, None, shape, members)
     roots = prior.roots(posterior, len(design.matrix.random), flat.shape[1])
     offsets = posterior[OFFSETS].values
-    return TrialDraws(design, coefficients, roots, offsets.reshape(-1, *offsets.shape[2:]), shape)
+    offsets = offsets.reshape(-1, *offsets.shape[2:])
+    return TrialDraws(design, coefficients, roots, offsets, shape, members)
 
 
 def population_cells(draws: TrialDraws, target: Target, points: int = NEW_CLUSTER_POINTS) -> Array:
@@ -141,18 +152,20 @@ def population_cells(draws: TrialDraws, target: Target, points: int = NEW_CLUSTE
     """
     design = draws.design
     clustered = design.trial.cluster is not None
-    target.check(clustered)
-    estimand = (target.estimand or "new_cluster") if clustered else None
+    target.check(bool(design.units))
+    estimand = (target.estimand or "new_cluster") if design.units else None
+    alike = _alike_persons(draws, estimand)
     rows = population_rows(as_populations(target.population), design.columns, len(design.X))
     coded = design.code(rows.columns, len(rows))
     own_arm = np.where(rows.person >= 0, design.trial.arm.codes[rows.person], -1)
     own_cluster = np.where(rows.person >= 0, design.cluster_codes[rows.person], -1)
-    found = _Rows(coded, rows.weight, own_arm, own_cluster, rows.unit)
+    own_kind = np.where(rows.person >= 0, alike.kind[rows.person], -1)
+    found = _Rows(coded, rows.weight, own_arm, own_cluster, own_kind, rows.unit)
     if target.weights is None:
         by_arm = target.covariate_rows == "arm"
         found = found.collapsed(by_arm, estimand == "observed_clusters")
     persons = float(found.weight.sum())
-    found = found.for_estimand(estimand, draws, points)
+    found = found.for_estimand(estimand, draws, alike, points)
     rng = np.random.default_rng(SEED)
     weight = found.weight
     if target.weights is not None:
@@ -168,46 +181,72 @@ def population_cells(draws: TrialDraws, target: Target, points: int = NEW_CLUSTE
                     "the population. Widen it, or use covariate_rows='both'."
                 )
         X = design.matrix.rows(np.full(len(mine), arm), found.coded[mine])
-        Z = design.matrix.random_rows(X) if clustered else None
-        clusters = _clusters(estimand, draws, found.cluster[mine])
+        Z = design.matrix.random_rows(X) if clustered else np.zeros((len(mine), 0))
+        person = alike.first[found.kind[mine]]
+        clusters = _clusters(estimand, draws, found.cluster[mine], person)
         out.append(average_cells(draws.coefficients, X, weight[..., mine], Z, clusters))
     return np.stack(out, axis=1)
 
 
 def row_shift(
-    draws: TrialDraws, design: TrialModelDesign, rng: np.random.Generator
+    draws: TrialDraws,
+    design: TrialModelDesign,
+    rng: np.random.Generator,
+    typical: Collection[str] = (),
 ) -> Array | None:
-    """Return what clusters add to the linear predictors of rows, (sample, predictor, row).
+    """Return what clusters and members add to rows, shape (sample, predictor, row).
 
-    Clusters that the fitted data lacked are new: one draw each per posterior draw, shared by
-    their rows.
+    Units that the fitted data lacked are new: one draw each per posterior draw, shared by their
+    rows. Those of the columns `typical` have effects of zero.
     """
-    if design.trial.cluster is None:
-        return None
-    factor, effects = design.trial.cluster.factor, draws.effects
-    samples, fresh = len(effects), len(factor) - factor.num_known
-    if fresh:
-        assert draws.roots is not None
-        z = rng.standard_normal((samples, fresh, draws.roots.shape[-1]))
-        u = np.matmul(z, np.swapaxes(draws.roots, 1, 2))
-        effects = np.concatenate([effects, u.reshape(samples, fresh, *effects.shape[2:])], 1)
-    Z = design.matrix.random_rows(design.X)
-    return ObservedClusters(effects, factor.codes).shift(slice(None), Z)
+    parts = []
+    cluster = design.trial.cluster
+    if cluster is not None and cluster.factor.name not in typical:
+        Z = design.matrix.random_rows(design.X)
+        effects = _with_new(draws, cluster.factor, rng)
+        parts.append(ObservedClusters(effects, cluster.factor.codes).shift(slice(None), Z))
+    persons = np.arange(len(design.X))
+    for (term, part), fitted in zip(design.terms, draws.members, strict=True):
+        if not set(term.id_columns) & set(typical):
+            own = fitted.on(term, part, rng).observed(persons)
+            parts.append(own.shift(slice(None), design.X))
+    return sum(parts[1:], start=parts[0]) if parts else None
 
 
-def row_predictors(draws: TrialDraws, design: TrialModelDesign, rng: np.random.Generator) -> Array:
+def row_predictors(
+    draws: TrialDraws,
+    design: TrialModelDesign,
+    rng: np.random.Generator,
+    typical: Collection[str] = (),
+) -> Array:
     """Return the linear predictors of rows, shape (sample, row, predictor)."""
     eta = draws.coefficients.beta @ design.X.T
-    shift = row_shift(draws, design, rng)
+    shift = row_shift(draws, design, rng, typical)
     return np.swapaxes(eta if shift is None else eta + shift, 1, 2)
 
 
-def row_cells(draws: TrialDraws, design: TrialModelDesign, rng: np.random.Generator) -> Array:
+def row_cells(
+    draws: TrialDraws,
+    design: TrialModelDesign,
+    rng: np.random.Generator,
+    typical: Collection[str] = (),
+) -> Array:
     """Return the probabilities of the response patterns of rows, shape (sample, row, cell)."""
-    shift = row_shift(draws, design, rng)
+    shift = row_shift(draws, design, rng, typical)
     free = cell_probabilities(draws.coefficients, slice(None), design.X, shift)
     last = np.clip(1.0 - free.sum(axis=1, keepdims=True), 0.0, 1.0)
     return np.swapaxes(np.concatenate([free, last], axis=1), 1, 2)
+
+
+def _with_new(draws: TrialDraws, factor: Factor, rng: np.random.Generator) -> Array:
+    """Return effects of fitted clusters, and draws of those of new ones."""
+    effects, fresh = draws.effects, len(factor) - factor.num_known
+    if not fresh:
+        return effects
+    assert draws.roots is not None
+    z = rng.standard_normal((len(effects), fresh, draws.roots.shape[-1]))
+    u = np.matmul(z, np.swapaxes(draws.roots, 1, 2))
+    return np.concatenate([effects, u.reshape(len(effects), fresh, *effects.shape[2:])], 1)
 
 
 def outcome_draws(
@@ -220,35 +259,40 @@ def outcome_draws(
     outcomes = digits[cell]
     return xr.DataArray(
         outcomes.reshape(*shape, *outcomes.shape[1:]),
-        dims=("chain", "draw", "row", "outcome"),
-        coords={"row": design.trial.rows, "outcome": list(design.trial.outcomes)},
+        dims=("chain", "draw", design.row_dim, "outcome"),
+        coords={design.row_dim: design.row_labels, "outcome": list(design.trial.outcomes)},
         name="outcomes",
     )
 
 
-def described(target: Target, clustered: bool) -> str:
-    """Describe a target in a sentence."""
+def described(target: Target, clustered: bool, members: bool = False) -> str:
+    """Describe a target in a sentence, with clusters, members of terms, or both."""
     population = " and ".join(p.label for p in as_populations(target.population))
     rows = "both arms on the same covariate rows"
-    if not clustered:
+    if not clustered and not members:
         return f"Population: {population}; {rows}."
     estimand = target.estimand or "new_cluster"
+    units = " and ".join([*["clusters"] * clustered, *["members"] * members])
     meaning = {
-        "new_cluster": "averaged over clusters that are still to come",
-        "observed_clusters": "averaged over the observed clusters only",
-        "typical_cluster": "in a cluster whose effects are zero",
+        "new_cluster": f"averaged over {units} that are still to come",
+        "observed_clusters": f"averaged over the observed {units} only",
+        "typical_cluster": f"with {units} whose effects are zero",
     }[estimand]
     return f"Population: {population}; {rows}, {meaning} (estimand {estimand!r})."
 
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Rows of a target: coded covariates, weights, and the arm, cluster and unit they are from."""
+    """Rows of a target: coded covariates, weights, and where they are from.
+
+    `kind` numbers persons to whom the units of terms add alike; -1 for nobody in particular.
+    """
 
     coded: Array
     weight: Array
     arm: Array
     cluster: Array
+    kind: Array
     unit: Array
 
     def collapsed(self, by_arm: bool, by_cluster: bool) -> _Rows:
@@ -256,38 +300,79 @@ class _Rows:
         keys = [self.coded] if self.coded.shape[1] else []
         keys += [self.arm] if by_arm else []
         keys += [self.cluster] if by_cluster else []
+        keys += [self.kind] if self.kind.any() else []
         if not keys:
             keys = [np.zeros(len(self.weight))]
         found = collapse_rows(*keys)
         weight = np.bincount(found.kind, weights=self.weight)
         return self._take(found.first, weight)
 
-    def for_estimand(self, estimand: str | None, draws: TrialDraws, points: int) -> _Rows:
-        """Repeat rows as often as the integration over clusters needs."""
-        rows = np.arange(len(self.weight))
-        if estimand == "observed_clusters" and (self.cluster == -1).any():
-            assert draws.offsets is not None
-            count = draws.offsets.shape[1]
-            crossed = self._take(np.repeat(rows, count), np.repeat(self.weight, count))
-            cluster = np.tile(np.arange(count), len(rows))
-            return _Rows(crossed.coded, crossed.weight, crossed.arm, cluster, crossed.unit)
+    def for_estimand(
+        self, estimand: str | None, draws: TrialDraws, alike: CollapsedRows, points: int
+    ) -> _Rows:
+        """Repeat rows as often as the integration over clusters and members needs."""
+        found = self._with_members(estimand == "observed_clusters", draws, alike)
+        rows = np.arange(len(found.weight))
+        if estimand == "observed_clusters" and draws.offsets is not None:
+            if (found.cluster == -1).any():
+                count = draws.offsets.shape[1]
+                crossed = found._take(np.repeat(rows, count), np.repeat(found.weight, count))
+                return replace(crossed, cluster=np.tile(np.arange(count), len(rows)))
         if estimand == "new_cluster":
             times = -(-points // len(rows))
-            return self._take(np.tile(rows, times), np.tile(self.weight, times))
-        return self
+            return found._take(np.tile(rows, times), np.tile(found.weight, times))
+        return found
+
+    def _with_members(self, observed: bool, draws: TrialDraws, alike: CollapsedRows) -> _Rows:
+        """Give rows that are nobody the members of all persons, as often as persons have them."""
+        if not (self.kind == -1).any():
+            return self
+        rows, count = np.arange(len(self.weight)), len(alike.first)
+        if len(rows) * count > MOST_ROWS:
+            raise SpecificationError(
+                f"The population has {len(rows)} rows, and its members are those of {count} kinds "
+                "of persons: more combinations than can be averaged over. Use a smaller "
+                "population, such as Value(...) of a column, or the sample."
+            )
+        share = np.tile(alike.count / alike.count.sum(), len(rows))
+        crossed = self._take(np.repeat(rows, count), np.repeat(self.weight, count) * share)
+        kind = np.tile(np.arange(count), len(rows))
+        cluster = crossed.cluster
+        if observed and draws.members:
+            cluster = draws.design.cluster_codes[alike.first[kind]]
+        return replace(crossed, kind=kind, cluster=cluster)
 
     def _take(self, rows: Array, weight: Array) -> _Rows:
-        return _Rows(self.coded[rows], weight, self.arm[rows], self.cluster[rows], self.unit[rows])
+        own = (self.arm[rows], self.cluster[rows], self.kind[rows], self.unit[rows])
+        return _Rows(self.coded[rows], weight, *own)
 
 
-def _clusters(estimand: str | None, draws: TrialDraws, code: Array) -> AbstractClusters | None:
+def _alike_persons(draws: TrialDraws, estimand: str | None) -> CollapsedRows:
+    """Join persons to whom the units of terms, those that an estimand asks for, add alike."""
+    design, count = draws.design, len(draws.design.X)
+    if not draws.members or estimand == "typical_cluster":
+        return collapse_rows(np.zeros(count))
     if estimand == "observed_clusters":
-        return ObservedClusters(draws.effects, code)
+        return collapse_rows(kinds_of_persons(design.terms, count), design.cluster_codes)
+    return collapse_rows(*(members.kinds() for members in draws.members))
+
+
+def _clusters(
+    estimand: str | None, draws: TrialDraws, code: Array, person: Array
+) -> AbstractClusters | None:
+    """Return whose effects are added: those of clusters, and of the members of persons."""
+    parts: list[AbstractClusters] = []
+    if estimand == "observed_clusters":
+        if draws.offsets is not None:
+            parts.append(ObservedClusters(draws.effects, code))
+        parts += [members.observed(person) for members in draws.members]
     if estimand == "new_cluster":
-        assert draws.roots is not None
-        # The same seed for every arm: both arms meet the same clusters.
-        return new_clusters(draws.roots, len(code), SEED)
-    return None
+        # The same seeds for every arm: both arms meet the same clusters.
+        if draws.roots is not None:
+            parts.append(new_clusters(draws.roots, len(code), SEED))
+        first = SEED + len(parts)
+        parts += [m.new(person, first + i) for i, m in enumerate(draws.members)]
+    return SeveralClusters(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
 def _bootstrap(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from pymc_mlm.data.cells import outcome_contrasts
+from pymc_mlm.data.factor import Factor
+from pymc_mlm.data.membership import Membership
 from pymc_mlm.data.trial_matrix import TrialMatrix
 from pymc_mlm.distributions.coefficients import linear_map, preconditioned
 from pymc_mlm.distributions.levels_and_slopes import LevelsAndSlopes
@@ -25,13 +27,19 @@ from pymc_mlm.terms.cluster_effects import (
     AbstractClusterPrior,
     InverseWishart,
 )
+from pymc_mlm.terms.several_predictors import predictor_sums, unit_contribution
 from pymc_mlm.trial.arguments import check_coefficient_prior
 from pymc_mlm.trial.design import TrialModelDesign
+from pymc_mlm.trial.terms import SCALE
 
 # Log odds per standard deviation of a covariate; rstanarm's scale for logistic regression.
 SLOPE_SD = 2.5
 VARIABLES = ("beta", "cluster_sd", "cluster_z", "cluster_partial", "cluster_variance",
-             "cluster_chain", "cell_probability")  # fmt: skip
+             "cluster_chain", "cell_probability", "loglik", "X", "Z", "cluster_code", "basis",
+             "pattern", "compatible", "count")  # fmt: skip
+# Arrays and variables of a term that reports do not show.
+OF_TERM = ("z", "predictor_weights", "predictor_unit", "predictor_group", "predictor_indptr",
+           "group", "indptr", "link", "place", "ones", "ends")  # fmt: skip
 DIMS = ("predictor", "covariate", SLOPE, DIMENSION, "chain", "draw", "outcome", "arm", "cell",
         "row")  # fmt: skip
 
@@ -129,6 +137,11 @@ class TrialPriors:
 
     def described(self, design: TrialModelDesign, conjugate: bool) -> list[tuple[str, str, str]]:
         """Return variable, meaning and prior of every parameter, in words."""
+        return [*self._of_arms_and_clusters(design, conjugate), *self._of_terms(design)]
+
+    def _of_arms_and_clusters(
+        self, design: TrialModelDesign, conjugate: bool
+    ) -> list[tuple[str, str, str]]:
         a = np.asarray(self.dirichlet(len(design.trial.outcomes)))
         a = a.ravel()[:1] if (a == a.flat[0]).all() else a
         lines = (", ".join(f"{v:g}" for v in line) for line in np.atleast_2d(a))
@@ -140,7 +153,7 @@ class TrialPriors:
             rows = [("beta", "log odds, covariates as they are", repr(self.given["beta"]))]
         else:
             where = [] if not len(design.matrix.center) else ["covariates at their means"]
-            where += [] if design.trial.cluster is None else ["cluster effects zero"]
+            where += [] if not design.units else [f"effects of {' and '.join(design.units)} zero"]
             rows = [("cell_probability", ", ".join([meaning, *where]), text)]
         if "beta" not in self.given and len(design.matrix.center):
             meaning = "log odds and log odds ratios of the outcomes, per sd of a covariate"
@@ -158,6 +171,17 @@ class TrialPriors:
             return [*rows, spread, ("cluster_partial", meaning, f"LKJ(eta={cluster.eta:g})")]
         meaning = "covariance of cluster effects, independent for each predictor"
         return [*rows, ("cluster_variance", meaning, repr(cluster))]
+
+    def _of_terms(self, design: TrialModelDesign) -> list[tuple[str, str, str]]:
+        rows = []
+        for term, part in design.terms:
+            for name, prior in term.priors_used(part, SCALE).items():
+                what = "sd of effects, log odds" if name == f"{part.name}_sd" else "weights"
+                rows.append((name, f"{what} [{term.label}]", repr(prior)))
+            if design.trial.basis.shape[1] > 1:
+                meaning = f"correlations of effects, as partial correlations [{term.label}]"
+                rows.append((f"{part.name}_partial", meaning, "LKJ(eta=1)"))
+        return rows
 
     def notes(self, design: TrialModelDesign, conjugate: bool) -> tuple[str, ...]:
         """Return the priors in sentences."""
@@ -204,7 +228,6 @@ def _logit_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
     predictors, columns = trial.basis.shape[1], len(design.matrix.names)
     coords: dict[str, Any] = {"predictor": trial.predictors, "covariate": design.matrix.names}
     if trial.cluster is not None:
-        _refuse_colliding_name(trial.cluster.factor.name)
         coords |= {
             SLOPE: design.matrix.random_names,
             DIMENSION: tuple(
@@ -222,12 +245,17 @@ def _logit_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
             effect = priors.clusters(design.matrix).effects(
                 trial.cluster.factor.name, Z.shape[1], predictors
             )
+        code = design.cluster_codes[rows.first]
+        if design.terms:
+            # What all units add to a person is the effect of a cluster of one.
+            effect = _all_units(design, effect, predictors)
+            Z, code = np.ones((len(X), 1)), rows.first
         loglik = multinomial_logit_loglik(
             beta,
             effect,
             pm.Data("X", X),
             pm.Data("Z", Z),
-            pm.Data("cluster_code", design.cluster_codes[rows.first]),
+            pm.Data("cluster_code", code),
             pm.Data("basis", trial.basis),
             pm.Data("pattern", trial.pattern[rows.first]),
             pm.Data("compatible", trial.compatible),
@@ -268,10 +296,51 @@ def _coefficients(
     return create(prior, "beta", ("predictor", "covariate"))
 
 
-def _refuse_colliding_name(cluster: str) -> None:
-    refuse_slashes([cluster])
-    if cluster in (*VARIABLES, *DIMS):
-        raise SpecificationError(
-            f"The cluster column {cluster!r} would name a dimension, but that name is taken in "
-            "the model. Rename the column."
-        )
+def _all_units(design: TrialModelDesign, clusters: Any, predictors: int) -> Any:
+    """Return what terms and clusters add to the predictors of persons, (person, predictor)."""
+    eta = sum(
+        unit_contribution(term, part, term.memberships(part), predictors, SCALE)
+        for term, part in design.terms
+    )
+    if design.trial.cluster is None:
+        return eta
+    # A slope of a cluster is a member, whose weight is the person's column.
+    factor, Z = design.trial.cluster.factor, design.matrix.random_rows(design.X)
+    persons, slopes = Z.shape
+    codes = (factor.codes[:, None] * slopes + np.arange(slopes)).ravel()
+    ends = np.arange(persons + 1) * slopes
+    group = np.repeat(np.arange(persons), slopes)
+    units = Factor(factor.name, np.arange(len(factor) * slopes), codes, len(factor) * slopes)
+    links = Membership(units, group, ends, np.arange(len(codes)))
+    return eta + predictor_sums("cluster", Z.ravel(), clusters, links, predictors)
+
+
+def refuse_taken_names(design: TrialModelDesign, roles: Iterable[str]) -> None:
+    """Refuse columns whose dimension would have a name that the model uses otherwise.
+
+    Parameters
+    ----------
+    design : TrialModelDesign
+    roles : iterable of str
+        Variables of the model.
+
+    Raises
+    ------
+    SpecificationError
+        The column is named.
+    """
+    of_terms = [part.name for _, part in design.terms]
+    variables = {*VARIABLES, *roles, *(f"{n}_{what}" for n in of_terms for what in OF_TERM)}
+    dims = [*design.units, *([] if design.persons is None else [design.row_dim])]
+    refuse_slashes([*dims, *variables])
+    for name in dims:
+        if name in variables or name in DIMS:
+            raise SpecificationError(
+                f"The column {name!r} would name a dimension, but that name is taken in the "
+                "model. Rename the column."
+            )
+    for name in of_terms:
+        if name == "cluster" and design.trial.cluster is not None:
+            raise SpecificationError(
+                "A term named 'cluster' would have the variables of cluster=. Give it a name=."
+            )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from pymc_mlm.decisions.standardization import ObservedClusters
 from pymc_mlm.trial.design import TrialModelDesign
-from pymc_mlm.trial.draws import TrialDraws, outcome_draws, row_cells, trial_draws
+from pymc_mlm.trial.draws import TrialDraws, outcome_draws, row_cells, row_shift, trial_draws
 from pymc_mlm.trial.specification import TrialSpecification
 
 
@@ -17,12 +16,13 @@ def person_log_likelihood(
     """Return the log probability of what was seen of each person, dims (chain, draw, row).
 
     With outcomes missing it is the probability of all response patterns that fit the others.
-    Given the effects of the clusters.
+    Given the effects of clusters and members. The dim of persons bears their column's name where
+    the table has one.
     """
     chains = [posterior.isel(chain=[c]) for c in range(posterior.sizes["chain"])]
     found = np.stack([_log_likelihood(spec, design, chain) for chain in chains])
-    coords = {n: posterior[n] for n in ("chain", "draw")} | {"row": design.trial.rows}
-    return xr.DataArray(found, dims=("chain", "draw", "row"), coords=coords)
+    coords = {n: posterior[n] for n in ("chain", "draw")} | {design.row_dim: design.row_labels}
+    return xr.DataArray(found, dims=("chain", "draw", design.row_dim), coords=coords)
 
 
 def person_outcomes(
@@ -65,9 +65,9 @@ def _log_likelihood(
 def _logits(draws: TrialDraws, design: TrialModelDesign) -> np.ndarray:
     """Return the log odds of each pattern against the last, shape (sample, cell, row)."""
     eta = np.matmul(draws.coefficients.beta, design.X.T)
-    if design.trial.cluster is not None:
-        clusters = ObservedClusters(draws.effects, design.trial.cluster.factor.codes)
-        eta += clusters.shift(slice(None), design.matrix.random_rows(design.X))
+    # Fitted persons have no new units: nothing is drawn.
+    shift = row_shift(draws, design, np.random.default_rng(0))
+    eta = eta if shift is None else eta + shift
     free = np.matmul(draws.coefficients.basis, eta)
     return np.concatenate([free, np.zeros_like(free[:, :1])], axis=1)
 

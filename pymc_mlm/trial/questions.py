@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_mlm.data.frame import columns
+from pymc_mlm.data.trial_matrix import INTERCEPT
 from pymc_mlm.decisions import (
     AbstractPopulation,
     AbstractRule,
@@ -114,19 +115,29 @@ def treatment_effect_curve(
 
 def effect_draws(fit: Fit, term: str | None = None) -> xr.DataArray:
     """Return draws of clusters' effects, dims (chain, draw, cluster, slope, predictor)."""
-    design = fit.design
-    if design.trial.cluster is None:
-        raise SpecificationError("The model has no clusters, so no effects. Fit with cluster=.")
-    draws, factor = draws_of(fit), design.trial.cluster.factor
-    if term not in (None, factor.name):
-        raise SpecificationError(f"No term {term!r} with effects; the model has: {factor.name}.")
-    effects = draws.effects
+    design, cluster = fit.design, fit.design.trial.cluster
+    names = [part.name for _, part in design.terms]
+    have = [*([] if cluster is None else [cluster.factor.name]), *names]
+    if not have:
+        raise SpecificationError(
+            "The model has no clusters, so no effects. Fit with cluster=, or with terms=."
+        )
+    if term is not None and term not in have:
+        raise SpecificationError(
+            f"No term {term!r} with effects; the model has: {', '.join(have)}."
+        )
+    draws, chosen = draws_of(fit), have[0] if term is None else term
+    if cluster is not None and chosen == cluster.factor.name:
+        factor, effects, slopes = cluster.factor, draws.effects, design.matrix.random_names
+    else:
+        own = draws.members[names.index(chosen)]
+        factor, effects, slopes = own.links.member, own.effects[:, :, None], (INTERCEPT,)
     return xr.DataArray(
         effects.reshape(*draws.shape, *effects.shape[1:]),
         dims=("chain", "draw", factor.name, "slope", "predictor"),
         coords={
             factor.name: list(factor.labels),
-            "slope": list(design.matrix.random_names),
+            "slope": list(slopes),
             "predictor": list(design.trial.predictors),
         },
         name="effect",
@@ -149,7 +160,7 @@ def target_of(
 ) -> Target:
     """Return what a question averages over, checked."""
     target = Target(_population(fit, population), estimand, weights, covariate_rows)
-    target.check(fit.design.trial.cluster is not None)
+    target.check(bool(fit.design.units))
     return target
 
 

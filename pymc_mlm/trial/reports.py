@@ -36,10 +36,13 @@ def summary(
 ) -> TrialSummary:
     """Report arms, effects, decisions, coefficients, clusters and diagnostics."""
     target = target_of(fit, population, estimand, None, "both")
-    cells, clustered = target_cells(fit, target), fit.design.trial.cluster is not None
-    roots = draws_of(fit).roots if clustered and not fit.spec.is_conjugate else None
-    words, warned = described(target, clustered=clustered), tuple(outside(fit, target))
-    return trial_summary(fit, cells, roots, words, ci_prob, alpha, alternative, warned)
+    cells, warned = target_cells(fit, target), tuple(outside(fit, target))
+    draws = draws_of(fit) if fit.design.units else None
+    words = described(target, fit.design.trial.cluster is not None, bool(fit.design.terms))
+    roots = None if draws is None else draws.roots
+    of_terms = zip(fit.design.terms, () if draws is None else draws.members, strict=True)
+    members = {term.label: own.roots for (term, _), own in of_terms}
+    return trial_summary(fit, cells, roots, words, ci_prob, alpha, alternative, warned, members)
 
 
 def plot(fit: Fit, kind: str = "treatment_effects", **options: Any) -> Any:
@@ -90,7 +93,7 @@ def _curve(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
 
 
 def _effects(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
-    return trial_plots.plot_effects(effect_draws(fit), **options)
+    return trial_plots.plot_effects(effect_draws(fit, **asked), **options)
 
 
 def _forest(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
@@ -120,7 +123,7 @@ PICTURES: dict[str, Picture] = {
     ),
     "joint": (_joint, (*QUESTION, "weights", "covariate_rows"), (trial_plots.plot_joint,)),
     "curve": (_curve, (*QUESTION, "grid"), (trial_plots.plot_curve,)),
-    "effects": (_effects, (), (trial_plots.plot_effects,)),
+    "effects": (_effects, ("term",), (trial_plots.plot_effects,)),
     "forest": (_forest, (), (trial_plots.plot_parameters,)),
     "trace": (_trace, (), (trial_plots.plot_walks,)),
 }

@@ -13,12 +13,15 @@ import xarray as xr
 
 from pymc_mlm.data.arms import few_clusters
 from pymc_mlm.data.cells import Dependence
+from pymc_mlm.data.few_units import few_units
 from pymc_mlm.data.formula import Formula
 from pymc_mlm.data.missing import check_rule
 from pymc_mlm.model import AbstractSpecification
+from pymc_mlm.model.names import uniquely_named
 from pymc_mlm.priors import check_priors
-from pymc_mlm.terms.base import Role
+from pymc_mlm.terms.base import AbstractTerm, Role
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior, as_cluster_prior
+from pymc_mlm.terms.several_predictors import unit_roles
 from pymc_mlm.trial.arguments import check_arguments
 from pymc_mlm.trial.design import (
     TrialColumns,
@@ -27,7 +30,11 @@ from pymc_mlm.trial.design import (
     read_trial,
     reread_trial,
 )
-from pymc_mlm.trial.graph import TrialPriors, trial_model
+from pymc_mlm.trial.graph import TrialPriors, refuse_taken_names, trial_model
+from pymc_mlm.trial.terms import SCALE, check_terms
+
+# Priors of the trial itself, whatever its terms are called.
+OWN_PRIORS = ("beta", "cell_probability", "slope")
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ class TrialSpecification(AbstractSpecification):
         The value that counts as one.
     missing : {"error", "drop"}
         Whether persons without arm, cluster, a covariate or any outcome are refused, or left out.
+    terms : tuple of AbstractTerm
+        Units whose effects enter every predictor: `mm` and `hm`.
 
     Raises
     ------
@@ -72,12 +81,14 @@ class TrialSpecification(AbstractSpecification):
     priors: Mapping[str, Any] = field(default_factory=dict)
     event: Any = None
     missing: str = "error"
+    terms: tuple[AbstractTerm, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what can be refused before there are data."""
         as_cluster_prior(self.cluster_prior)
         check_priors(self.priors, "priors")
         check_rule(self.missing)
+        check_terms(self.terms, (*self.outcomes, self.arm), self.cluster)
         check_arguments(self.parts, self.interactions, self.cluster_prior)
         self.trial_priors.check(self.is_conjugate, self.cluster is not None)
         if self.is_conjugate:
@@ -88,15 +99,23 @@ class TrialSpecification(AbstractSpecification):
         """Covariates as a formula."""
         return covariate_formula(self.covariates)
 
+    @cached_property
+    def named(self) -> tuple[AbstractTerm, ...]:
+        """The terms under unique names, with the trial's priors for their variables."""
+        own = (*OWN_PRIORS, *(() if self.cluster is None else ("cluster_sd",)))
+        return uniquely_named(self.terms, {k: v for k, v in self.priors.items() if k not in own})
+
     @property
     def trial_priors(self) -> TrialPriors:
-        """The user's priors, and the default ones for the rest."""
-        return TrialPriors(self.priors, as_cluster_prior(self.cluster_prior))
+        """The user's priors, and the default ones for the rest; without those of terms."""
+        of_terms = {name for term in self.named for name in term.priors}  # type: ignore[attr-defined]
+        given = {n: v for n, v in self.priors.items() if n in OWN_PRIORS or n not in of_terms}
+        return TrialPriors(given, as_cluster_prior(self.cluster_prior))
 
     @property
     def is_conjugate(self) -> bool:
         """Whether the posterior of the response patterns is Dirichlet."""
-        bare = self.formula is None and self.cluster is None
+        bare = self.formula is None and self.cluster is None and not self.terms
         return bare and self.dependence == "saturated" and "beta" not in self.priors
 
     @property
@@ -106,6 +125,7 @@ class TrialSpecification(AbstractSpecification):
             self.outcomes, self.arm, self.control, self.treatment, self.cluster, self.formula,
             bool(self.interactions), self.random, self.dependence, self.event,
             self.missing,
+            self.named,
         )  # fmt: skip
 
     @property
@@ -115,9 +135,10 @@ class TrialSpecification(AbstractSpecification):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Outcomes, arm, covariates and cluster."""
+        """Outcomes, arm, covariates, cluster, and what terms read."""
         cluster = () if self.cluster is None else (self.cluster,)
-        return tuple(dict.fromkeys([*self.outcomes, self.arm, *self.parts.covariates, *cluster]))
+        names = [*self.outcomes, self.arm, *self.parts.covariates, *cluster, *self.parts.of_terms]
+        return tuple(dict.fromkeys(names))
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -126,9 +147,12 @@ class TrialSpecification(AbstractSpecification):
 
     def read(self, data: Any, known: TrialModelDesign | None = None) -> TrialModelDesign:
         """Read a table."""
-        return (
-            read_trial(data, self.parts) if known is None else reread_trial(data, self.parts, known)
-        )
+        if known is not None:
+            return reread_trial(data, self.parts, known)
+        design = read_trial(data, self.parts)
+        refuse_taken_names(design, self.roles(design))
+        self.priors_used(design)  # refuses priors of parameters that terms do not have
+        return design
 
     def build(self, design: TrialModelDesign) -> pm.Model:
         """Write the model."""
@@ -148,16 +172,20 @@ class TrialSpecification(AbstractSpecification):
         if self.is_conjugate:
             return {"cell_probability": Role("coefficient", None)}
         clusters = {} if self.cluster is None else as_cluster_prior(self.cluster_prior).roles()
-        return {"beta": Role("coefficient", None)} | clusters
+        roles = {"beta": Role("coefficient", None)} | clusters
+        for term, part in design.terms:
+            roles |= unit_roles(term, part)
+        return roles
 
     def title(self, design: TrialModelDesign) -> str:
         """Return outcomes, kind of model and sizes."""
         trial = design.trial
         size = np.bincount(trial.arm.codes, minlength=len(trial.arm))
         arms = ", ".join(f"{n} {a}" for n, a in zip(size, trial.arm.labels, strict=True))
-        kind = "multilevel multinomial logit" if self.cluster else "multinomial logit"
+        kind = "multilevel multinomial logit" if design.units else "multinomial logit"
         kind = "Dirichlet" if self.is_conjugate else kind
         clusters = "" if trial.cluster is None else f", {len(trial.cluster.factor)} clusters"
+        clusters += "".join(f", {term.size(part)}" for term, part in design.terms)
         return f"Trial of {', '.join(trial.outcomes)}: {kind} model ({arms}{clusters})"
 
     def notes(self, design: TrialModelDesign) -> tuple[str, ...]:
@@ -169,7 +197,10 @@ class TrialSpecification(AbstractSpecification):
             notes.append(
                 f"{partial} rows lack some outcomes; they are kept and count for those they have."
             )
-        return (*notes, *trial.notes, *self.trial_priors.notes(design, self.is_conjugate))
+        sizes = {name: n for term, part in design.terms for name, n in term.sizes(part).items()}
+        own = [text for term, part in design.terms for text in term.notes(part, SCALE)]
+        priors = self.trial_priors.notes(design, self.is_conjugate)
+        return (*notes, *trial.notes, *few_units(sizes), *own, *priors)
 
     def cautions(self, design: TrialModelDesign) -> tuple[str, ...]:
         """Return where clusters are too few."""
@@ -177,8 +208,9 @@ class TrialSpecification(AbstractSpecification):
         return () if trial.cluster is None else tuple(few_clusters(trial.cluster, trial.arm))
 
     def observed(self, design: TrialModelDesign) -> xr.Dataset:
-        """Return the outcomes as observed, dims (row, outcome)."""
+        """Return the outcomes as observed, dims (person, outcome)."""
         trial = design.trial
-        coords = {"row": trial.rows, "outcome": list(trial.outcomes)}
-        values = xr.DataArray(trial.observed, dims=("row", "outcome"), coords=coords)
+        dim = design.row_dim
+        coords = {dim: design.row_labels, "outcome": list(trial.outcomes)}
+        values = xr.DataArray(trial.observed, dims=(dim, "outcome"), coords=coords)
         return values.to_dataset(name="outcomes")

@@ -70,7 +70,10 @@ def model_of(model, term, family):
 
 @pytest.mark.parametrize(("model", "term", "family"), CASES)
 def test_the_gradient_is_that_of_finite_differences(model, term, family, rng):
-    built = model_of(model, term, family).build(TABLE)
+    refuse_wrong_gradient(model_of(model, term, family).build(TABLE), rng)
+
+
+def refuse_wrong_gradient(built, rng):
     start = built.initial_point()
     names = [v.name for v in built.continuous_value_vars]  # the order of `dlogp`
     evaluate = built.compile_fn(
@@ -140,3 +143,41 @@ def test_counts_beyond_64_bits_are_cut_and_said():
         drawn = fitted.predict(far, kind="outcome", random_seed=1)
     assert np.isfinite(drawn).all()
     assert drawn.max() > 1e15
+
+
+TRIAL_TERMS = {
+    "mm": lambda: [mlm.mm("member", "group")],
+    "estimated weights": lambda: [mlm.mm("member", "group", weight="exp(b * share)")],
+    "hm": lambda: [mlm.hm("year")],
+    "two terms": lambda: [mlm.hm("year"), mlm.mm("member", "group", weight="exp(b * share)")],
+}
+
+
+def trial_of(term, dependence, **arguments):
+    terms = TRIAL_TERMS[term]()
+    outcomes = ["yes", "ended"]
+    return mlm.MultivariateLogitTrial(
+        outcomes, "treated", covariates=["x"], dependence=dependence, terms=terms, **arguments
+    )
+
+
+TRIAL_CASES = [(term, "saturated", None) for term in TRIAL_TERMS]
+
+
+@pytest.mark.parametrize(
+    ("term", "dependence", "cluster"), [*TRIAL_CASES, ("two terms", "independent", "region")]
+)
+def test_terms_in_a_trial(term, dependence, cluster, rng):
+    table = TABLE | {"treated": np.tile([0, 1], ROWS // 2)}
+    trial = trial_of(term, dependence, cluster=cluster)
+    refuse_wrong_gradient(trial.build(table), rng)
+    with pytest.warns(UserWarning):
+        trial.fit(table, draws=5, chains=2, random_seed=1, sampler=PriorDraws())
+    assert trial.treatment_effect().shape == (2, 5, 2)
+    new = {name: list(values[:3]) for name, values in table.items()}
+    column = "year" if term == "hm" else "member"
+    new |= {column: [table[column][0], 99, None], "group": [100, 101, 102]}
+    for kind in ("mean", "cell", "outcome"):
+        drawn = trial.predict(new, kind=kind, random_seed=1)
+        assert drawn.sizes[drawn.dims[2]] == 3
+        assert np.isfinite(drawn).all()

@@ -38,7 +38,7 @@ CONSTRUCTION = {
     "arm is a list": ({"arm": ["method"]}, r"arm=\['method'\] is no column"),
     "cluster is a term": ({"cluster": mlm.hm("school")}, "cluster=.*is no column: name it"),
     "cluster is an mm term": (
-        {"cluster": mlm.mm("school", "id")}, "Terms such as .* belong to other models"),
+        {"cluster": mlm.mm("school", "id")}, "Terms such as .* go into terms="),
     "cluster is the arm": ({"cluster": "method"}, "'method' is named 2 times"),
     "dependence": ({"dependence": "pairwize"}, "pairwize"),
     "too many outcomes": (
