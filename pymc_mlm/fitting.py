@@ -62,7 +62,7 @@ def fit(
     chosen = path_of(spec, design, path)
     idata = chosen.draw(spec, design, sampler, run)
     notes = (*interruption(idata), *spec.notes(design), *chosen.notes(spec, design, idata))
-    return Fit(spec, design, idata, chosen.name, notes, versions(), table)
+    return Fit(spec, design, idata, chosen.taken(idata).name, notes, versions(), table)
 
 
 def path_of(spec: AbstractSpecification, design: Any, asked: str = "auto") -> AbstractPath:

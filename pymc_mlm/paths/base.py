@@ -41,6 +41,10 @@ class AbstractPath(ABC):
     def draw(self, spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
         """Return draws of every variable of the model, with ``observed_data``."""
 
+    def taken(self, idata: xr.DataTree) -> AbstractPath:
+        """Return the path that draws came by, where this one may give way to another."""
+        return self
+
     @abstractmethod
     def notes(self, spec: Any, design: Any, idata: xr.DataTree) -> tuple[str, ...]:
         """Return what a reader should know of how the draws were made."""

@@ -79,6 +79,10 @@ class CollapsedGaussian(AbstractPath):
         idata["observed_data"] = xr.DataTree(observed.to_dataset(name="outcome"))
         return idata
 
+    def taken(self, idata: xr.DataTree) -> AbstractPath:
+        """Return plain sampling where importance weights did not certify the draws."""
+        return Sampled() if REFUSED in idata["posterior"].attrs else self
+
     def notes(self, spec: Any, design: Any, idata: xr.DataTree) -> tuple[str, ...]:
         """Return how the parameters were drawn, with the certificate where there is one."""
         attrs = idata["posterior"].attrs
