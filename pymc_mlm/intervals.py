@@ -42,7 +42,7 @@ def interval(draws: Any, ci_prob: float = CI_PROB) -> tuple[np.ndarray, np.ndarr
 
     Examples
     --------
-    >>> [float(bound) for bound in interval(range(101), 0.9)]
+    >>> [round(float(bound), 6) for bound in interval(range(101), 0.9)]
     [5.0, 95.0]
     """
     check_probability(ci_prob)
