@@ -11,6 +11,7 @@ import numpy as np
 
 from pymc_mlm.data.factor import UNKNOWN, Factor
 from pymc_mlm.data.few_units import FEWEST_UNITS
+from pymc_mlm.data.membership import Membership
 from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 
@@ -124,17 +125,42 @@ def cluster_notes(cluster: ClusterDesign) -> list[str]:
 
 def few_clusters(cluster: ClusterDesign, arms: Factor) -> list[str]:
     """Name the arms whose clusters are too few to tell how clusters differ."""
-    seen = np.zeros((len(arms), len(cluster.factor)), dtype=bool)
-    seen[arms.codes, cluster.factor.codes] = True
-    counts = seen.sum(axis=1)
     return [
         f"Arm {show(label)} has rows in {count} cluster(s) of {cluster.factor.name!r}, fewer than "
         f"{FEWEST_UNITS}. So few say little about how clusters differ: standard deviations of "
         "cluster effects, and effects in new clusters with them, rest on the prior. Compare "
         "results under several priors of cluster_sd."
-        for label, count in zip(arms.labels, counts.tolist(), strict=True)
-        if count < FEWEST_UNITS
+        for label, count in _few(cluster.factor.codes, arms.codes, arms)
     ]
+
+
+def few_in_arms(term: str, name: str, links: Membership, arms: Factor) -> list[str]:
+    """Name the arms whose units of a term are too few to tell how units differ.
+
+    Parameters
+    ----------
+    term : str
+        Label of the term.
+    name : str
+        Its name, as in the names of its parameters.
+    links : Membership
+        Units of each person.
+    arms : Factor
+        Arm of each person.
+    """
+    return [
+        f"Arm {show(label)} has rows in {count} unit(s) of [{term}], fewer than {FEWEST_UNITS}. So "
+        "few say little about how units differ: standard deviations of their effects, and effects "
+        f"with new units, rest on the prior. Compare results under several priors of {name}_sd."
+        for label, count in _few(links.member.codes, arms.codes[links.group], arms)
+    ]
+
+
+def _few(unit: Array, arm: Array, arms: Factor) -> list[tuple[Any, int]]:
+    """Return arms with fewer than five units, and the number of these."""
+    pairs = np.unique(np.stack([arm, unit]), axis=1)
+    counts = np.bincount(pairs[0], minlength=len(arms)).tolist()
+    return [(a, n) for a, n in zip(arms.labels, counts, strict=True) if n < FEWEST_UNITS]
 
 
 def dense(factor: Factor) -> Factor:

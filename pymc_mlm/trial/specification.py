@@ -11,9 +11,8 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-from pymc_mlm.data.arms import few_clusters
+from pymc_mlm.data.arms import few_clusters, few_in_arms
 from pymc_mlm.data.cells import Dependence
-from pymc_mlm.data.few_units import few_units
 from pymc_mlm.data.formula import Formula
 from pymc_mlm.data.missing import check_rule
 from pymc_mlm.model import AbstractSpecification
@@ -197,15 +196,23 @@ class TrialSpecification(AbstractSpecification):
             notes.append(
                 f"{partial} rows lack some outcomes; they are kept and count for those they have."
             )
-        sizes = {name: n for term, part in design.terms for name, n in term.sizes(part).items()}
         own = [text for term, part in design.terms for text in term.notes(part, SCALE)]
         priors = self.trial_priors.notes(design, self.is_conjugate)
-        return (*notes, *trial.notes, *few_units(sizes), *own, *priors)
+        return (*notes, *trial.notes, *self._few(design), *own, *priors)
 
     def cautions(self, design: TrialModelDesign) -> tuple[str, ...]:
-        """Return where clusters are too few."""
+        """Return where clusters and units of terms are too few."""
         trial = design.trial
-        return () if trial.cluster is None else tuple(few_clusters(trial.cluster, trial.arm))
+        clusters = [] if trial.cluster is None else few_clusters(trial.cluster, trial.arm)
+        return (*clusters, *self._few(design))
+
+    def _few(self, design: TrialModelDesign) -> list[str]:
+        arms = design.trial.arm
+        return [
+            text
+            for term, part in design.terms
+            for text in few_in_arms(term.label, part.name, term.memberships(part), arms)
+        ]
 
     def observed(self, design: TrialModelDesign) -> xr.Dataset:
         """Return the outcomes as observed, dims (person, outcome)."""

@@ -171,6 +171,26 @@ def test_fewer_than_five_clusters_in_an_arm_are_a_warning_and_a_note(clusters, a
         assert "Arm 'new' has rows in 4 cluster(s) of 'school', fewer than 5." in texts[0]
 
 
+@pytest.mark.parametrize(("units", "arms"), [(2, 2), (8, 2), (9, 1), (10, 0)])
+@pytest.mark.parametrize("term", [mlm.hm("school"), mlm.mm("school", "pupil")], ids=["hm", "mm"])
+def test_fewer_than_five_units_of_a_term_in_an_arm_are_a_warning_and_a_note(term, units, arms):
+    # Every pupil has two schools of one parity, so units are in the arms as clusters are.
+    one = table(units).assign(pupil=range(96))
+    data = one if not hasattr(term, "group") else pd.concat(
+        [one, one.assign(school=(one["school"] + 2 * (units > 2)) % units)])  # fmt: skip
+    data = data[data["school"] % 2 == (data["method"] == "new")]
+    model = trial(terms=[term])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        design = model._design(data)
+    texts = [str(w.message) for w in caught if w.category is mlm.DataWarning]
+    assert len(texts) == arms
+    assert set(texts) <= set(model.specification.notes(design))
+    if arms == 1:
+        assert "Arm 'new' has rows in 4 unit(s) of " in texts[0]
+        assert "Compare results under several priors of school_sd." in texts[0]
+
+
 def test_a_warning_of_the_data_points_at_the_line_of_the_user():
     with pytest.warns(mlm.DataWarning) as caught:
         trial(cluster="school").build(table(4))

@@ -17,6 +17,8 @@ from pymc_mlm.trial.questions import draws_of
 from tests.mocked import PriorDraws
 from tests.models.test_trial import COVARIATES, logp, trial_table
 
+# Two sexes are few units of a term, and the tests do not ask for their standard deviation.
+pytestmark = pytest.mark.filterwarnings("ignore:Arm .* has rows in 2 unit:pymc_mlm.DataWarning")
 RNG = np.random.default_rng(8)
 PARTIAL = np.array([0.3, 0.6, 0.55])
 ROOT = np.array([0.7, 1.4, 0.5])[:, None] * partials_to_cholesky(2 * PARTIAL[None] - 1, 3)[0]
