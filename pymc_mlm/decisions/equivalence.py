@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from pymc_mlm.decisions.draws import Array, EffectDraws
-from pymc_mlm.decisions.rules import AbstractRule, exceedances, known_outcomes
+from pymc_mlm.decisions.rules import AbstractRule, exceedances, is_finite, known_outcomes
 from pymc_mlm.errors import SpecificationError
 
 
@@ -40,14 +42,21 @@ class Equivalence(AbstractRule):
     regions: Mapping[str, tuple[float, float]]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.regions, Mapping):
+            raise SpecificationError(
+                "regions is a mapping of outcomes to (low, high), say {'y1': (-0.05, 0.05)}, and "
+                f"not {self.regions!r}."
+            )
         if not self.regions:
             raise SpecificationError(
                 "Equivalence({}) names no outcome. Write, say, Equivalence({'y1': (-0.05, 0.05)})."
             )
         for name, region in self.regions.items():
-            if len(region) != 2 or not region[0] < 0 < region[1]:
+            ends = list(region) if isinstance(region, (list, tuple, np.ndarray)) else []
+            numbers = len(ends) == 2 and all(map(is_finite, ends))
+            if not numbers or not ends[0] < 0 < ends[1]:
                 raise SpecificationError(
-                    f"The region {tuple(region)!r} of {name!r} must be (low, high) with a negative "
+                    f"The region {region!r} of {name!r} must be (low, high) with a negative "
                     "low and a positive high: the effects that do not matter lie around zero."
                 )
 

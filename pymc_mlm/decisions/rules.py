@@ -10,6 +10,8 @@ import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -245,14 +247,23 @@ class Margins(AbstractRule):
         >>> Margins.mixed("pain", {"cough": -0.05}).label
         'Margins(pain > 0, cough > -0.05)'
         """
-        names = [superior] if isinstance(superior, str) else list(superior)
-        twice = [name for name in names if name in not_inferior]
-        if twice:
+        if not isinstance(superior, (str, list, tuple)):
             raise SpecificationError(
-                f"{twice[0]!r} is in superior and in not_inferior; name it once."
+                f"superior={superior!r} must be the name of an outcome, or a list of names."
             )
+        if not isinstance(not_inferior, Mapping):
+            raise SpecificationError(
+                "not_inferior is a mapping of outcomes to negative margins, say {'cough': -0.05}, "
+                f"and not {not_inferior!r}."
+            )
+        names = [superior] if isinstance(superior, str) else list(superior)
+        every = [*names, *not_inferior]
+        twice = [name for name in every if every.count(name) > 1]
+        if twice:
+            where = "and in not_inferior" if twice[0] in not_inferior else "twice"
+            raise SpecificationError(f"{twice[0]!r} is in superior {where}; name it once.")
         for name, margin in not_inferior.items():
-            if not margin < 0:
+            if not (is_finite(margin) and margin < 0):
                 raise SpecificationError(
                     f"not_inferior has the margin {margin!r} for {name!r}; a margin of "
                     "non-inferiority is negative: -0.05 allows a success probability that is five "
@@ -355,7 +366,10 @@ def _margins(margins: MarginsLike, outcomes: Sequence[str]) -> dict[str, float]:
     """Return a margin for every outcome."""
     if isinstance(margins, Mapping):
         return dict.fromkeys(outcomes, 0.0) | known_outcomes(margins, outcomes)
-    vector = np.asarray(0.0 if margins is None else margins, dtype=float)
+    vector = np.asarray(0.0 if margins is None else margins, dtype=object)
+    if not all(map(is_finite, vector.ravel().tolist())):
+        raise SpecificationError(f"margins={margins!r} must be finite numbers.")
+    vector = vector.astype(float)
     if vector.ndim > 1 or vector.size not in (1, len(outcomes)):
         raise SpecificationError(
             f"margins has {vector.size} entries for {len(outcomes)} outcomes "
@@ -370,6 +384,11 @@ def _shown(margins: MarginsLike) -> str:
     return ", ".join(f"{m:g}" for m in np.ravel(np.asarray(margins, dtype=float)))
 
 
+def is_finite(value: object) -> bool:
+    """Tell whether a value is a finite real number."""
+    return isinstance(value, Real) and isfinite(value)
+
+
 def known_outcomes(values: Mapping[str, float], outcomes: Sequence[str]) -> dict[str, float]:
     """Return values by outcome as floats, or say which name is no outcome."""
     for name in values:
@@ -379,5 +398,9 @@ def known_outcomes(values: Mapping[str, float], outcomes: Sequence[str]) -> dict
                 f"{name!r} is no outcome of this effect; its outcomes are "
                 f"{', '.join(map(repr, outcomes))}."
                 + (f" Did you mean {near[0]!r}?" if near else "")
+            )
+        if not is_finite(values[name]):
+            raise SpecificationError(
+                f"{values[name]!r} for {name!r} is no margin or weight: these are finite numbers."
             )
     return {name: float(value) for name, value in values.items()}

@@ -235,11 +235,19 @@ class TrialDesign:
     def _names(self) -> tuple[str, ...]:
         lengths = {arm: len(p) for arm, p in self.arms.items()}
         count = next(iter(lengths.values()))
-        names = tuple(self.outcomes or (f"y{k + 1}" for k in range(count)))
+        given = (self.outcomes,) if isinstance(self.outcomes, str) else self.outcomes
+        names = tuple(given or (f"y{k + 1}" for k in range(count)))
         if set(lengths.values()) != {len(names)}:
             raise SpecificationError(
                 f"The arms have {lengths} success probabilities for {len(names)} outcomes "
                 f"{list(names)}. Give one per outcome in each arm."
+            )
+        if not all(isinstance(name, str) for name in names):
+            raise SpecificationError(f"outcomes={names!r}: names of outcomes are text.")
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise SpecificationError(
+                f"{twice[0]!r} is the name of two outcomes. Give each a name of its own."
             )
         return names
 
@@ -249,9 +257,10 @@ class TrialDesign:
             raise SpecificationError(f"rule={self.rule!r} is no rule. Write, say, rules.All().")
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise SpecificationError(f"threshold={self.threshold!r} must lie between 0 and 1.")
-        if not 0 < self.prior < np.inf:
+        if not 0.1 <= self.prior < np.inf:
             raise SpecificationError(
-                f"prior={self.prior!r} must be positive: a number of patients."
+                f"prior={self.prior!r} must be a number of patients, at least 0.1: a smaller one "
+                "has nearly all its mass at success probabilities of 0 and 1."
             )
         if self.clusters is not None and self.per_arm is not None:
             raise SpecificationError(

@@ -16,6 +16,8 @@ from pymc_mlm.planning.patterns import Array, pattern_values
 
 # Multiplications of the sum over all pairs of tables: about a second.
 MOST = 100_000_000
+# Pairs of counts whose posterior is integrated: about ten seconds.
+MOST_PAIRS = 500_000
 
 
 def exact_obstacle(design: TrialDesign) -> str | None:
@@ -25,6 +27,9 @@ def exact_obstacle(design: TrialDesign) -> str | None:
         return "rule " + design.rule.label + " weighs outcomes against each other"
     if design.clusters is not None or design.missing.any():
         return "clusters and dropout have too many tables"
+    pairs = int((design.patients[0] + 1) * (design.patients[1:].max() + 1))
+    if pairs > MOST_PAIRS:
+        return f"the arms have {pairs:,} pairs of counts of successes, more than {MOST_PAIRS:,}"
     size = float(design.patients.max() + 1)
     if size ** (len(_used(slope)) + 1) > MOST:
         return f"{design.patients.max()} patients in an arm have too many tables"

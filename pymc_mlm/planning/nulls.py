@@ -16,13 +16,20 @@ from pymc_mlm.planning.patterns import Array, frechet_bounds
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
-def no_effect(design: TrialDesign) -> TrialDesign:
+def no_effect(design: TrialDesign) -> TrialDesign | None:
     """Return the design with every contrast at its margin and the control as assumed.
 
-    The correlations in all arms are the control's, as near as they are possible there.
+    The correlations in all arms are the control's, as near as they are possible there. There is
+    no such design, and None is returned, where probabilities would leave (0, 1) and where no
+    effect is at all margins, as at both ends of a region of equivalence.
     """
     slope, margin = linear_contrasts(design.rule, design.names)
-    return _at(design, design.success[0], design.correlations[0], slope, margin)
+    if not np.allclose(slope @ np.linalg.pinv(slope) @ margin, margin):
+        return None
+    try:
+        return _at(design, design.success[0], design.correlations[0], slope, margin)
+    except SpecificationError:
+        return None
 
 
 def null_designs(design: TrialDesign) -> list[TrialDesign]:
@@ -36,10 +43,16 @@ def null_designs(design: TrialDesign) -> list[TrialDesign]:
     """
     slope, margin = linear_contrasts(design.rule, design.names)
     if design.rule.combine == "any":
-        return list(_grid(design, slope, margin))
-    found: list[TrialDesign] = []
-    for row, m in zip(slope, margin, strict=True):
-        found += _grid(_alone(design, row, float(m)), *_reduced(row, m))
+        parts = [(design, slope, margin)]
+    else:
+        alone = zip(slope, margin, strict=True)
+        parts = [(_alone(design, row, float(m)), *_reduced(row, m)) for row, m in alone]
+    found = [null for part in parts for null in _grid(*part)]
+    if not found:
+        raise SpecificationError(
+            f"Rule {design.rule.label} has no null: no success probabilities of the arms differ by "
+            "its margin. Choose a smaller margin."
+        )
     return found
 
 

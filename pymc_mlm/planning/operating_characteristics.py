@@ -42,7 +42,7 @@ class OperatingCharacteristics:
         Probability that none is.
     type_one_error : Estimate or None
         Probability that at least one treatment is found better where all contrasts are at their
-        margins and the control is as assumed.
+        margins and the control is as assumed; None where there is no such case.
     worst_type_one_error : Estimate or None
         The largest type I error over the nulls of `null_designs`.
     worst_null : TrialDesign or None
@@ -117,7 +117,7 @@ def operating_characteristics(
         of single outcomes without clusters and dropout. ``"simulation"``: trials with the exact
         posterior of each; clusters are analysed by their means. ``"refit"``:
         `MultivariateLogitTrial` fitted to every trial, through joblib. ``"auto"``: exact where it
-        takes about a second, else simulation.
+        takes seconds, else simulation.
     trials : int, default 10_000
         Simulated trials, of each null as well.
     random_seed : int or Generator, optional
@@ -161,7 +161,8 @@ def operating_characteristics(
     *each, some = found(design)
     null = worst = at = None
     if nulls and not isinstance(design.rule, Custom):
-        null = Estimate.share(found(no_effect(design))[-1], size)
+        without = no_effect(design)
+        null = None if without is None else Estimate.share(found(without)[-1], size)
         if method != "refit":
             at = max(null_designs(design), key=lambda asked: found(asked)[-1])
             worst = Estimate.share(found(at)[-1], size)

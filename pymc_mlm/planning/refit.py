@@ -82,6 +82,7 @@ def _fitted(design: TrialDesign, rng: np.random.Generator, options: dict[str, An
         control=design.control,
         cluster=None if design.clusters is None else CLUSTER,
         priors={"cell_probability": Prior("Dirichlet", a=even)},
+        missing="drop",  # a patient who dropped out on every outcome
     )
     model.fit(simulated_table(design, rng), random_seed=int(rng.integers(2**31)), **options)
     decisions = [model.probability(design.rule, treatment=arm) for arm in design.treatments]

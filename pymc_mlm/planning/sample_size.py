@@ -15,6 +15,8 @@ from pymc_mlm.planning.estimate import Estimate
 from pymc_mlm.planning.operating_characteristics import METHODS, road_of
 
 MAX_PER_ARM = 10_000_000
+# Other methods search up to this multiple of the size that the normal formula finds.
+FURTHEST = 10
 
 
 @dataclass(frozen=True)
@@ -101,15 +103,30 @@ def sample_size(
     least = 2 if design.clusters is not None else 1
     number = _smallest(lambda n: power_at(n, "normal") >= power, least, design)
     if method != "normal":
-        number = _near(lambda n: power_at(n) >= power, number, least)
+        most = FURTHEST * number
+        found = _near(lambda n: power_at(n) >= power, number, least, most)
+        if found is None:
+            raise SpecificationError(
+                f"By method={method!r} no size up to {most:,} reaches the power {power}, though "
+                f"the normal formula needs {number:,} per arm. A prior worth more patients "
+                "than the trial has, or a high threshold, can be the reason; or take more trials=."
+            )
+        number = found
     size = None if method != "simulation" else trials
     reached = Estimate.share(power_at(number), size)
     error = 0.0
     if size is not None:
-        step = max(1, number // 20)
-        rise = power_at(number + step, "normal") - power_at(number, "normal")
-        error = reached.error * step / rise
+        error = reached.error / _slope(power_at, number, least)
     return SampleSize(number, error, reached, resized(design, number))
+
+
+def _slope(power_at: Callable[..., float], number: int, least: int) -> float:
+    """Return how much power one more patient gives, by the formula unless it is flat."""
+    step = max(1, number // 20)
+    slope = (power_at(number + step, "normal") - power_at(number, "normal")) / step
+    low = max(least, number // 2)
+    found = (power_at(number) - power_at(low)) / max(number - low, 1)
+    return slope if slope > found / 100 else found
 
 
 def resized(design: TrialDesign, number: int) -> TrialDesign:
@@ -137,8 +154,8 @@ def _smallest(reaches: Callable[[int], bool], least: int, design: TrialDesign) -
     return _between(reaches, high // 2, high)
 
 
-def _near(reaches: Callable[[int], bool], guess: int, least: int) -> int:
-    """Search up or down from a guess, in growing steps."""
+def _near(reaches: Callable[[int], bool], guess: int, least: int, most: int) -> int | None:
+    """Search up or down from a guess, in growing steps; None if no size up to `most` will do."""
     step = max(1, guess // 20)
     low = high = guess
     if reaches(guess):
@@ -148,7 +165,9 @@ def _near(reaches: Callable[[int], bool], guess: int, least: int) -> int:
             low, high, step = max(least, low - step), low, 2 * step
     else:
         while not reaches(high):
-            low, high, step = high, high + step, 2 * step
+            if high == most:
+                return None
+            low, high, step = high, min(most, high + step), 2 * step
     return _between(reaches, low, high)
 
 

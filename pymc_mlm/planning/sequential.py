@@ -142,9 +142,11 @@ def sequential_characteristics(
     stops = _stops(statistics, looks)
     null = worst = at = idle = None
     if nulls and not isinstance(design.rule, Custom):
-        without = run(no_effect(design))
-        null = Estimate.share(without.better.any(axis=1).mean(), trials)
-        idle = _expected(design, looks, without)
+        without = no_effect(design)
+        if without is not None:
+            stopped = run(without)
+            null = Estimate.share(stopped.better.any(axis=1).mean(), trials)
+            idle = _expected(design, looks, stopped)
         at = max(null_designs(design), key=lambda asked: run(asked).better.any(axis=1).mean())
         worst = Estimate.share(run(at).better.any(axis=1).mean(), trials)
     return SequentialCharacteristics(

@@ -98,14 +98,12 @@ def marginal_probabilities(
         For the draws of custom rules.
     """
     if isinstance(design.rule, Custom):
+        _refuse_dropout(design, "method='refit'")
         return _by_draws(design, counts, rng)
     slope, margin = linear_contrasts(design.rule, design.names)
     separable = is_separable(slope)
-    if design.missing.any() and not separable:
-        raise SpecificationError(
-            f"Rule {design.rule.label} with dropout has no fast posterior. Use method='normal', or "
-            "method='refit', which fits every trial."
-        )
+    if not separable:
+        _refuse_dropout(design, "method='normal', or method='refit'")
     found = []
     for row, m in zip(slope, margin, strict=True):
         if separable:
@@ -114,6 +112,14 @@ def marginal_probabilities(
             beta, width = weighted_beta(counts + design.prior / counts.shape[-1], row)
         found.append(probability_above(beta[:, 1:], beta[:, :1], m.item() / width))
     return np.stack(found, axis=-1)
+
+
+def _refuse_dropout(design: TrialDesign, remedy: str) -> None:
+    if design.missing.any():
+        raise SpecificationError(
+            f"Rule {design.rule.label} with dropout has no fast posterior. Use {remedy}, which "
+            "fits every trial."
+        )
 
 
 def weighted_beta(alpha: Array, weights: Array) -> tuple[Array, float]:
