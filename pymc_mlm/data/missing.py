@@ -28,7 +28,11 @@ def check_rule(missing: Any) -> None:
 
 
 def left_out(
-    lacking: Mapping[str, Mask], missing: str, group: Mask | None = None, of: str = "rows"
+    lacking: Mapping[str, Mask],
+    missing: str,
+    group: Mask | None = None,
+    of: str = "rows",
+    table_rows: Mask | None = None,
 ) -> tuple[Mask, dict[str, int]]:
     """Return which rows are kept, and how many are left out by reason.
 
@@ -43,6 +47,8 @@ def left_out(
         members and other weights.
     of : str
         Name of the groups, for the reasons.
+    table_rows : ndarray of int, shape (row,), optional
+        Where rows are persons with several rows in the user's table, the first of these.
 
     Returns
     -------
@@ -65,12 +71,9 @@ def left_out(
     found = {what: rows for what, rows in lacking.items() if rows.any()}
     total = len(next(iter(lacking.values()), ()))
     if found and missing == "error":
-        listed = [
-            f"{what} is missing in {int(rows.sum())} of {total} rows, first in row "
-            f"{int(np.flatnonzero(rows)[0])} (counted from 0)"
-            for what, rows in found.items()
-        ]
+        listed = [f"{what} is missing {where(rows, table_rows)}" for what, rows in found.items()]
         which = "those rows" if group is None else f"every {of!r} that has such a row"
+        which = which if table_rows is None else "those persons"
         raise DataError(
             f"{'; '.join(listed)}. Missing values are not imputed: fill them in, or leave {which} "
             "out with missing='drop', an argument of the model."
@@ -80,13 +83,28 @@ def left_out(
         whole = rows if group is None else np.isin(group, group[rows])
         now = kept & whole
         if now.any():
-            where = "" if group is None else f" in their {of}"
-            dropped[f"{what} is missing{where}"] = int(now.sum())
+            theirs = "" if group is None else f" in their {of}"
+            dropped[f"{what} is missing{theirs}"] = int(now.sum())
         kept &= ~whole
     if total and not kept.any():
         reasons = ", ".join(f"{n} because {reason}" for reason, n in dropped.items())
         raise DataError(f"No row is left: missing='drop' left out {reasons}. Fill the values in.")
     return kept, dropped
+
+
+def where(rows: Mask, table_rows: Mask | None = None) -> str:
+    """Count rows, or persons of several table rows each, and name the first row of the table.
+
+    Examples
+    --------
+    >>> where(np.array([False, True]), table_rows=np.array([0, 7]))
+    'for 1 of 2 persons, first in row 7 (counted from 0)'
+    """
+    first = int((np.arange(len(rows)) if table_rows is None else table_rows)[rows].min())
+    some = f"in {int(rows.sum())} of {len(rows)} rows"
+    if table_rows is not None:
+        some = f"for {int(rows.sum())} of {len(rows)} persons"
+    return f"{some}, first in row {first} (counted from 0)"
 
 
 def missing_values(

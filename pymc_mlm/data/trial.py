@@ -180,6 +180,7 @@ def resolve_trial(
     lacking: Mapping[str, Array] | None = None,
     event: Any = None,
     missing: str = "error",
+    table_rows: Array | None = None,
 ) -> TrialDesign:
     """Read the design of a trial from columns.
 
@@ -208,6 +209,8 @@ def resolve_trial(
         The value that counts as one, of all outcomes or by outcome; needed unless they are 0/1.
     missing : {"error", "drop"}
         Whether a row without arm, cluster, a covariate or any outcome is refused, or left out.
+    table_rows : ndarray of int, shape (row,), optional
+        Where rows are persons with several rows in the user's table, the first of these.
 
     Returns
     -------
@@ -248,7 +251,8 @@ def resolve_trial(
         absent[repr(cluster)] = clusters.codes == UNKNOWN
     absent |= {repr(name): rows for name, rows in (lacking or {}).items()}
     # Rows of other arms are none of the trial's, whatever they lack.
-    complete, dropped = left_out({k: v & ~other for k, v in absent.items()}, missing)
+    absent = {what: rows & ~other for what, rows in absent.items()}
+    complete, dropped = left_out(absent, missing, table_rows=table_rows)
     dropped |= {"other arms": int(other.sum())} if other.any() else {}
     kept = np.flatnonzero(complete & ~other)
     arms = take(arms, kept)

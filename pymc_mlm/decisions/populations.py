@@ -244,10 +244,13 @@ class Table(AbstractPopulation):
         All covariates of the model.
     weight : ndarray, shape (row,), optional
         Weights of the rows; equal by default.
+    of : {"rows", "persons"}
+        What the rows are, for reports.
     """
 
     columns: Mapping[str, Array]
     weight: Array | None = None
+    of: str = "rows"
     order: ClassVar[int] = 0
 
     def apply(self, rows: PopulationRows, sample: Mapping[str, Array]) -> PopulationRows:
@@ -265,7 +268,7 @@ class Table(AbstractPopulation):
     @property
     def label(self) -> str:
         """Say that it is the user's."""
-        return f"table of {len(next(iter(self.columns.values())))} rows"
+        return f"table of {len(next(iter(self.columns.values())))} {self.of}"
 
 
 def as_populations(population: Any) -> tuple[AbstractPopulation, ...]:

@@ -75,16 +75,20 @@ def population_outside(
     ]
 
 
-def rows_outside(asked: Mapping[str, Array], observed: Mapping[str, Array]) -> list[str]:
+def rows_outside(
+    asked: Mapping[str, Array], observed: Mapping[str, Array], of: str = "rows"
+) -> list[str]:
     """Return a sentence for each column in which new rows lie outside the observed range.
 
     Parameters
     ----------
     asked, observed : mapping of str to ndarray, shape (row,)
         The same columns of new and of fitted rows.
+    of : str
+        What the rows are.
     """
     length = len(next(iter(asked.values()), ()))
-    return _columns_outside(asked, observed, np.ones(length), "{rows} of {all} rows")
+    return _columns_outside(asked, observed, np.ones(length), f"{{rows}} of {{all}} {of}")
 
 
 def _columns_outside(

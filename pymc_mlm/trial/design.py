@@ -13,12 +13,20 @@ from pymc_mlm.data.cells import Dependence
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import Formula, parse_terms
 from pymc_mlm.data.formula_tree import Column, label
-from pymc_mlm.data.frame import Table, absent, category_levels, columns, open_table
+from pymc_mlm.data.frame import (
+    Table,
+    absent,
+    category_levels,
+    column_names,
+    columns,
+    open_table,
+)
+from pymc_mlm.data.missing import where
 from pymc_mlm.data.population import PopulationDesign, population_design, right_hand_columns
 from pymc_mlm.data.trial import CollapsedRows, TrialDesign, recode_trial, resolve_trial
 from pymc_mlm.data.trial_matrix import TrialMatrix, trial_matrix
 from pymc_mlm.data.values import narrow
-from pymc_mlm.errors import SpecificationError
+from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.terms import AbstractTerm
 from pymc_mlm.trial.terms import by_person, kinds_of_persons, person_column, persons, read_terms
 
@@ -111,6 +119,11 @@ class TrialModelDesign:
     def row_dim(self) -> str:
         """Dimension of the persons: the column that names them, or "row"."""
         return person_column([term for term, _ in self.terms]) or "row"
+
+    @property
+    def unit(self) -> str:
+        """What is counted: persons, where a column names them, or rows."""
+        return "rows" if person_column([term for term, _ in self.terms]) is None else "persons"
 
     @property
     def row_labels(self) -> Array:
@@ -217,6 +230,7 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
         lacking=by_person({name: absent(data, name) for name in spec.covariates}, person),
         event=spec.event,
         missing=spec.missing,
+        table_rows=None if person is None else person.first_row(),
     )
     raw = {name: narrow(name, table[name][trial.rows]) for name in spec.covariates}
     coded = None
@@ -240,12 +254,43 @@ def reread_trial(data: Any, spec: TrialColumns, known: TrialModelDesign) -> Tria
     data = _open(data, spec, ())
     person = persons(data, spec.terms)
     table = by_person(columns(data, spec.columns(())), person)
+    _refuse_missing(data, spec.covariates, person)
     trial = recode_trial(table, known.trial)
     raw = {name: narrow(name, table[name]) for name in spec.covariates}
     X = known.matrix.rows(trial.arm.codes, known.code(raw, len(trial.rows)))
     parts = read_terms(data, spec.terms, person, trial.rows, known.terms)
     kept = known.formula, known.covariates, raw, known.matrix
     return TrialModelDesign(trial, *kept, X, parts, _labels(person, trial.rows))
+
+
+def read_population(data: Any, known: TrialModelDesign) -> tuple[dict[str, Array], str]:
+    """Read the covariates of a table to average over, and what its rows are.
+
+    Returns
+    -------
+    columns : dict of str to ndarray, shape (row,) or (person,)
+        A person counts once, however many memberships the table has.
+    of : {"rows", "persons"}
+    """
+    names, person = tuple(known.columns), None
+    if known.row_dim in column_names(data):
+        data = open_table(data, (*names, known.row_dim))
+        person = persons(data, [term for term, _ in known.terms])
+    table = by_person(columns(data, names), person)
+    _refuse_missing(data, names, person)
+    return table, "rows" if person is None else "persons"
+
+
+def _refuse_missing(data: Any, names: Sequence[str], person: Factor | None) -> None:
+    """Refuse persons of several rows without a covariate; rows are checked where they are coded."""
+    if person is None:
+        return
+    for name, lacks in by_person({name: absent(data, name) for name in names}, person).items():
+        if lacks.any():
+            raise DataError(
+                f"Column {name!r} is missing {where(lacks, person.first_row())}. Missing values "
+                "are not imputed: drop those persons, or fill them in."
+            )
 
 
 def _labels(person: Factor | None, rows: Array) -> Array | None:

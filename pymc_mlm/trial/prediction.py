@@ -55,7 +55,7 @@ def predict(
     chosen = _typical_units(known.units, typical)
     design = known if data is None else fit.spec.read(_with_ids(data, fit, chosen), known)
     if data is not None:
-        for text in rows_outside(design.columns, known.columns):
+        for text in rows_outside(design.columns, known.columns, known.unit):
             warn_of_data(text)
     if fit.spec.is_conjugate and kind == "mean":
         return _by_arm(fit, design)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pymc_mlm.data.frame import columns
 from pymc_mlm.data.trial_matrix import INTERCEPT
 from pymc_mlm.decisions import (
     AbstractPopulation,
@@ -28,6 +27,7 @@ from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting.extrapolation import population_outside, values_outside
+from pymc_mlm.trial.design import read_population
 from pymc_mlm.trial.draws import Target, TrialDraws, population_cells, trial_draws
 
 MEASURES = {"difference": difference, "ratio": ratio, "odds_ratio": odds_ratio}
@@ -190,7 +190,8 @@ def _population(fit: Fit, population: Any) -> Any:
     names = fit.design.columns
     if isinstance(population, str) or not names:
         return as_populations(population)
-    return Table(columns(population, names))
+    table, of = read_population(population, fit.design)
+    return Table(table, of=of)
 
 
 def _labelled(fit: Fit, cells: np.ndarray, shape: tuple[int, int]) -> xr.DataArray:

@@ -190,11 +190,11 @@ class TrialSpecification(AbstractSpecification):
     def notes(self, design: TrialModelDesign) -> tuple[str, ...]:
         """Return rows left out or kept in part, and the priors in sentences."""
         trial = design.trial
-        notes = [f"{n} rows left out: {reason}." for reason, n in trial.dropped.items()]
+        notes = [f"{n} {design.unit} left out: {reason}." for reason, n in trial.dropped.items()]
         partial = int(trial.partial.sum())
         if partial:
             notes.append(
-                f"{partial} rows lack some outcomes; they are kept and count for those they have."
+                f"{partial} {design.unit} lack some outcomes; they are kept and count for those they have."
             )
         own = [text for term, part in design.terms for text in term.notes(part, SCALE)]
         priors = self.trial_priors.notes(design, self.is_conjugate)

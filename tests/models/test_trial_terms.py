@@ -452,3 +452,67 @@ def test_polars_tables_give_the_same_design():
     b = Trial(terms=[term])._design(pl.from_pandas(pd.DataFrame(table)))
     np.testing.assert_array_equal(a.X, b.X)
     np.testing.assert_array_equal(a.terms[0][1].start, b.terms[0][1].start)
+
+
+# ---------------------------------------------------------------------- persons are counted
+
+
+@pytest.fixture(scope="module")
+def aged():
+    return fitted(memberships(), draws=30, terms=[mlm.mm("doctor", "person")])
+
+
+def a_few(**changed):
+    """Memberships of nine persons, several of most; `changed` is by person."""
+    table = memberships()
+    chosen = sorted(set(table["person"]))[10:19]
+    table = table[table["person"].isin(chosen)].reset_index(drop=True)
+    for name, value in changed.items():
+        table[name] = table[name].astype(float).mask(table["person"] == chosen[4], value)
+    return table, int(np.flatnonzero(table["person"] == chosen[4])[0])
+
+
+@pytest.mark.parametrize("estimand", ["typical_cluster", "observed_clusters"])
+def test_a_population_of_memberships_counts_persons(aged, estimand):
+    table, _ = a_few()
+    one = table.groupby("person", as_index=False).first().drop(columns="person")
+    assert len(one) == 9 < len(table)
+    np.testing.assert_allclose(
+        aged.treatment_effect(population=table, estimand=estimand),
+        aged.treatment_effect(population=one, estimand=estimand),
+        atol=1e-12,
+    )
+    assert "Population: table of 9 persons;" in str(aged.summary(population=table))
+    assert "Population: table of 9 rows;" in str(aged.summary(population=one))
+
+
+def test_persons_without_a_covariate_are_counted_and_their_first_row_is_named(aged):
+    table, row = a_few(age=np.nan)
+    text = rf"'age' is missing for 1 of 9 persons, first in row {row} \(counted from 0\)"
+    for ask in (lambda: aged.treatment_effect(population=table), lambda: aged.predict(table)):
+        with pytest.raises(mlm.DataError, match=f"Column {text}.*drop those persons"):
+            ask()
+    term = mlm.mm("doctor", "person")
+    with pytest.raises(mlm.DataError, match=f"{text}.*leave those persons out"):
+        Trial(terms=[term]).build(table)
+    trial = Trial(terms=[term], missing="drop")
+    notes = trial.specification.notes(trial._design(table))
+    assert "1 persons left out: 'age' is missing." in notes
+
+
+def test_a_person_has_one_age_in_a_population_and_a_name(aged):
+    table, _ = a_few()
+    row = int(np.flatnonzero(table["person"].duplicated())[0])
+    table.loc[row, "age"] += 1
+    with pytest.raises(mlm.DataError, match=r"'age' varies inside 'person'='p01\d'"):
+        aged.treatment_effect(population=table)
+    with pytest.raises(mlm.DataError, match="'person' is missing"):
+        aged.treatment_effect(population=table.assign(person=None))
+
+
+def test_persons_far_from_the_data_are_counted(aged):
+    table, _ = a_few(age=500.0)
+    with pytest.warns(mlm.DataWarning, match=r"'age' = 500 \(1 of 9 persons\) lies outside"):
+        aged.predict(table)
+    with pytest.warns(mlm.DataWarning, match=r"'age' = 500 \(11.1% of the population\)"):
+        aged.treatment_effect(population=table)
