@@ -194,7 +194,8 @@ class TrialSpecification(AbstractSpecification):
         partial = int(trial.partial.sum())
         if partial:
             notes.append(
-                f"{partial} {design.unit} lack some outcomes; they are kept and count for those they have."
+                f"{partial} {design.unit} lack some outcomes; they are kept and count for those "
+                "they have."
             )
         own = [text for term, part in design.terms for text in term.notes(part, SCALE)]
         priors = self.trial_priors.notes(design, self.is_conjugate)
