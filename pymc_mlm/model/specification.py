@@ -227,8 +227,8 @@ class Specification(AbstractSpecification):
         if self.nested is None:
             return ()
         told = nested_information(self, design)
-        levels, crossed = None if told is None else told.levels, bool(own_terms(design))
-        return self.nested.coordinate_notes(design.nested, levels, crossed)
+        levels = None if told is None else told.levels
+        return self.nested.coordinate_notes(design.nested, levels)
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -45,8 +45,6 @@ from pymc_mlm.terms.nested_draws import (
 )
 
 AUTO, CENTERED, NONCENTERED, INFORMED = "auto", "centered", "noncentered", "informed"
-# Share of every unit's prior variance that the data take away, from which on a prior is no matter.
-ALL_DATA = 0.9
 PARAMETERIZATIONS = (AUTO, CENTERED, NONCENTERED)
 
 
@@ -352,7 +350,7 @@ class Nested(AbstractTerm):
             at = np.flatnonzero(design.varies[level])
             if level:
                 parent = data(f"{prefix}_parent", design.nesting.parents[level])
-            how, precision = self.coordinates(level, information, bool(also)), None
+            how, precision = self.coordinates(level, information), None
             if information is not None and how == INFORMED:
                 unit_info = information[level]
                 coefs = [pt.stack(list(population.values()))] if population else []
@@ -404,31 +402,22 @@ class Nested(AbstractTerm):
         self,
         level: int,
         information: Sequence[UnitInformation] | None = None,
-        is_crossed: bool = False,
     ) -> str:
         """Return the coordinates in which a level is sampled: a kind of `Coordinates`."""
         chosen = self.parameterization_of(self.levels[level])
         if chosen != AUTO:
             return chosen
-        if information is None:
-            return NONCENTERED
-        # Then centred coordinates are the same, at two thirds of the cost. With levels above or
-        # below they are not: theirs are total, informed ones are around the parents. Nor do they
-        # follow crossed effects.
-        is_alone = len(self.levels) == 1 and not is_crossed
-        is_plain = is_alone and information[level].centeredness().min() >= ALL_DATA
-        return CENTERED if is_plain else INFORMED
+        return NONCENTERED if information is None else INFORMED
 
     def coordinate_notes(
         self,
         design: NestedDesign,
         information: Sequence[UnitInformation] | None,
-        is_crossed: bool = False,
     ) -> tuple[str, ...]:
         """Return one sentence per level: how its units are sampled."""
         notes = []
         for place, level in enumerate(self.levels):
-            how = self.coordinates(place, information, is_crossed)
+            how = self.coordinates(place, information)
             if information is None or how != INFORMED:
                 notes.append(f"[{level}] {how}")
                 continue
