@@ -226,7 +226,7 @@ def _kernel(L: Any, score: Any, precision: Any, z: Any) -> Any:
             for k in range(i + 1):
                 total += L[i, k] * u[g, k]
             effects[g, i] = total
-    return effects, log_determinant, K, u
+    return effects, np.asarray(log_determinant), K, u
 
 
 def _vjp_kernel(

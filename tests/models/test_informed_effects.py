@@ -49,3 +49,13 @@ def test_default_sampler_takes_small_steps_where_weights_are_estimated():
     assert model_of("weibull").specification.target_accept == 0.8
     estimated = mlm.mm("party", "government", weight="exp(b * seats)")
     assert model_of("weibull", estimated).specification.target_accept == 0.9
+
+
+def test_log_densities_of_all_variables_compile_in_the_mode_of_pymc(table):
+    """Correlated slopes: their log determinant is added to a log density by numba."""
+    model = mlm.NestedVaryingEffects("ended ~ 1 + cohesion", levels=["country"], family="bernoulli")
+    built = model.build(table, path="sampled")
+    assert "country_effect" in built.named_vars
+    found = built.point_logps()
+    expected = built.point_logps(mode="FAST_COMPILE")
+    assert found == pytest.approx(expected, abs=0.011)  # rounded to two digits
