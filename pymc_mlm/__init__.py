@@ -16,6 +16,7 @@ from pymc_mlm import datasets, planning, populations, rules, weights
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
 from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
 from pymc_mlm.distributions.noncentered import noncentered
+from pymc_mlm.distributions.piecewise_exponential import PiecewiseExponential
 from pymc_mlm.errors import DataError, DataWarning, MlmError, NotFittedError, SpecificationError
 from pymc_mlm.estimators import (
     MultipleMembershipModel,
@@ -26,6 +27,7 @@ from pymc_mlm.families import (
     AbstractFamily,
     Bernoulli,
     Binomial,
+    Cox,
     Gaussian,
     NegativeBinomial,
     Poisson,
@@ -54,6 +56,7 @@ __all__ = [
     "Binomial",
     "CensoredWeibull",
     "ConvergenceWarning",
+    "Cox",
     "DataError",
     "DataWarning",
     "Fit",
@@ -67,6 +70,7 @@ __all__ = [
     "NestedVaryingEffects",
     "NotFittedError",
     "Nutpie",
+    "PiecewiseExponential",
     "Poisson",
     "Prior",
     "PymcNuts",

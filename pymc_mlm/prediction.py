@@ -119,7 +119,7 @@ def population_draws(posterior: xr.Dataset, design: Any) -> np.ndarray:
     """Return what intercept, covariates and fixed coefficients contribute, (chain, draw, row)."""
     shape = (posterior.sizes["chain"], posterior.sizes["draw"], len(design.offset))
     eta = np.zeros(shape) + design.offset
-    if design.intercept:
+    if design.intercept and INTERCEPT in posterior:
         eta += posterior[INTERCEPT].values[..., None]
     if design.names:
         eta += posterior["beta"].values @ design.X.T

@@ -44,7 +44,7 @@ class Response:
         The text as written.
     parts : tuple of Node
         Expression of the outcome; or of time and event, where a survival outcome may have a time
-        only.
+        only, or of start, stop and event.
     """
 
     kind: str
@@ -223,10 +223,11 @@ def _response(formula: str, tokens: Sequence[Token]) -> Response:
 
 
 def _survival(call: Call, text: str) -> Response:
-    if call.keywords or not 1 <= len(call.args) <= 2 or not all(map(column_names, call.args)):
+    if call.keywords or not 1 <= len(call.args) <= 3 or not all(map(column_names, call.args)):
         raise SpecificationError(
             f"{text!r} is not understood: write Surv(time, event) with two columns (or Surv(time) "
-            "if every event was seen); event is 1 for an event and 0 for a right-censored time. "
+            "if every event was seen, or Surv(start, stop, event) if a row is watched from start "
+            "on); event is 1 for an event and 0 for a right-censored time. "
             "A name with spaces is written in backquotes."
         )
     for part in call.args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pymc_mlm import prediction
 from pymc_mlm.estimators.base import Estimator
 from pymc_mlm.intervals import CI_PROB
-from pymc_mlm.reporting import effects, pictures, summary, variance, weights
+from pymc_mlm.reporting import baseline, effects, pictures, summary, variance, weights
 from pymc_mlm.reporting.effects import unit_table
 from pymc_mlm.reporting.summary import MODEL_KINDS, Table
 
@@ -113,6 +113,21 @@ class AbstractLinearEstimator(Estimator, ABC):
         """
         return weights.weights(self._fitted(), term, ci_prob)
 
+    def baseline_hazard(self, ci_prob: float = CI_PROB) -> pd.DataFrame:
+        """Tabulate baseline hazard and survival by interval, at the mean of the covariates.
+
+        Parameters
+        ----------
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per interval: begin, end, hazard per unit of time, survival up to the end.
+        """
+        return baseline.baseline_hazard(self._fitted(), ci_prob)
+
     def coefficients(self, level: str | None = None, ci_prob: float = CI_PROB) -> pd.DataFrame:
         """Tabulate nested units' own intercepts and slopes: population and all deviations.
 
@@ -195,11 +210,11 @@ class AbstractLinearEstimator(Estimator, ABC):
 
         Parameters
         ----------
-        kind : {"forest", "trace", "pairs", "effects", "weights", "lines", "variance"}
+        kind : {"forest", "trace", "pairs", "effects", "weights", "lines", "variance", "baseline"}
             Intervals of the parameters; densities and chains; pairs of standard deviations and
             correlations; effects of the units that stand out, or nested units' own coefficients;
             estimated weights against the column that they depend on; nested units' regression
-            lines; variance partition along a covariate.
+            lines; variance partition along a covariate; baseline hazard and survival.
         **options
             ``term=`` for "effects", "weights" and "lines"; ``column=`` for "effects", "lines" and
             "variance"; anything else is passed to arviz-plots.

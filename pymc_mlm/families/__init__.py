@@ -8,6 +8,7 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
 from pymc_mlm.families.bernoulli import Bernoulli
 from pymc_mlm.families.binomial import Binomial
+from pymc_mlm.families.cox import Cox
 from pymc_mlm.families.gaussian import Gaussian
 from pymc_mlm.families.negative_binomial import NegativeBinomial
 from pymc_mlm.families.poisson import Poisson
@@ -18,6 +19,7 @@ __all__ = [
     "AbstractFamily",
     "Bernoulli",
     "Binomial",
+    "Cox",
     "Gaussian",
     "NegativeBinomial",
     "OutcomeScale",
@@ -32,6 +34,7 @@ _NAMES: dict[str, Any] = {
     "normal": Gaussian,
     "bernoulli": Bernoulli,
     "binomial": Bernoulli,
+    "cox": Cox,
     "negative_binomial": NegativeBinomial,
     "poisson": Poisson,
     "student_t": StudentT,
@@ -62,5 +65,5 @@ def as_family(family: Any) -> AbstractFamily:
         )
     raise SpecificationError(
         f"Unknown family {family!r}. Use 'gaussian', 'student_t', 'bernoulli', 'poisson', "
-        "'negative_binomial' or 'weibull', or an object such as Binomial('trials')."
+        "'negative_binomial', 'weibull' or 'cox', or an object such as Binomial('trials')."
     )

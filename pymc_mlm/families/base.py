@@ -22,15 +22,18 @@ class OutcomeScale:
         Typical value of the linear predictor.
     spread : float
         Standard deviation that the linear predictor may plausibly have.
+    log_rate : float
+        Log of the hazard of all rows together, for a family with a baseline.
     """
 
     location: float
     spread: float
+    log_rate: float = 0.0
 
     @property
     def from_zero(self) -> OutcomeScale:
         """The scale of a predictor without a level: the distance to zero is to be explained."""
-        return OutcomeScale(0.0, float(np.hypot(self.location, self.spread)))
+        return OutcomeScale(0.0, float(np.hypot(self.location, self.spread)), self.log_rate)
 
 
 class AbstractFamily(ABC):
@@ -44,6 +47,8 @@ class AbstractFamily(ABC):
     name: ClassVar[str]
     link: ClassVar[str]
     roles: ClassVar[tuple[str, ...]]
+    # Scale of the residual variance, where it is not that of the link.
+    latent: ClassVar[str | None] = None
     # What an effect of every single row cannot be told from; None where it is overdispersion.
     row_variation: ClassVar[str | None] = None
 
@@ -55,6 +60,14 @@ class AbstractFamily(ABC):
     binary: ClassVar[bool] = False
     event: Any = None
 
+    # Own parameter, a vector, that takes the place of the intercept, and its dimensions.
+    baseline: ClassVar[str | None] = None
+    own_dims: ClassVar[tuple[str, ...]] = ()
+    # Entries of the outcome that the fitted table sets once, for new data, too.
+    constants: ClassVar[tuple[str, ...]] = ()
+    # Whether a duration may have a start of observation.
+    is_left_truncated: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         """Check the priors."""
         check_priors(self.priors, type(self).__name__)
@@ -63,6 +76,36 @@ class AbstractFamily(ABC):
     def side_columns(self) -> dict[str, str]:
         """Columns that the family reads beside the outcome, by role; most read none."""
         return {}
+
+    def notes(self, outcome: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+        """Return what a reader of the summary should know about the outcome."""
+        return ()
+
+    def near_mode(self, outcome: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return values of own parameters that are near enough to their mode, by name."""
+        return {}
+
+    def add_baseline(
+        self, outcome: Mapping[str, np.ndarray], prior: Any, at_mean: Any, centre: Any
+    ) -> None:
+        """Add the parameter that takes the place of the intercept to the current model.
+
+        Parameters
+        ----------
+        outcome : mapping of str to ndarray
+            From `outcome`.
+        prior : prior
+            Its prior.
+        at_mean : TensorVariable or float, scalar
+            What covariates contribute at their mean, where the default prior is stated.
+        centre : tuple or None
+            Where an intercept beside `near_mode` is given the coefficients, and its sd there.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no baseline.")
+
+    def level(self, outcome: Mapping[str, np.ndarray]) -> Any:
+        """Return how far the baseline of the current model is above `near_mode`, a scalar."""
+        raise NotImplementedError(f"{type(self).__name__} has no baseline.")
 
     @abstractmethod
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -48,6 +48,7 @@ class Weibull(AbstractFamily):
 
     name: ClassVar[str] = "weibull"
     link: ClassVar[str] = "log"
+    latent: ClassVar[str | None] = "log time"
     roles: ClassVar[tuple[str, ...]] = ("time", "event")
     row_variation: ClassVar[str | None] = "the residual of a log time"
 

@@ -9,7 +9,7 @@ import pymc as pm
 import pytensor
 
 from pymc_mlm.data.population import INTERCEPT
-from pymc_mlm.model.crossed_graph import crossed_predictor, followed
+from pymc_mlm.model.crossed_graph import Baseline, crossed_predictor, followed
 from pymc_mlm.model.information import effect_information, nested_information, own_terms
 from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.nested import Nested
@@ -48,26 +48,48 @@ def build_with_predictor(spec: Specification, design: Design) -> tuple[pm.Model,
     # Of its own, also when it is built inside another model.
     with pm.Model(coords={rows: tuple(design.rows.labels.tolist())}, model=None) as model:
         population = spec.population(design.scale.location)
-        eta = crossed_predictor(population, design.population, plain, spread, known)
+        eta = crossed_predictor(
+            population, design.population, plain, spread, known, _baseline(spec, design)
+        )
         for term, part in design.terms:
             if not isinstance(term, (MultipleMembership, Hierarchical, Nested)):
                 eta = eta + term.effect(part, spread)
         if spec.nested is not None:
-            around, also = _coefficients(model, design), followed(plain, known)
+            around, also = _coefficients(model, spec, design), followed(plain, known)
             levels = None if told is None else told.levels
             eta = eta + spec.nested.effect(design.nested, spread, around, levels, also)
-        outcome = {k: pm.Data(f"outcome_{k}", v) for k, v in (design.outcome or {}).items()}
+        outcome = {
+            k: v if k in spec.family.constants else pm.Data(f"outcome_{k}", v)
+            for k, v in (design.outcome or {}).items()
+        }
         spec.family.likelihood("outcome", eta, outcome, spec.family_priors(design.scale), rows)
     return model, eta
 
 
-def _coefficients(model: pm.Model, design: Design) -> dict[str, Any]:
+def _baseline(spec: Specification, design: Design) -> Baseline | None:
+    """Return how the model gets the parameter that takes the place of the intercept, if any."""
+    family, name = spec.family, spec.family.baseline
+    if name is None:
+        return None
+    outcome, prior = design.outcome or {}, spec.family_priors(design.scale)[name]
+    is_default = name not in {*spec.priors, *family.priors}
+
+    def add(at_mean: Any, centre: Any) -> Any:
+        family.add_baseline(outcome, prior, at_mean if is_default else 0.0, centre)
+        return family.level(outcome)
+
+    return add
+
+
+def _coefficients(model: pm.Model, spec: Specification, design: Design) -> dict[str, Any]:
     """Return the population's variables by column, the intercept less its typical value.
 
     Centred coordinates then start at the typical value.
     """
     found: dict[str, Any] = {}
-    if design.population.intercept:
+    if spec.family.baseline:
+        found[INTERCEPT] = spec.family.level(design.outcome or {})
+    elif design.population.intercept:
         location = pytensor.shared(np.float64(design.scale.location))
         found[INTERCEPT] = model[INTERCEPT] - location
     if design.population.names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from pymc_mlm.terms.coefficients import intercept_centre
 from pymc_mlm.terms.varying import Given
 
 Terms = Sequence[tuple[Any, Any]]
+# From what covariates contribute at their mean, and the centre of an intercept, to a level.
+Baseline = Callable[[Any, Any], Any]
 
 
 def crossed_predictor(
@@ -23,6 +25,7 @@ def crossed_predictor(
     terms: Terms,
     spread: float,
     known: CrossedInformation | None = None,
+    baseline: Baseline | None = None,
 ) -> Any:
     """Add coefficients, intercept and effects to the current model.
 
@@ -38,6 +41,8 @@ def crossed_predictor(
         Spread of the linear predictor.
     known : CrossedInformation, optional
         Score and information; without them covariates and prior alone set the coordinates.
+    baseline : callable, optional
+        Adds what takes the place of the intercept, and returns its level, which effects follow.
 
     Returns
     -------
@@ -55,8 +60,12 @@ def crossed_predictor(
     centre = None
     if known is not None and design.intercept:
         centre = intercept_centre(known.coefficients, present)
-    intercept = population.intercept(design, spread, at_mean, centre)
-    given = [] if intercept is None else [Given(intercept, 1)]
+    intercept = None
+    if baseline is None:
+        level = intercept = population.intercept(design, spread, at_mean, centre)
+    else:
+        level = baseline(at_mean, centre)
+    given = [] if level is None else [Given(level, 1)]
     given += [Given(beta, n) for beta, n in present]
     eta = population.predictor(design, intercept, betas[0])
     return eta + _effects(terms, betas[1:], spread, known, given)

@@ -49,7 +49,8 @@ class Design:
     scale : OutcomeScale
         Scale of the linear predictor in the fitted data.
     side : mapping of str to ndarray, shape (row,)
-        What the family reads beside the outcome, such as the number of trials.
+        What the family reads beside the outcome, such as the number of trials, and what the
+        fitted outcome set once.
     unit_means : mapping of str to ndarray, shape (unit,)
         Means of covariates by nested unit, for within and between effects.
     dropped : mapping of str to int
@@ -119,6 +120,8 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
     # Before the rest: while a column is read, it takes the memory of five.
     side = _side(spec, table)
     outcome = None if known else _outcome(spec, table, side)
+    fitted = known.side if known else outcome or {}
+    side |= {role: fitted[role] for role in spec.family.constants}
     remedy = (
         f"Formula covariates must be constant within {rows.name!r}; put member-level columns in "
         "mm(covariates=...)."
@@ -201,7 +204,8 @@ def _outcome(
         raise DataError(f"{error}{_layout_hint(spec, table.data)}") from None
     numbers = partial(outcome_numbers, binary=spec.family.binary, event=spec.family.event)
     values = response_values(response, found, numbers)
-    roles = dict(zip(spec.family.roles, values, strict=False))
+    names = ("start", *spec.family.roles) if len(values) == 3 else spec.family.roles
+    roles = dict(zip(names, values, strict=False))
     return spec.family.outcome(response.label, roles | dict(side))
 
 

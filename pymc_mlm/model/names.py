@@ -71,6 +71,7 @@ def refuse_taken_names(spec: Specification, design: Design) -> None:
     of_terms = [d for term, part in design.terms for d in term.dims(part)]
     own = {COVARIATE, *DRAWS, *(("coef",) if spec.nested else ())}
     own |= set() if spec.observation else {design.rows.name}
+    own |= {*spec.family.own_dims}
     own |= {f"{p}_{what}" for p in prefixes for what in ("coef", "pair")}
     variables = {"outcome", "eta", "covariates", "offset", *spec.roles(design)}
     variables |= {*spec.priors_used(design)}

@@ -29,7 +29,8 @@ def row_likelihood(
     Parameters
     ----------
     family : AbstractFamily
-        Family; its own parameters are set to their mode without effects of units. At fitted
+        Family; its own parameters are set to their mode without effects of units, or to where
+        the family has them (`AbstractFamily.near_mode`). At fitted
         effects of units with few rows they would be too sure, and a unit that seems to say more
         than it does has a funnel; one that seems to say less has none.
     outcome : mapping of str to ndarray, shape (row,)
@@ -53,10 +54,13 @@ def row_likelihood(
     # Of its own, also when a fit is called inside another model.
     with pm.Model(coords={"row": range(rows)}, model=None) as model:
         family.likelihood("outcome", eta, outcome, priors, "row")
-    own, at = model.value_vars, model.initial_point()
+    at = model.initial_point() | family.near_mode(outcome)
+    fixed = [v for v in model.value_vars if v.name in family.near_mode(outcome)]
+    own = [v for v in model.value_vars if v not in fixed]
     log_density = model.logp()
     outputs = [log_density, *pt.grad(log_density, [eta, *own])]
-    function = pytensor.function([eta, *own], outputs, mode=uncompiled())
+    givens = {v: pytensor.shared(at[v.name]) for v in fixed}
+    function = pytensor.function([eta, *own], outputs, givens=givens, mode=uncompiled())
     mode_of_own = [np.asarray(at[v.name]) for v in own]
 
     def negative(point: np.ndarray, eta: np.ndarray) -> tuple[float, np.ndarray]:

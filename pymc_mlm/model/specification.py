@@ -81,7 +81,18 @@ class Specification(AbstractSpecification):
         if response.kind == "survival" and "time" not in self.family.roles:
             raise SpecificationError(
                 f"{response.label} is a duration, and family {self.family.name!r} is not for "
-                "durations. Use family='weibull', or a plain outcome column."
+                "durations. Use family='weibull' or 'cox', or a plain outcome column."
+            )
+        if len(response.parts) == 3 and not self.family.is_left_truncated:
+            raise SpecificationError(
+                f"{response.label} begins to be watched at a start, which family "
+                f"{self.family.name!r} does not read. Use family='cox', or Surv(time, event)."
+            )
+        if self.family.baseline and not self.parsed.intercept:
+            raise SpecificationError(
+                f"{self.formula!r} leaves the intercept out, and family {self.family.name!r} has a "
+                "baseline in its place, which no formula takes away. Write the formula with 1 or "
+                "without 0, so that categories are coded beside a level."
             )
         several = [t for t in self.terms if isinstance(t, Nested)]
         if len(several) > 1:
@@ -145,7 +156,7 @@ class Specification(AbstractSpecification):
         own = {
             k: v for k, v in self.priors.items() if k in (INTERCEPT, "beta") or ELEMENT.fullmatch(k)
         }
-        return Population(self.parsed, own, location)
+        return Population(self.parsed, own, location, self.family.baseline)
 
     def family_priors(self, scale: OutcomeScale) -> dict[str, Any]:
         """Return the priors of the family's own parameters."""
@@ -183,7 +194,8 @@ class Specification(AbstractSpecification):
         """Return variable, meaning and prior of every parameter."""
         roles = self.roles(design)
         used = self.priors_used(design)
-        rows = [(n, str(roles[n].text("each column")), repr(p)) for n, p in used.items()]
+        each = {self.family.baseline: "each interval"}
+        rows = [(n, roles[n].text(each.get(n, "each column")), repr(p)) for n, p in used.items()]
         if self.nested is not None:
             shapes = self.nested.correlation_priors(design.nested)
             rows += [(n, "correlations", f"LKJ(eta={eta:g})") for n, eta in shapes.items()]
@@ -191,16 +203,20 @@ class Specification(AbstractSpecification):
 
     def prior_notes(self, design: Design) -> tuple[str, ...]:
         """Return where the default prior of the intercept is stated."""
-        if not design.population.intercept or INTERCEPT in self.priors:
+        level = self.family.baseline or INTERCEPT
+        if not design.population.intercept or level in {*self.priors, *self.family.priors}:
             return ()
-        return ("The prior of Intercept is stated at the mean of all covariates.",)
+        return (f"The prior of {level} is stated at the mean of all covariates.",)
 
     def roles(self, design: Design) -> dict[str, Any]:
         """Return the roles of the variables of population, terms and family."""
         roles: dict[str, Any] = dict(self.population().roles(design.population))
         for term, part in design.terms:
             roles |= term.roles(part)
-        return roles | {n: Role("family", n) for n in self.family.default_priors(design.scale)}
+        own = {n: Role("family", n) for n in self.family.default_priors(design.scale)}
+        if self.family.baseline:
+            own[self.family.baseline] = Role("family", None, self.family.baseline.replace("_", " "))
+        return roles | own
 
     def title(self, design: Design) -> str:
         """Return family, formula and the numbers of units."""
@@ -216,7 +232,8 @@ class Specification(AbstractSpecification):
         constant = constant_note(self.parsed.response.label, design.outcome or {})
         sizes = {name: n for term, part in design.terms for name, n in term.sizes(part).items()}
         dropped = [f"{n} rows left out: {reason}." for reason, n in design.dropped.items()]
-        return (*dropped, *constant, *few_units(sizes), *own)
+        of_family = self.family.notes(design.outcome or {})
+        return (*dropped, *constant, *of_family, *few_units(sizes), *own)
 
     def derived(self, posterior: Any, design: Design) -> dict[str, Any]:
         """Return variables that follow from draws and are kept with them, by name."""

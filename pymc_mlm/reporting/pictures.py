@@ -8,6 +8,7 @@ from typing import Any
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting import nested_plots, plots
+from pymc_mlm.reporting.baseline import plot_baseline
 from pymc_mlm.reporting.effects import (
     coefficient_draws,
     effect_name,
@@ -109,8 +110,10 @@ def _fixed_part(fit: Fit) -> float:
 
 # Intervals of the parameters; densities and chains; pairs of standard deviations and
 # correlations; effects of the units that stand out; estimated weights against the column that
-# they depend on; the units' regression lines; variance partition along a covariate.
+# they depend on; the units' regression lines; variance partition along a covariate; the baseline
+# hazard.
 PICTURES: Mapping[str, Picture] = {
     "forest": _forest, "trace": _trace, "pairs": _pairs, "effects": _effects,
     "weights": _weights, "lines": _lines, "variance": _variance,
+    "baseline": plot_baseline,
 }  # fmt: skip

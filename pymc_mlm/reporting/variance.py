@@ -52,6 +52,7 @@ def variance_decomposition(
     -----
     The residual is on the scale of the link: ``sigma**2`` (Gaussian), ``pi**2 / (6 shape**2)``
     (Weibull, log time; bml reports ``1 / shape**2``, which is too small by a factor 1.645),
+    ``pi**2 / 6`` (Cox, log cumulative baseline hazard: the shares of a Weibull model),
     ``pi**2 / 3`` (logit), ``log(1 + 1 / mean)`` (Poisson) at the mean of the covariates [1]_.
 
     References
@@ -262,7 +263,7 @@ def share_table(
 
 
 def _scale(fit: Fit) -> str:
-    return {"weibull": "log time"}.get(fit.spec.family.name) or SCALES[fit.spec.family.link]
+    return fit.spec.family.latent or SCALES[fit.spec.family.link]
 
 
 def _place(fit: Fit, at: Mapping[str, float] | None) -> str:

@@ -21,6 +21,7 @@ from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import (
     Bernoulli,
     Binomial,
+    Cox,
     Gaussian,
     NegativeBinomial,
     Poisson,
@@ -40,7 +41,7 @@ MARK = "$"
 SPECIFICATIONS = {
     cls.__name__: cls
     for cls in (
-        Bernoulli, Binomial, Expression, Gaussian, Hierarchical, InverseWishart, LKJ,
+        Bernoulli, Binomial, Cox, Expression, Gaussian, Hierarchical, InverseWishart, LKJ,
         MultipleMembership, NegativeBinomial, Nested, Nutpie, Poisson, Prior, PymcNuts,
         Specification, StudentT, TrialSpecification, Weibull,
     )

@@ -54,6 +54,8 @@ class Population(AbstractTerm):
         parameters may be arrays).
     location : float
         Typical value of the linear predictor, where the default intercept prior sits.
+    baseline : str, optional
+        Parameter of the family that takes the place of the intercept.
 
     Notes
     -----
@@ -69,6 +71,7 @@ class Population(AbstractTerm):
     formula: Formula
     priors: Mapping[str, Any] = field(default_factory=dict)
     location: float = 0.0
+    baseline: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -150,7 +153,7 @@ class Population(AbstractTerm):
             Where the intercept is given the coefficients, a tensor, and its standard deviation
             there (`pymc_mlm.terms.coefficients.intercept_centre`).
         """
-        if not design.intercept:
+        if not self.has_intercept(design):
             return None
         prior = self.priors_used(design, scale)[INTERCEPT]
         if INTERCEPT in self.priors:
@@ -176,7 +179,7 @@ class Population(AbstractTerm):
     def priors_used(self, design: PopulationDesign, scale: float = 1.0) -> dict[str, Any]:
         """Scaled normal priors, as in rstanarm: 2.5 outcome spreads per covariate spread."""
         defaults: dict[str, Any] = {}
-        if design.intercept:
+        if self.has_intercept(design):
             defaults[INTERCEPT] = Prior("Normal", mu=self.location, sigma=2.5 * scale)
         if design.names:
             defaults["beta"] = self._beta_prior(design, scale)
@@ -200,6 +203,10 @@ class Population(AbstractTerm):
         sigma = np.where(others, sigma, np.hypot(sigma, np.abs(weights) * shift))
         return Prior("Normal", mu=self.location * weights, sigma=sigma)
 
+    def has_intercept(self, design: PopulationDesign) -> bool:
+        """Tell whether there is an intercept, and no baseline in its place."""
+        return design.intercept and self.baseline is None
+
     def has_level(self, design: PopulationDesign) -> bool:
         """Tell whether an intercept, or columns that sum to one, give the predictor a level."""
         return design.intercept or level_weights(design.X) is not None
@@ -220,5 +227,7 @@ class Population(AbstractTerm):
 
     def roles(self, design: PopulationDesign) -> dict[str, Role]:
         """Intercept and coefficients under the names that the formula gives them."""
-        roles = {INTERCEPT: Role("coefficient", INTERCEPT)} if design.intercept else {}
+        roles = {}
+        if self.has_intercept(design):
+            roles = {INTERCEPT: Role("coefficient", INTERCEPT)}
         return roles | ({"beta": Role("coefficient", None)} if design.names else {})

@@ -61,6 +61,10 @@ CASES = {
           "weibull",
           {"b[1]": "Intercept", "b[2]": "beta", "b.mm.1": "pid_beta", "shape": "shape",
            "sigma": "1/shape", "b.w.1": "pid_weight_b0"}),
+    # The intercept of bml's Cox model is not identified; its sum with the log hazards is.
+    "f": ("check_nuts_bml_f", SURVIVAL, [PARTY], "cox",
+          {"b[2]": "beta", "b.mm.1": "pid_beta", "sigma.mm.1": "pid_sd",
+           **{f"log_baseline[{k + 1}]": f"log_hazard {k}" for k in range(10)}}),
     "g": ("check_nuts_bml_g", SURVIVAL, [aggregate("1/n^exp(b1 * pseat)", free=("b1",))],
           "weibull",
           {"b[1]": "Intercept", "b[2]": "beta", "b.mm.1": "pid_beta", "shape": "shape",
@@ -77,7 +81,7 @@ CASES = {
 
 def fit(case, table):
     _, formula, terms, family, names = CASES[case]
-    priors = {"Intercept": WIDE}
+    priors = {"log_hazard" if family == "cox" else "Intercept": WIDE}
     if "b[2]" in names:
         priors["beta"] = WIDE
     priors |= SHAPE if family == "weibull" else {}
@@ -90,7 +94,9 @@ def fit(case, table):
 
 
 def ours(posterior, name):
-    values = 1 / posterior["shape"] if name == "1/shape" else posterior[name]
+    variable, *place = name.split()
+    values = 1 / posterior["shape"] if name == "1/shape" else posterior[variable]
+    values = values.isel(interval=int(place[0])) if place else values
     return values.squeeze(drop=True).rename("x")
 
 

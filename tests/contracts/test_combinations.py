@@ -27,7 +27,7 @@ FAMILIES = {
     "gaussian": ("y", "gaussian"), "student_t": ("y", "student_t"),
     "bernoulli": ("yes", "bernoulli"), "binomial": ("wins", mlm.Binomial("games")),
     "poisson": ("count", "poisson"), "negative_binomial": ("count", "negative_binomial"),
-    "weibull": ("Surv(weeks, ended)", "weibull"),
+    "weibull": ("Surv(weeks, ended)", "weibull"), "cox": ("Surv(weeks, ended)", mlm.Cox(4)),
 }  # fmt: skip
 # Terms, the column of their units, and the rows of a variance decomposition that they give.
 TERMS = {
@@ -57,7 +57,7 @@ CASES = [
     (model, term, family) for model in MODELS for term in TERMS for family in FAMILIES
     if not (model == "nested" and term == "nested")
     # Time: what a term adds to the predictor does not depend on the family.
-    if term in ("mm", "hm") or family in ("gaussian", "poisson", "weibull")
+    if term in ("mm", "hm") or family in ("gaussian", "poisson", "weibull", "cox")
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ FAMILIES = {
     "gaussian": "log_weeks ~ 1 + majority",
     "bernoulli": "ended ~ 1 + majority",
     "weibull": "Surv(weeks, ended) ~ 1 + majority",
+    "cox": "Surv(weeks, ended) ~ 1 + majority",
 }
 
 

@@ -24,6 +24,7 @@ VALUES = {
     "Sample": populations.Sample(), "Value": populations.Value(age=50, **{"site id": 3}),
     "TruncatedNormal": populations.TruncatedNormal("age", 30),
     "Bernoulli": mlm.Bernoulli(), "Binomial": mlm.Binomial("trials"), "Gaussian": mlm.Gaussian(),
+    "Cox": mlm.Cox([26, 52]),
     "NegativeBinomial": mlm.NegativeBinomial(), "Poisson": mlm.Poisson(),
     "StudentT": mlm.StudentT(),
     "Weibull": mlm.Weibull({"shape": mlm.Prior("Gamma", mu=1, sigma=2)}),

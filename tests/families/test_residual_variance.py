@@ -20,6 +20,8 @@ CASES = {
     # The log of a Weibull time is a Gumbel minimum with scale 1 / shape (bml uses 1 / shape^2,
     # STATISTICS 0.6).
     "weibull": (mlm.Weibull(), {"shape": SHAPE}, stats.gumbel_l(0, 1 / SHAPE).var()),
+    # log of the cumulative baseline hazard at the event: a Gumbel minimum around -eta.
+    "cox": (mlm.Cox(), {}, stats.gumbel_l().var()),
     "poisson": (mlm.Poisson(), {"eta": np.log(MEAN)}, np.log1p(MEAN / MEAN**2)),
     "negative_binomial": (
         mlm.NegativeBinomial(),
