@@ -109,10 +109,13 @@ def _nested_of(fit: Fit) -> Any:
             "likelihood='marginal' integrates out the effects of the innermost nested units, and "
             "the model has no nested levels. Use likelihood='conditional'."
         )
-    if spec.family.name != "gaussian":
+    family, term = spec.family, spec.nested
+    is_normal = family.name == "gaussian" and family.is_standard
+    if not (is_normal and term.is_of_effect("linear")):
         raise SpecificationError(
-            "likelihood='marginal' has a closed form for family='gaussian' only, not "
-            f"{spec.family.name!r}. Use likelihood='conditional'."
+            "likelihood='marginal' has a closed form for the nested levels and the Gaussian family "
+            f"of the package only, not for {type(term).__name__} with {type(family).__name__}. "
+            "Use likelihood='conditional'."
         )
     return fit.design.nested
 

@@ -103,7 +103,9 @@ def linear_predictor_draws(
     eta = population_draws(posterior, design.population)
     by_graph = []
     for term, part in design.terms:
-        own = term.contribution(part, arrays, rng)
+        own = None
+        if term.is_of_effect("contribution"):
+            own = term.contribution(part, arrays, rng)
         if own is None:
             by_graph.append((term, part))
         else:

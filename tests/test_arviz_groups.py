@@ -263,7 +263,10 @@ class Refused:
         Refused(trial, (), {"likelihood": "marginal"}, "has no nested levels"),
         Refused(LINEAR["gaussian"], (), {"likelihood": "marginal"}, "has no nested levels"),
         Refused(
-            lambda: schools(family="student_t"), (), {"likelihood": "marginal"}, "gaussian' only"
+            lambda: schools(family="student_t"),
+            (),
+            {"likelihood": "marginal"},
+            "not for Nested with StudentT",
         ),
     ],
     ids=lambda case: case.text,

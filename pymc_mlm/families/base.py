@@ -73,6 +73,15 @@ class AbstractFamily(ABC):
         check_priors(self.priors, type(self).__name__)
 
     @property
+    def is_standard(self) -> bool:
+        """Whether the log density is the package's own of that name, and closed forms are for it.
+
+        A subclass with a likelihood or a name of its own is another family.
+        """
+        owner: Any = next(c for c in type(self).__mro__ if "likelihood" in vars(c))
+        return bool(owner.__module__.startswith("pymc_mlm.families.") and owner.name == self.name)
+
+    @property
     def side_columns(self) -> dict[str, str]:
         """Columns that the family reads beside the outcome, by role; most read none."""
         return {}

@@ -102,14 +102,19 @@ class CollapsedGaussian(AbstractPath):
 
 def family_obstacle(spec: Any) -> str | None:
     """Return why effects of the family cannot be integrated out exactly."""
-    if spec.family.name == "gaussian":
-        return None
-    return f"effects are integrated out for family='gaussian' only, not {spec.family.name!r}"
+    if spec.family.name != "gaussian":
+        return f"effects are integrated out for family='gaussian' only, not {spec.family.name!r}"
+    if not spec.family.is_standard:
+        return f"the likelihood of {type(spec.family).__name__!r} is not that of family='gaussian'"
+    return None
 
 
 def is_nested_alone(spec: Any) -> bool:
     """Return whether nested levels are the only term."""
-    return len(spec.terms) == 1 and isinstance(spec.terms[0], Nested)
+    if len(spec.terms) != 1:
+        return False
+    term = spec.terms[0]
+    return isinstance(term, Nested) and term.is_of_effect("linear")
 
 
 def certified(spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:

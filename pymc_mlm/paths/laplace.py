@@ -193,13 +193,9 @@ class LaplacePath(AbstractPath):
 
     def obstacle(self, spec: Any, design: Any) -> str | None:
         """Return why the effects cannot be integrated out."""
-        family = getattr(spec, "family", None)
-        name = getattr(family, "name", None)
-        if name == "gaussian":
+        if spec.family.name == "gaussian":
             return "effects of a Gaussian outcome are integrated out by path='collapsed'"
-        if name not in LOG_DENSITIES:
-            return f"the family is none of {', '.join(LOG_DENSITIES)}"
-        return effects_obstacle(design)
+        return family_obstacle(spec.family) or effects_obstacle(design)
 
     def model(self, spec: Any, design: Any) -> pm.Model:
         """Return the model as it is written."""
@@ -230,6 +226,16 @@ class LaplacePath(AbstractPath):
             f"({figures}; at most {K_HAT_LIMIT} and at least {SMALLEST_EFFECTIVE_SIZE} would do). "
             "path='sampled' samples the exact posterior.",
         )
+
+
+def family_obstacle(family: Any) -> str | None:
+    """Return why the log density of a family is not known beside its graph."""
+    if family.name in LOG_DENSITIES and family.is_standard:
+        return None
+    return (
+        f"no derivatives are known of the log density of {type(family).__name__!r}; those of the "
+        f"package's {', '.join(LOG_DENSITIES)} are"
+    )
 
 
 def effects_obstacle(design: Any) -> str | None:
@@ -285,7 +291,7 @@ def certificate(idata: xr.DataTree) -> str:
 
 
 def _is_linear(term: Any) -> bool:
-    return type(term).linear is not AbstractTerm.linear
+    return type(term).linear is not AbstractTerm.linear and term.is_of_effect("linear")
 
 
 def _dataset(model: pm.Model, values: dict[str, Array], shape: tuple[int, int]) -> xr.Dataset:

@@ -114,6 +114,16 @@ class AbstractTerm(ABC):
         """
         return ()
 
+    def is_of_effect(self, method: str) -> bool:
+        """Return whether a method belongs to the term's `effect`.
+
+        It does not where a subclass writes another `effect` and inherits the method, which then
+        is a short way to what its parent computes.
+        """
+        classes = type(self).__mro__
+        owner = next(c for c in classes if method in vars(c))
+        return not any("effect" in vars(c) for c in classes[: classes.index(owner)])
+
     def at_mean(self, design: Any) -> Any:
         """Return what the term's covariates contribute at their mean, inside the model.
 

@@ -78,7 +78,9 @@ def _check_term(term: Any) -> None:
             f"{term!r} is not a term. Terms of a trial are mm(...) and hm(...): "
             "terms=[mm('clinician', 'patient')]."
         )
-    if not isinstance(term, (MultipleMembership, Hierarchical)):
+    if not (
+        isinstance(term, (MultipleMembership, Hierarchical)) and term.is_of_effect("memberships")
+    ):
         raise SpecificationError(
             f"A trial takes the terms mm() and hm(), not {type(term).__name__}: a term needs "
             "effects on every response pattern. Units within units are one hm() for each level."
