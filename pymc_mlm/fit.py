@@ -11,9 +11,10 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-# Attributes of the posterior of a path that weighs its draws: tail shape of the weights, how many
-# independent draws they are worth, and whether (1 or 0) the draws are of the exact posterior.
-K_HAT, EFFECTIVE_SIZE, EXACT = "k_hat", "effective_size", "is_exact"
+# Attributes of the posterior of a path that weighs its draws: tail shape of the weights and its
+# limit, how many independent draws they are worth, and whether (1 or 0) the draws are exact.
+K_HAT, K_HAT_LIMIT = "k_hat", "k_hat_limit"
+EFFECTIVE_SIZE, EXACT = "effective_size", "is_exact"
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from pymc_mlm.fit import K_HAT, Fit
 from pymc_mlm.fitting import PATHS, fit, path_of
 from pymc_mlm.inference import Run, as_sampler, as_seed, interruption
 from pymc_mlm.intervals import CI_PROB
+from pymc_mlm.paths.laplace import certificate
 from pymc_mlm.prior_predictive import sample_prior_predictive
 from pymc_mlm.reporting import graph
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning, diagnose
@@ -97,8 +98,9 @@ class Estimator(AbstractArguments, ABC):
         Warns
         -----
         ConvergenceWarning
-            R-hat, effective sample size or divergences show that the draws may mislead, or
-            sampling was interrupted (Ctrl-C) and the fit holds the draws up to there.
+            R-hat, effective sample size or divergences show that the draws may mislead, those of
+            path="laplace" are approximate, or sampling was interrupted (Ctrl-C) and the fit holds
+            the draws up to there.
 
         Notes
         -----
@@ -126,6 +128,12 @@ class Estimator(AbstractArguments, ABC):
         is_weighted = K_HAT in self.result_.posterior.attrs
         if not (is_weighted or PATHS[self.result_.path].is_direct):
             problems += diagnose(self.result_).problems()
+        if self.result_.is_approximate:
+            figures = certificate(self.idata)
+            problems.append(
+                f"The draws are approximate, because their weights vary too much ({figures}). "
+                "path='sampled' samples the exact posterior."
+            )
         if problems:
             warn_user("\n".join(problems), ConvergenceWarning)
         return self

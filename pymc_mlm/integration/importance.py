@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from pymc_mlm.integration.pareto import pareto_smooth
+from pymc_mlm.integration.pareto import k_hat_limit, pareto_smooth
 
 Array = np.ndarray[Any, Any]
 Density = Callable[[Array], tuple[float, Array]]
 
-# Vehtari et al. (2024): above it the error of weighted means no longer falls as it should.
-K_HAT_LIMIT = 0.7
 SMALLEST_EFFECTIVE_SIZE = 100
 FREEDOM = 5.0
 # The first round looks further than the curvature tells: a tail that is never proposed never
@@ -62,7 +60,7 @@ class ImportanceSample:
     weights : ndarray, shape (point,)
         Pareto-smoothed, of sum one.
     k_hat : float
-        Shape of the tail of the weights; the certificate asks for less than 0.7.
+        Shape of the tail of the weights; the certificate asks for less than `k_hat_limit`.
     """
 
     points: Array
@@ -77,7 +75,8 @@ class ImportanceSample:
     @property
     def is_exact(self) -> bool:
         """Whether weighted means converge to those of the density, and have done so."""
-        return self.k_hat < K_HAT_LIMIT and self.effective_size >= SMALLEST_EFFECTIVE_SIZE
+        limit = k_hat_limit(len(self.points))
+        return self.k_hat < limit and self.effective_size >= SMALLEST_EFFECTIVE_SIZE
 
     def resample(self, count: int, rng: np.random.Generator) -> Array:
         """Return places of `count` points drawn by weight, in random order, shape (count,).

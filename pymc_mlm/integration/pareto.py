@@ -27,7 +27,8 @@ def pareto_smooth(log_weights: Array) -> tuple[Array, float]:
         Positive, of sum one.
     k_hat : float
         Shape of the tail of the weights: their moments of order below ``1 / k_hat`` are finite.
-        Estimates are dependable below 0.7; infinite where too few points have a weight to tell.
+        Estimates are dependable below `k_hat_limit`; infinite where too few points have a weight
+        to tell.
 
     Notes
     -----
@@ -63,6 +64,22 @@ def pareto_smooth(log_weights: Array) -> tuple[Array, float]:
     rank = (np.arange(length) + 0.5) / length
     raw[tail] = np.minimum(cut + scale * np.expm1(-shape * np.log1p(-rank)) / shape, 1.0)
     return raw / raw.sum(), float(shape)
+
+
+def k_hat_limit(count: int) -> float:
+    r"""Return the tail shape up to which so many weights give dependable means.
+
+    .. math:: \min(0.7, 1 - 1 / \log_{10} S)
+
+    Above it the error of weighted means of S points does not fall as it should (Vehtari et al.
+    2024, section 3.2.4). No shape will do for ten points or fewer.
+
+    Examples
+    --------
+    >>> round(k_hat_limit(200), 2), k_hat_limit(5000)
+    (0.57, 0.7)
+    """
+    return float(min(0.7, 1 - 1 / np.log10(count))) if count > 10 else -np.inf
 
 
 def pareto_fit(excess: Array) -> tuple[float, float]:

@@ -10,12 +10,11 @@ import pymc as pm
 import xarray as xr
 
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.fit import EFFECTIVE_SIZE, EXACT, K_HAT
+from pymc_mlm.fit import EFFECTIVE_SIZE, EXACT, K_HAT, K_HAT_LIMIT
 from pymc_mlm.inference import AbstractSampler, Run
 from pymc_mlm.inference.observed import add_observed
 from pymc_mlm.integration.gaussian import collapsed
 from pymc_mlm.integration.importance import (
-    K_HAT_LIMIT,
     SMALLEST_EFFECTIVE_SIZE,
     ImportanceSample,
     IntegrationError,
@@ -24,7 +23,7 @@ from pymc_mlm.integration.importance import (
 )
 from pymc_mlm.integration.laplace import CHEAP_FACTOR, Laplace, laplace
 from pymc_mlm.integration.log_densities import LOG_DENSITIES
-from pymc_mlm.integration.pareto import pareto_smooth
+from pymc_mlm.integration.pareto import k_hat_limit, pareto_smooth
 from pymc_mlm.integration.second_order import corrected_mode
 from pymc_mlm.paths.base import AbstractPath
 from pymc_mlm.paths.conditional import Conditional, conditional
@@ -101,6 +100,8 @@ class WeightedDraws:
         By variable name.
     k_hat : float
         The larger tail shape of the weights of hyperparameters and of all draws.
+    k_hat_limit : float
+        What it may be at most.
     effective_size : float
         The smaller effective number of the two, after the weights of effects.
     is_exact : bool
@@ -109,6 +110,7 @@ class WeightedDraws:
 
     values: dict[str, Array]
     k_hat: float
+    k_hat_limit: float
     effective_size: float
     is_exact: bool
 
@@ -169,7 +171,8 @@ def _weighted(
     weights, k_hat = pareto_smooth(log_weights.ravel())
     of_points = weights.reshape(log_weights.shape).sum(axis=1)
     k_hat, size = max(sample.k_hat, k_hat), 1 / max(weights @ weights, of_points @ of_points)
-    is_exact = k_hat < K_HAT_LIMIT and size >= SMALLEST_EFFECTIVE_SIZE
+    limit = k_hat_limit(len(sample.points))  # the stricter one, for there are more draws
+    is_exact = k_hat < limit and size >= SMALLEST_EFFECTIVE_SIZE
     if not is_exact:
         weights = np.repeat(sample.weights[used], draws.each)
     kept = ImportanceSample(np.arange(len(weights))[:, None], weights, k_hat).resample(count, rng)
@@ -181,7 +184,7 @@ def _weighted(
         for name, value in model.draw(sample.points[used[place]], effects).items():
             shape = value.shape[1:] if name in model.effects else value.shape
             values.setdefault(name, np.empty((count, *shape)))[at] = value
-    return WeightedDraws(values, k_hat, size, is_exact)
+    return WeightedDraws(values, k_hat, limit, size, is_exact)
 
 
 @dataclass(frozen=True)
@@ -218,12 +221,12 @@ class LaplacePath(AbstractPath):
     def notes(self, spec: Any, design: Any, idata: xr.DataTree) -> tuple[str, ...]:
         """Return whether the draws are exact, with the figures of the certificate."""
         made = "effects integrated out by Laplace's method with its second order"
-        figures = certificate(idata)
+        figures, limit = certificate(idata), idata["posterior"].attrs[K_HAT_LIMIT]
         if idata["posterior"].attrs[EXACT]:
             return (f"{made}, and draws weighted to the exact posterior ({figures})",)
         return (
             f"approximate: {made}; the weights that would make the draws exact vary too much "
-            f"({figures}; at most {K_HAT_LIMIT} and at least {SMALLEST_EFFECTIVE_SIZE} would do). "
+            f"({figures}; at most {limit:.2f} and at least {SMALLEST_EFFECTIVE_SIZE} would do). "
             "path='sampled' samples the exact posterior.",
         )
 
@@ -279,7 +282,8 @@ def weighted_draws(spec: Any, design: Any, run: Run) -> xr.DataTree:
     posterior = _dataset(model.model, found.values, (run.chains, run.draws))
     posterior = posterior.assign(spec.derived(posterior, design))
     posterior.attrs = {
-        K_HAT: found.k_hat, EFFECTIVE_SIZE: found.effective_size, EXACT: int(found.is_exact)
+        K_HAT: found.k_hat, K_HAT_LIMIT: found.k_hat_limit,
+        EFFECTIVE_SIZE: found.effective_size, EXACT: int(found.is_exact),
     }  # fmt: skip
     return add_observed(xr.DataTree.from_dict({"posterior": posterior}), model.model)
 

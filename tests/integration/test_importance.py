@@ -6,7 +6,8 @@ import pytest
 from scipy.stats import multivariate_t
 
 from pymc_mlm.integration import IntegrationError, find_mode, importance_sample
-from pymc_mlm.integration.pareto import pareto_smooth
+from pymc_mlm.integration.importance import ImportanceSample
+from pymc_mlm.integration.pareto import k_hat_limit, pareto_smooth
 
 COVARIANCE = np.array([[1.0, 0.8, 0.1], [0.8, 2.0, -0.3], [0.1, -0.3, 0.5]])
 PRECISION = np.linalg.inv(COVARIANCE)
@@ -114,3 +115,19 @@ def test_smoothing_is_that_of_arviz(shape, rng):
 def test_one_weight_above_all_is_no_certificate(rng):
     log_weights = np.concatenate([rng.normal(size=500), [60.0]])
     assert pareto_smooth(log_weights)[1] == np.inf
+
+
+@pytest.mark.parametrize(
+    ("count", "limit"), [(10**2, 0.5), (10**2.5, 0.6), (10**4, 0.7), (10**6, 0.7), (5, -np.inf)]
+)
+def test_few_weights_need_a_lighter_tail(count, limit):
+    """The figures of Vehtari et al. (2024): a sample of 1,000 has 0.67, from 2,200 on it is 0.7."""
+    assert k_hat_limit(count) == pytest.approx(limit)
+
+
+def test_a_tail_that_is_too_heavy_for_its_number_of_points_is_no_certificate():
+    def sample(count):
+        return ImportanceSample(np.zeros((count, 1)), np.full(count, 1 / count), 0.65)
+
+    assert sample(5000).is_exact
+    assert not sample(500).is_exact

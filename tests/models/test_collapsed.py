@@ -76,7 +76,7 @@ def test_auto_samples_and_says_so(table):
 
 @pytest.mark.filterwarnings("ignore::pymc_mlm.ConvergenceWarning")
 def test_draws_without_a_certificate_give_way_to_the_sampler(table, monkeypatch):
-    monkeypatch.setattr("pymc_mlm.paths.laplace.K_HAT_LIMIT", -10.0)
+    monkeypatch.setattr("pymc_mlm.paths.laplace.k_hat_limit", lambda count: -10.0)
     model = flagship().fit(table, sampler=PriorDraws(), **RUN)
     assert model.result_.path == "sampled"
     assert "sampled with all effects, because draws without them have no certificate: k-hat" in str(

@@ -120,8 +120,9 @@ def test_draws_have_the_variables_and_dims_of_plain_sampling(table):
 
 
 def test_a_certificate_that_fails_says_approximate(table, monkeypatch, tmp_path):
-    monkeypatch.setattr("pymc_mlm.paths.laplace.K_HAT_LIMIT", -10.0)
-    model = MODELS["fixed"].fit(table, **RUN)
+    monkeypatch.setattr("pymc_mlm.paths.laplace.k_hat_limit", lambda count: -10.0)
+    with pytest.warns(mlm.ConvergenceWarning, match=r"approximate, .* \(k-hat .*path='sampled'"):
+        model = MODELS["fixed"].fit(table, **RUN)
     for text in (str(model.summary()), repr(model), " ".join(model.result_.notes)):
         assert "approximate" in text
     again = mlm.load(model.save(tmp_path / "fit.nc"))
@@ -164,6 +165,7 @@ def test_weak_tables_are_refused_or_right(kind, units, rows):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", mlm.DataWarning)
+            warnings.simplefilter("ignore", mlm.ConvergenceWarning)
             model.fit({"u": u, "y": y}, **RUN)
     except mlm.SpecificationError as error:
         assert "path='sampled'" in str(error)
