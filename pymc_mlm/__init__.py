@@ -13,6 +13,7 @@
 """
 
 from pymc_mlm import datasets, planning, populations, rules, weights
+from pymc_mlm.data.long_memberships import long_memberships
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
 from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
 from pymc_mlm.distributions.noncentered import noncentered
@@ -80,6 +81,7 @@ __all__ = [
     "datasets",
     "hm",
     "load",
+    "long_memberships",
     "mm",
     "nested",
     "noncentered",

@@ -205,6 +205,42 @@ def category_levels(data: Any, names: Iterable[str]) -> dict[str, tuple[Any, ...
     }
 
 
+def rows_of(
+    data: Any, rows: np.ndarray, without: Collection[str], new: Mapping[str, np.ndarray]
+) -> Any:
+    """Return some rows of a table in its own library, less some columns and with new ones.
+
+    Parameters
+    ----------
+    data : dataframe or mapping of str to array_like
+        As for `open_table`; a lazy frame is collected.
+    rows : ndarray of int, shape (new_row,)
+        Places of the rows, each as often as it is wanted.
+    without : collection of str
+        Columns to leave out.
+    new : mapping of str to ndarray, shape (new_row,)
+        Columns to add at the end.
+
+    Returns
+    -------
+    dataframe, or dict of series and ndarray
+    """
+    kept = [name for name in column_names(data) if name not in without]
+    if isinstance(data, Mapping):
+        taken = {name: _part(name, data[name])[rows] for name in kept}
+        own = {n: v.to_native() if isinstance(v, nw.Series) else v for n, v in taken.items()}
+        return own | dict(new)
+    frame = _native(data)
+    if isinstance(frame, nw.LazyFrame):
+        frame = _run(lambda lazy: lazy.collect(), frame)
+    library = frame.implementation
+    added = nw.from_dict({n: v.tolist() for n, v in new.items()}, backend=library)
+    if not kept:
+        return added.to_native()
+    taken = nw.maybe_reset_index(frame.select(kept)[rows])
+    return nw.concat([taken, added], how="horizontal").to_native()
+
+
 def absent(table: Table, name: str) -> np.ndarray:
     """Return which rows of a column have no value, shape (row,).
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 WIDE = (
     " mm() reads one row per membership: a wide table, with a column for each member, is made long "
-    "first, for example with data.melt(id_vars=..., value_vars=..., value_name='member')."
+    "first: mlm.long_memberships(table, members=[...], weights=[...])."
 )
 
 

@@ -182,7 +182,7 @@ def test_ids_of_every_kind_give_the_same_log_density(table, kind):
 
 
 NO_NAME = {
-    "members": (lambda: mlm.mm(["a", "b"], "g"), r"the member of mm.*melt\(id_vars"),
+    "members": (lambda: mlm.mm(["a", "b"], "g"), r"the member of mm.*long_memberships\(table"),
     "group": (lambda: mlm.mm("m", ("g", "h")), r"the group of mm.*one column"),
     "number": (lambda: mlm.hm(3), r"3 cannot be the unit of hm"),
     "nothing": (lambda: mlm.hm(""), "'' cannot be the unit"),
