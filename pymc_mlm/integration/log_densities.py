@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import digamma, expit, gammaln
+from scipy.special import betaln, digamma, expit, gammaln
 
 Array = np.ndarray[Any, Any]
 Outcome = Mapping[str, Array]
 
 # Larger exponents overflow; the density there is zero for every outcome that is met.
 LARGEST_EXPONENT = 300.0
+# Its next term is below the rounding of its first.
+SERIES_FROM = 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +94,7 @@ def poisson_derivatives(y: Outcome, eta: Array, parameters: Array) -> Derivative
 def negative_binomial(y: Outcome, eta: Array, parameters: Array) -> Array:
     """Counts with log link and the shape alpha: logistic in eta less log alpha."""
     count, alpha, x = y["value"], np.exp(parameters[0]), eta - parameters[0]
-    ways = gammaln(count + alpha) - gammaln(alpha) - gammaln(count + 1)
+    ways = -np.log(count + alpha) - betaln(count + 1, alpha)
     return np.asarray(ways + count * x - (count + alpha) * softplus(x))
 
 
@@ -102,11 +104,19 @@ def negative_binomial_derivatives(y: Outcome, eta: Array, parameters: Array) -> 
     total = count + alpha
     p, *v = _logistic(x)
     by_alpha = [
-        alpha * (digamma(total) - digamma(alpha) - softplus(x)) + total * p - count,
+        alpha * (_digamma_rise(alpha, count) - softplus(x)) + total * p - count,
         total * v[0] - alpha * p,
         total * v[1] - alpha * v[0],
     ]
     return _of(count - total * p, *(-total * d for d in v), by_parameter=[by_alpha])
+
+
+def _digamma_rise(x: float, by: Array) -> Array:
+    """Return ``digamma(x + by) - digamma(x)``, for large x by its asymptotic series."""
+    if x < SERIES_FROM:
+        return np.asarray(digamma(x + by) - digamma(x))
+    far = x + by
+    return np.asarray(np.log1p(by / x) + (1 / x - 1 / far) / 2 + (1 / x**2 - 1 / far**2) / 12)
 
 
 def weibull(y: Outcome, eta: Array, parameters: Array) -> Array:

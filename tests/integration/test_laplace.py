@@ -91,6 +91,18 @@ def test_values_are_those_of_pymc(family, distribution, rng):
     assert np.allclose(density.value(y, eta, logs), expected)
 
 
+@pytest.mark.parametrize("log_alpha", [9.2, 9.3, 20.0, 30.0, 200.0])
+def test_negative_binomial_counts_of_a_large_shape_are_poisson_counts(log_alpha, rng):
+    eta, logs = rng.normal(size=50), np.array([log_alpha])
+    y = outcome_of("poisson", eta, rng)
+    many, limit = LOG_DENSITIES["negative_binomial"], LOG_DENSITIES["poisson"]
+    order = 20 * np.exp(-log_alpha) + 1e-12
+    assert np.allclose(many.value(y, eta, logs), limit.value(y, eta, logs), atol=order)
+    found = many.derivatives(y, eta, logs)
+    assert np.allclose(found.by_eta, limit.derivatives(y, eta, logs).by_eta, atol=200 * order)
+    assert np.allclose(found.by_parameter, 0, atol=200 * order)
+
+
 @pytest.mark.parametrize("layout", ["ragged", "nested"])
 @pytest.mark.parametrize("family", LOG_DENSITIES)
 def test_gradient_is_that_of_the_log_marginal(family, layout, rng):
