@@ -21,6 +21,7 @@ FREEDOM = 5.0
 FIRST_SCALES = ((0.75, 1.25), (0.25, 3.0))
 # In place of a log density that is minus infinity, which line searches cannot interpolate.
 NOWHERE = 1e100
+ALIKE = "the covariance of the parameters is singular: the table does not tell some of them apart"
 
 
 class IntegrationError(Exception):
@@ -108,8 +109,8 @@ def find_mode(density: Density, starts: Array, scale: Array | None = None) -> Mo
     Raises
     ------
     IntegrationError
-        The starts lead to different modes, or the log density is not finite or not curved
-        downwards in all directions at the mode.
+        The starts lead to different modes, or the log density is not finite, or not or hardly
+        curved downwards in some direction at the mode.
 
     Examples
     --------
@@ -120,7 +121,7 @@ def find_mode(density: Density, starts: Array, scale: Array | None = None) -> Mo
     starts = np.atleast_2d(starts)
     unit = np.ones(starts.shape[1]) if scale is None else np.asarray(scale)
     first, *others = (_climb(density, start, unit) for start in starts)
-    root = np.linalg.cholesky(first.covariance)
+    root = root_of(first.covariance)
     for other in others:
         distance = np.linalg.norm(solve_triangular(root, other.point - first.point, lower=True))
         if distance > 0.5:
@@ -168,7 +169,24 @@ def _curvature(negative: Density, point: Array, step: Array) -> Array:
     hessian = 0.5 * (np.array(rows) + np.array(rows).T)
     if not (np.isfinite(hessian).all() and np.linalg.eigvalsh(hessian)[0] > 0):
         raise IntegrationError("the log density is not curved downwards at its mode")
-    return np.asarray(np.linalg.inv(hessian))
+    try:
+        return np.asarray(np.linalg.inv(hessian))
+    except np.linalg.LinAlgError as error:
+        raise IntegrationError(ALIKE) from error
+
+
+def root_of(covariance: Array) -> Array:
+    """Return the lower Cholesky factor of a covariance of parameters.
+
+    Raises
+    ------
+    IntegrationError
+        It is not positive definite.
+    """
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError as error:
+        raise IntegrationError(ALIKE) from error
 
 
 def importance_sample(
@@ -219,7 +237,7 @@ def importance_sample(
     >>> sample.is_exact, sample.points.shape
     (True, (1000, 2))
     """
-    root = np.linalg.cholesky(mode.covariance)
+    root = root_of(mode.covariance)
     first, *later = rounds
     components = [(mode.point, root * wide, int(first * part)) for part, wide in FIRST_SCALES]
     points: Array = np.empty((0, len(mode.point)))
@@ -232,7 +250,7 @@ def importance_sample(
             away = points - center
             # Part of the first covariance, so that a round of few weights does not collapse.
             moments = (weights * away.T) @ away + 0.02 * mode.covariance
-            components = [(center, np.linalg.cholesky(moments), count)]
+            components = [(center, root_of(moments), count)]
         new = np.concatenate([_draw_t(*component, rng) for component in components])
         points = np.concatenate([points, new])
         values = np.concatenate([values, [value(x) for x in new]])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.integration.importance import Density, IntegrationError, Mode
+from pymc_mlm.integration.importance import Density, IntegrationError, Mode, root_of
 
 Array = np.ndarray[Any, Any]
 
@@ -51,7 +51,7 @@ def corrected_mode(
     array([0.3, 0. ])
     """
     point, covariance, count = mode.point, mode.covariance, mode.evaluations
-    root = np.linalg.cholesky(covariance)
+    root = root_of(covariance)
     for _ in range(rounds):
         gradient, here = density(point)[1], correction(point)
         ends = np.array([[correction(point + s * v) for s in (STEP, -STEP)] for v in root.T])

@@ -20,6 +20,7 @@ from pymc_mlm.integration.laplace import Rows
 from pymc_mlm.integration.log_densities import LOG_DENSITIES, softplus
 from pymc_mlm.model.build import build_with_predictor
 from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.paths.sampled import start_at
 from pymc_mlm.terms.linear import LinearPart
 
 Array = np.ndarray[Any, Any]
@@ -142,18 +143,18 @@ def conditional(spec: Any, design: Any) -> Conditional:
     free = [rv for rv in model.free_RVs if rv.name not in inside]
     logs = [pt.log(model[n]) for n in LOG_DENSITIES[spec.family.name].parameters]
     outputs = [
+        log_prior_of(model, free),
         pt.concatenate([p.entries for p in parts]),
         eta + pt.zeros(len(design.rows)),
         pt.stack(logs) if logs else pt.zeros(0),
     ]
     effects = [model[p.name] for p in parts]
-    entries, eta, parameters, *values = model.replace_rvs_by_values(
-        [*outputs, *effects, *free, *(p.root for p in parts)]
-    )
-    # Only now: a copy of a graph with random variables would hold others than the model's.
-    none = {u: pt.zeros(p.shape) for u, p in zip(values, parts, strict=False)}
-    offset, values = clone_replace([eta], none)[0], values[len(parts) :]
-    log_prior = model.logp(vars=free, sum=True)
+    replaced = model.replace_rvs_by_values([*effects, *outputs, *free, *(p.root for p in parts)])
+    # Only now: a copy of a graph with random variables would hold others than the model's. Where
+    # coordinates of parameters follow effects, those that follow zero serve as well.
+    none = {u: pt.zeros(p.shape) for u, p in zip(replaced, parts, strict=False)}
+    log_prior, entries, offset, parameters, *values = clone_replace(replaced[len(parts) :], none)
+    start_at(model, spec.starts(design))
     initial = model.initial_point()
     inputs = [model.rvs_to_values[rv] for rv in free]
     starts = [np.asarray(initial[x.name], dtype=np.float64) for x in inputs]
@@ -178,6 +179,18 @@ def conditional(spec: Any, design: Any) -> Conditional:
         _function([point, *cotangents], gradient),
         _function([point], values),
     )
+
+
+def log_prior_of(model: pm.Model, variables: Sequence[Any]) -> Any:
+    """Return the log prior density of variables in their own coordinates, as a graph of them."""
+    total: Any = 0.0
+    for rv in variables:
+        total += pt.sum(pm.logp(rv, rv))
+        transform = model.rvs_to_transforms[rv]
+        if transform is not None:
+            value = model.rvs_to_values[rv]
+            total += pt.sum(transform.log_jac_det(value, *rv.owner.inputs))
+    return pt.as_tensor(total)
 
 
 def _rows(spec: Any, design: Any, parts: Sequence[LinearPart]) -> tuple[Array, Rows]:

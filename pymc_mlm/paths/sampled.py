@@ -57,12 +57,17 @@ def sampled(model: pm.Model, starts: Any, sampler: AbstractSampler, run: Run) ->
             raise SpecificationError(
                 f"initvals: {name!r} is not sampled in this model; it samples {', '.join(names)}."
             )
-    for name, value in {**starts, **run.initvals}.items():
-        if name in model.named_vars:
-            model.set_initval(model[name], start_of(model, name, value))
+    start_at(model, {**starts, **run.initvals})
     if run.initvals:
         refuse_outside(model, run.initvals)
     return sampler.sample(model, [rv.name for rv in model.free_RVs], run)
+
+
+def start_at(model: pm.Model, starts: Mapping[str, Any]) -> None:
+    """Let a model's variables start at given values, those of them that it has."""
+    for name, value in starts.items():
+        if name in model.named_vars:
+            model.set_initval(model[name], start_of(model, name, value))
 
 
 def start_of(model: pm.Model, name: str, value: Any) -> np.ndarray:

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_t
 
-from pymc_mlm.integration import IntegrationError, find_mode, importance_sample
+from pymc_mlm.integration import IntegrationError, Mode, find_mode, importance_sample
 from pymc_mlm.integration.importance import ImportanceSample
 from pymc_mlm.integration.pareto import k_hat_limit, pareto_smooth
+from pymc_mlm.integration.second_order import corrected_mode
 
 COVARIANCE = np.array([[1.0, 0.8, 0.1], [0.8, 2.0, -0.3], [0.1, -0.3, 0.5]])
 PRECISION = np.linalg.inv(COVARIANCE)
@@ -94,6 +95,25 @@ def test_a_heavy_tail_is_refused(rng):
 def test_densities_without_a_mode_are_refused(density, reason):
     with pytest.raises(IntegrationError, match=reason):
         find_mode(density, np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda mode: importance_sample(lambda x: 0.0, mode, np.random.default_rng(1)),
+        lambda mode: corrected_mode(lambda x: (0.0, 0 * x), lambda x: 0.0, mode),
+        lambda mode: find_mode(ridge, np.array([[0.3, 0.1], [0.1, 0.1]])),
+    ],
+)
+def test_parameters_that_are_not_told_apart_are_refused(use):
+    with pytest.raises(IntegrationError, match="does not tell some of them apart"):
+        use(Mode(np.zeros(2), np.ones((2, 2)), 0.0, 1))
+
+
+def ridge(x):
+    """A density of the sum of two parameters, but for rounding."""
+    precision = np.array([[1.0, 1.0], [1.0, 1.0 + 3e-16]]) * 1e3
+    return -0.5 * x @ precision @ x, -precision @ x
 
 
 def test_a_density_that_is_no_number_is_refused(rng):

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytensor
 import pytest
 from scipy.special import logsumexp
@@ -61,6 +62,10 @@ def models():
             "yes ~ 1 + x", member, mlm.hm("country", covariates=None), mlm.hm("period"),
             family="bernoulli",
         )  # fmt: skip
+    yield "fixed units", mlm.MultipleMembershipModel(
+        "yes ~ 1 + x", MEMBER["fixed"], mlm.hm("country", effect="fixed", covariates=None),
+        family="bernoulli",
+    )  # fmt: skip
     for family, formula in OUTCOMES.items():
         kind = mlm.Binomial("trials") if family == "binomial" else family
         yield family, mlm.MultipleMembershipModel(formula, MEMBER["fixed"], family=kind)
@@ -93,7 +98,28 @@ def test_pieces_are_those_of_the_model(name, table, rng):
     assert np.allclose(f(*given), expected)
 
 
-@pytest.mark.parametrize("name", ["ilogit", "weibull", "slopes"])
+@pytest.mark.parametrize("name", MODELS)
+def test_log_prior_is_that_of_the_variables_in_their_coordinates(name, table, rng):
+    """Also where the coordinates of fixed effects follow random ones, which then are zero."""
+    parts = split(MODELS[name], table)[2]
+    point = parts.start + 0.2 * rng.normal(size=len(parts.start))
+
+    def variables(point):
+        return np.concatenate([np.ravel(v) for v in parts.values(point)[: len(parts.names)]])
+
+    jacobian = [slope(variables, point, direction) for direction in np.eye(len(point))]
+    free = [parts.model[n] for n in parts.names]
+    density = sum(pm.logp(rv, rv).sum() for rv in free)
+    f = pytensor.function(free, density, mode="FAST_COMPILE", on_unused_input="ignore")
+    expected = f(*parts.values(point)[: len(free)]) + np.linalg.slogdet(jacobian).logabsdet
+    assert parts.pieces(point).log_prior == pytest.approx(expected, abs=1e-5)
+
+
+def slope(f, x, direction, h=1e-5):
+    return (f(x + h * direction) - f(x - h * direction)) / (2 * h)
+
+
+@pytest.mark.parametrize("name", ["ilogit", "weibull", "slopes", "fixed units"])
 def test_gradient_reaches_every_hyperparameter(name, table, rng):
     density = LogMarginal(split(MODELS[name], table)[2])
     point = density.model.start + 0.1 * rng.normal(size=len(density.model.start))
@@ -199,3 +225,19 @@ def test_obstacles_name_the_reason(table):
     many = {"u": np.arange(8000) // 2, "y": np.arange(8000) % 2}
     with pytest.raises(mlm.SpecificationError, match="at most 3000; there are 4000"):
         mlm.MultipleMembershipModel("y ~ 1", mlm.hm("u"), family="bernoulli").fit(many, **RUN)
+
+
+@pytest.mark.parametrize("name", ["poisson", "negative_binomial"])
+def test_the_search_starts_where_the_sampler_would(name, table):
+    """The centre of a wide prior lies where the likelihood has no mode, or a far one."""
+    wide = mlm.Prior("HalfNormal", sigma=1e4)
+    model = mlm.MultipleMembershipModel(
+        OUTCOMES[name],
+        mlm.mm("party", "government", priors={"sd": wide}),
+        mlm.hm("country"),
+        family=name,
+    )
+    parts = split(model, table)[2]
+    starts = dict(zip(parts.names, parts.values(parts.start), strict=False))
+    assert starts["party_sd"] < 5
+    assert model.fit(table, **RUN).result_.posterior["party_sd"].mean() < 5
