@@ -1,4 +1,4 @@
-"""Command line: ``python -m pymc_mlm demo`` and ``python -m pymc_mlm warmup``."""
+"""Command line: ``python -m pymc_mlm demo``, ``warmup`` and ``report``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from pymc_mlm.demo import run_demo
+from pymc_mlm.errors import MlmError
+from pymc_mlm.reporting.document import read_report
 from pymc_mlm.warmup import warmup
 
 
@@ -18,9 +20,18 @@ def main(arguments: list[str] | None = None) -> None:
     demo.add_argument("--seed", type=int, default=1, help="seed of the sampler")
     warm = commands.add_parser("warmup", help="compile the common models into the disk cache")
     warm.add_argument("--only", default="", help="only models whose label contains this text")
+    page = commands.add_parser("report", help="write the HTML of a report from its JSON")
+    page.add_argument("json", type=Path, help="file that model.report() wrote")
+    page.add_argument("-o", "--output", type=Path, help="HTML file; beside the JSON by default")
     chosen = parser.parse_args(arguments)
     if chosen.command == "demo":
         run_demo(chosen.output, chosen.seed)
+    elif chosen.command == "report":
+        try:
+            report = read_report(chosen.json)
+            print(report.write(chosen.output or chosen.json.with_suffix(".html")))
+        except MlmError as error:
+            parser.error(str(error))
     else:
         print(f"{warmup(chosen.only)} models are ready.")
 

@@ -37,6 +37,8 @@ class Fit:
         Versions of the packages that made it.
     table : Table or None
         The columns that were read, for `save`.
+    settings : mapping of str to object
+        What was asked for: draws and seed, and of sampling warm-up draws, chains and sampler.
     """
 
     spec: Any
@@ -46,6 +48,7 @@ class Fit:
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     table: Any = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the model, which PyMC cannot pickle and which is built again when asked for."""

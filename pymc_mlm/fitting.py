@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import secrets
+from dataclasses import replace
 from typing import Any
 
 from pymc_mlm.data.frame import open_table
@@ -21,7 +23,8 @@ from pymc_mlm.paths import (
 PATHS = {
     path.name: path for path in (CollapsedGaussian(), DirichletPath(), Sampled(), LaplacePath())
 }
-PACKAGES = ("pymc", "pytensor", "nutpie", "numba", "arviz")
+SETTINGS = ("draws", "tune", "chains", "random_seed")
+PACKAGES = ("pymc-mlm", "pymc", "pytensor", "nutpie", "numba", "arviz")
 
 
 def fit(
@@ -42,7 +45,7 @@ def fit(
     sampler : AbstractSampler
         For the paths that sample.
     run : Run
-        Draws, chains and seed.
+        Draws, chains and seed; without a seed one is drawn, and kept with the fit.
     path : str
         Name of a path, or "auto" for the first that can be taken.
 
@@ -60,9 +63,17 @@ def fit(
     table = open_table(data, spec.columns)
     design = spec.read(table)
     chosen = path_of(spec, design, path)
+    if run.random_seed is None:
+        run = replace(run, random_seed=secrets.randbelow(2**31))
     idata = chosen.draw(spec, design, sampler, run)
     notes = (*interruption(idata), *spec.notes(design), *chosen.notes(spec, design, idata))
-    return Fit(spec, design, idata, chosen.taken(idata).name, notes, versions(), table)
+    taken = chosen.taken(idata)
+    settings = {name: getattr(run, name) for name in SETTINGS}
+    if taken.is_direct:
+        settings = {name: settings[name] for name in ("draws", "random_seed")}
+    else:
+        settings["sampler"] = repr(sampler)
+    return Fit(spec, design, idata, taken.name, notes, versions(), table, settings)
 
 
 def path_of(spec: AbstractSpecification, design: Any, asked: str = "auto") -> AbstractPath:

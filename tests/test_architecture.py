@@ -34,6 +34,7 @@ def wall(rooms: str, libraries: str) -> Wall:
 WALLS = {
     "errors": wall("", "numpy"),
     "intervals": wall("errors", "numpy"),
+    "writing": wall("", ""),
     "data": wall("errors", "numpy scipy pandas narwhals formulaic"),
     "approximation": wall("errors data", "numpy scipy"),
     "datasets": wall("errors", "numpy scipy pandas"),
@@ -68,7 +69,7 @@ WALLS = {
     "fit": wall("errors", "numpy xarray pymc"),
     "fitting": wall("errors data fit inference model paths", ""),
     "saving": wall(
-        "errors data priors weights families terms inference model trial fit",
+        "errors data priors weights families terms inference model trial fit writing",
         "numpy pandas xarray",
     ),
     "prediction": wall("errors data ops fit inference reporting", "numpy xarray pymc"),
@@ -80,8 +81,11 @@ WALLS = {
     ),
     "decisions": wall("errors intervals", "numpy scipy xarray"),
     "reporting": wall(
-        "errors fit decisions intervals",
+        "errors fit decisions intervals writing",
         "numpy scipy pandas xarray pymc arviz arviz_base arviz_stats arviz_plots matplotlib rich",
+    ),
+    "report": wall(
+        "errors fit data decisions intervals reporting trial arviz_groups", "numpy xarray"
     ),
     "rules": wall("decisions", ""),
     "populations": wall("decisions", ""),

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pymc_mlm import prediction
 from pymc_mlm.estimators.base import Estimator
 from pymc_mlm.intervals import CI_PROB
+from pymc_mlm.report import report_model
 from pymc_mlm.reporting import baseline, effects, pictures, summary, variance, weights
+from pymc_mlm.reporting.document import Report, written
 from pymc_mlm.reporting.effects import unit_table
 from pymc_mlm.reporting.summary import MODEL_KINDS, Table
 
@@ -36,6 +38,37 @@ class AbstractLinearEstimator(Estimator, ABC):
         Table
         """
         return summary.summary(self._fitted(), kinds, ci_prob)
+
+    def report(
+        self,
+        path: Any = None,
+        reasons: Mapping[str, str] | None = None,
+        ci_prob: float = CI_PROB,
+    ) -> Report:
+        """Report design, model, priors, results, sensitivity, diagnostics and provenance.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it: ``"report.html"`` or ``"report.json"``.
+        reasons : mapping of str to str, optional
+            Your reasons for priors, by variable as in `priors`.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        Report
+            `to_html`, `to_json` and `write`. ``python -m pymc_mlm report report.json`` writes the
+            same HTML from the JSON.
+
+        Raises
+        ------
+        SpecificationError
+            The path ends otherwise, or a reason is for no prior.
+        """
+        call = repr(self._from_specification(self._fitted().spec))
+        return written(report_model(self._fitted(), call, reasons, ci_prob), path)
 
     def predict(
         self,

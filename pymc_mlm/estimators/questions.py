@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pymc_mlm.decisions import AbstractRule, Decision
+from pymc_mlm.decisions.characteristics import AbstractCharacteristics
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.estimators.base import Estimator
 from pymc_mlm.intervals import CI_PROB
+from pymc_mlm.report import report_trial
+from pymc_mlm.reporting.document import Report, written
 from pymc_mlm.reporting.trial_summary import TrialSummary
 from pymc_mlm.trial import prediction, questions, reports
 
@@ -250,6 +253,62 @@ class AbstractTrialEstimator(Estimator, ABC):
             Prints as text and shows as HTML in notebooks.
         """
         return reports.summary(self._fitted(), population, estimand, ci_prob, alpha, alternative)
+
+    def report(
+        self,
+        path: Any = None,
+        rules: AbstractRule | Sequence[AbstractRule] | None = None,
+        alpha: float = 0.05,
+        alternative: Alternative = "greater",
+        population: Any = None,
+        estimand: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        reasons: Mapping[str, str] | None = None,
+        operating: AbstractCharacteristics | None = None,
+        ci_prob: float = CI_PROB,
+    ) -> Report:
+        """Report the trial for others to check, as HTML or JSON.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it: ``"report.html"`` or ``"report.json"``.
+        rules : rule or sequence of rules, optional
+            Decided by; All and Any by default.
+        alpha, alternative
+            Of the decisions.
+        population, estimand
+            As in `treatment_effect`.
+        attributes : mapping of str to str, optional
+            Your words for the attributes of the estimand (ICH E9(R1)): ``population``,
+            ``variable``, ``treatment``, ``intercurrent_events`` (text, or a strategy by event) and
+            ``summary_measure``. What is left out is called not stated.
+        reasons : mapping of str to str, optional
+            Your reasons for priors, by variable as in `priors`.
+        operating : OperatingCharacteristics or SequentialCharacteristics, optional
+            Of the planned design; where rule or threshold differ, the report says so.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        Report
+            `to_html`, `to_json` and `write`. ``python -m pymc_mlm report report.json`` writes the
+            same HTML from the JSON.
+
+        Raises
+        ------
+        SpecificationError
+            The path ends otherwise, or an argument is not understood.
+        """
+        call = repr(self._from_specification(self._fitted().spec))
+        return written(
+            report_trial(
+                self._fitted(), call, rules, alpha, alternative, population, estimand, attributes,
+                reasons, operating, ci_prob,
+            ),
+            path,
+        )  # fmt: skip
 
     def plot(self, kind: str = "treatment_effects", **options: Any) -> Any:
         """Draw the trial.

@@ -232,6 +232,46 @@ class TrialDesign:
         alpha = self.alpha / len(self.treatments)
         return marginal_threshold(self.rule.combine, num_contrasts, alpha)
 
+    @property
+    def planned(self) -> dict[str, Any]:
+        """Outcomes, arms, label of the rule and threshold."""
+        return {
+            "outcomes": list(self.names),
+            "arms": list(self.arms),
+            "rule": self.rule.label,
+            "threshold": self.cutoff,
+        }
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a report gives of the design, by label."""
+        clusters = {} if self.clusters is None else {"clusters": repr(self.clusters)}
+        return {
+            "rule": self.rule.label,
+            "threshold": self.cutoff,
+            "nominal type I error, one-sided": self.alpha,
+            "patients": ", ".join(
+                f"{n} {arm}" for arm, n in zip(self.arms, self.patients.tolist(), strict=True)
+            ),
+            **clusters,
+            "correlations": "; ".join(
+                f"{arm} {', '.join(f'{r:.3g}' for r in rho[np.triu_indices(len(rho), 1)])}"
+                for arm, rho in zip(self.arms, self.correlations, strict=True)
+                if len(rho) > 1
+            ),
+            "dropout": ", ".join(f"{share:g}" for share in self.missing.tolist()),
+            "prior, patients per arm": self.prior,
+        }
+
+    @property
+    def assumptions(self) -> list[dict[str, Any]]:
+        """Success probabilities of the arms, as rows of a table."""
+        return [
+            {"arm": arm, "outcome": name, "success probability": p}
+            for arm, row in self.arms.items()
+            for name, p in zip(self.names, row, strict=True)
+        ]
+
     def _names(self) -> tuple[str, ...]:
         lengths = {arm: len(p) for arm, p in self.arms.items()}
         count = next(iter(lengths.values()))

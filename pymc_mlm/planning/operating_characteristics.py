@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pymc_mlm.decisions.characteristics import AbstractCharacteristics
 from pymc_mlm.decisions.rules import Custom
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.planning.design import TrialDesign
@@ -25,7 +26,7 @@ METHODS = ("auto", "normal", "exact", "simulation", "refit")
 
 
 @dataclass(frozen=True)
-class OperatingCharacteristics:
+class OperatingCharacteristics(AbstractCharacteristics):
     """What a design does, in probabilities with their Monte Carlo errors.
 
     Attributes
@@ -65,6 +66,22 @@ class OperatingCharacteristics:
         rows = {name: (e.value, e.error) for name, e in self._named().items()}
         return pd.DataFrame.from_dict(rows, orient="index", columns=["probability", "mc_error"])
 
+    @property
+    def planned(self) -> dict[str, Any]:
+        """Outcomes, arms, rule label and threshold that were planned, by these names."""
+        return self.design.planned
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Parts of a report's section, by heading."""
+        worst = {} if self.worst_null is None else self.worst_null.assumptions
+        return {
+            "Planned design": {"method": self.method, **self.design.facts},
+            "Assumed success probabilities": self.design.assumptions,
+            "Probabilities": probability_rows(self._named()),
+            "Success probabilities with the largest type I error": worst,
+        }
+
     def __str__(self) -> str:
         design = self.design
         patients = ", ".join(
@@ -96,6 +113,14 @@ class OperatingCharacteristics:
             "largest type I error": self.worst_type_one_error,
         }
         return {name: estimate for name, estimate in named.items() if estimate is not None}
+
+
+def probability_rows(named: Mapping[str, Estimate]) -> list[dict[str, Any]]:
+    """Return probabilities with their Monte Carlo errors as rows of a table."""
+    return [
+        {"what": name, "probability": e.value, "Monte Carlo error": e.error}
+        for name, e in named.items()
+    ]
 
 
 def operating_characteristics(

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pymc_mlm.decisions.characteristics import AbstractCharacteristics
 from pymc_mlm.decisions.rules import Custom
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.planning.design import TrialDesign
 from pymc_mlm.planning.estimate import Estimate
 from pymc_mlm.planning.looks import Looks, statistics_at_looks
 from pymc_mlm.planning.nulls import no_effect, null_designs
+from pymc_mlm.planning.operating_characteristics import probability_rows
 from pymc_mlm.planning.patterns import Array
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ KEPT = 200  # simulated trials whose trajectories are kept for the picture
 
 
 @dataclass(frozen=True, eq=False)
-class SequentialCharacteristics:
+class SequentialCharacteristics(AbstractCharacteristics):
     """What a trial with looks does, in probabilities with their Monte Carlo errors.
 
     Attributes
@@ -59,16 +61,43 @@ class SequentialCharacteristics:
     by_look: pd.DataFrame
     trajectories: Array
 
+    @property
+    def planned(self) -> dict[str, Any]:
+        """Outcomes, arms, rule label and threshold of the last look, by these names."""
+        last = self.looks.efficacy[-1]  # type: ignore[index]
+        return self.design.planned | {"threshold": last}
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Parts of a report's section, by heading."""
+        looks = {
+            "looks, shares of the patients": ", ".join(f"{at:g}" for at in self.looks.at),
+            "thresholds": ", ".join(f"{p:.4f}" for p in self.looks.efficacy),  # type: ignore[union-attr]
+            "futility": self.looks.futility,
+        }
+        facts = {k: v for k, v in self.design.facts.items() if k != "threshold"}
+        sizes = {
+            "patients expected": self.expected_patients,
+            "patients expected without an effect": self.expected_patients_null,
+        }
+        return {
+            "Planned design": {"method": "simulation", **facts, **looks},
+            "Assumed success probabilities": self.design.assumptions,
+            "Probabilities": probability_rows(self._named()),
+            "Size": [
+                {"what": name, "patients": e.value, "Monte Carlo error": e.error}
+                for name, e in sizes.items()
+                if e is not None
+            ],
+            "Looks": [
+                dict(zip(self.by_look.reset_index().columns, row, strict=True))
+                for row in self.by_look.reset_index().values.tolist()
+            ],
+        }
+
     def __str__(self) -> str:
         patients = int(self.design.patients.sum())
-        lines = {f"{arm} better than {self.design.control}": p for arm, p in self.better.items()}
-        lines |= {"at least one better (power)": self.power} if len(self.better) > 1 else {}
-        errors = {
-            "type I error, control as assumed": self.type_one_error,
-            "largest type I error": self.worst_type_one_error,
-        }
-        lines |= {name: e for name, e in errors.items() if e is not None}
-        text = [f"  {name:<42} {e}" for name, e in lines.items()]
+        text = [f"  {name:<42} {e}" for name, e in self._named().items()]
         expected = f"Expected patients (of {patients}): {_counted(self.expected_patients)}"
         if self.expected_patients_null is not None:
             expected += f"; without an effect {_counted(self.expected_patients_null)}"
@@ -81,6 +110,15 @@ class SequentialCharacteristics:
                 self.by_look.round(4).to_string(),
             ]
         )
+
+    def _named(self) -> dict[str, Estimate]:
+        lines = {f"{arm} better than {self.design.control}": p for arm, p in self.better.items()}
+        lines |= {"at least one better (power)": self.power} if len(self.better) > 1 else {}
+        errors = {
+            "type I error, control as assumed": self.type_one_error,
+            "largest type I error": self.worst_type_one_error,
+        }
+        return lines | {name: e for name, e in errors.items() if e is not None}
 
     def plot(self) -> Any:
         """Draw thresholds with trajectories of simulated trials, and when the trials stop.

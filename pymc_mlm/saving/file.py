@@ -18,6 +18,7 @@ from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.saving import zarr_store
 from pymc_mlm.saving.columns import pack, unpack
 from pymc_mlm.saving.values import decode, encode
+from pymc_mlm.writing import replacing
 
 FORMAT = "pymc_mlm fit"
 SCHEMA = 1
@@ -64,6 +65,7 @@ def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
         "path": fit.path,
         "notes": list(fit.notes),
         "versions": dict(fit.versions),
+        "settings": {name: encode(value, name) for name, value in fit.settings.items()},
         "table": described,
         "groups": {name: description for name, (_, description) in packed.items()},
     }
@@ -135,23 +137,22 @@ def _read(tree: xr.DataTree) -> Fit:
     design = spec.read(table)
     notes = tuple(str(note) for note in document["notes"])
     idata = xr.DataTree.from_dict(groups)
-    return Fit(spec, design, idata, str(document["path"]), notes, document["versions"], table)
+    # Fits of earlier versions have no settings.
+    settings = {name: decode(value) for name, value in document.get("settings", {}).items()}
+    path, versions = str(document["path"]), document["versions"]
+    return Fit(spec, design, idata, path, notes, versions, table, settings)
 
 
 def _write(tree: xr.DataTree, target: Path) -> None:
-    """Write beside the target and put it in its place in one step."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    """Write a file with checksums."""
     # Checksums, so that a damaged file is noticed when it is read.
     encoding: Any = {
         node.path: {str(n): {"fletcher32": True} for n, v in node.data_vars.items() if v.size}
         for node in tree.subtree
         if node.data_vars
     }
-    try:
+    with replacing(target) as part:
         tree.to_netcdf(part, engine=ENGINE, encoding=encoding)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _pack_table(table: Table, names: tuple[str, ...]) -> tuple[xr.Dataset, Any]:

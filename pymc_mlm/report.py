@@ -1,0 +1,161 @@
+"""Reports of fitted models: what was assumed, done and found, with all that makes it reproducible.
+
+Sections are functions of a `Fit` in `reporting/` and `trial/`; here they are put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pymc_mlm.arviz_groups import Extension, extended
+from pymc_mlm.data.fingerprint import fingerprints
+from pymc_mlm.decisions.characteristics import AbstractCharacteristics
+from pymc_mlm.decisions.rules import AbstractRule
+from pymc_mlm.decisions.thresholds import Alternative
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.fit import Fit
+from pymc_mlm.intervals import CI_PROB
+from pymc_mlm.reporting.checklist import checklist
+from pymc_mlm.reporting.document import Report, make_report
+from pymc_mlm.reporting.justified_priors import OF_TRIALS, justified_priors
+from pymc_mlm.reporting.linear_report import linear_parts, parameter_draws, result_parts
+from pymc_mlm.reporting.provenance import convergence, reproduction
+from pymc_mlm.reporting.sensitivity import power_scaling
+from pymc_mlm.trial import decision_report as decided
+from pymc_mlm.trial.design_report import design_parts, model_parts
+from pymc_mlm.trial.estimand import estimand_rows
+from pymc_mlm.trial.reports import summary
+
+# Log likelihoods of rows times draws that a report computes, and draws per chain.
+MOST_NUMBERS, MOST_DRAWS, FEWEST_DRAWS = 50_000_000, 1000, 100
+POWER_SCALING = (
+    "Sensitivity to raising the prior, or the likelihood, to a power near one (Kallioinen et al. "
+    "2024): a cumulative Jensen-Shannon distance per doubling. Above 0.05 a result is sensitive."
+)
+
+
+def report_trial(
+    fit: Fit,
+    call: str,
+    rules: AbstractRule | Sequence[AbstractRule] | None = None,
+    alpha: float = 0.05,
+    alternative: Alternative = "greater",
+    population: Any = None,
+    estimand: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    reasons: Mapping[str, str] | None = None,
+    operating: AbstractCharacteristics | None = None,
+    ci_prob: float = CI_PROB,
+) -> Report:
+    """Return the report of a fitted trial.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted trial.
+    call : str
+        The model as code.
+    rules, alpha, alternative, population, estimand, attributes, reasons, operating, ci_prob
+        As in `pymc_mlm.estimators.questions.AbstractTrialEstimator.report`.
+
+    Returns
+    -------
+    Report
+    """
+    if operating is not None and not isinstance(operating, AbstractCharacteristics):
+        raise SpecificationError(
+            f"operating={operating!r} is no result of planning. Give what "
+            "operating_characteristics or sequential_characteristics returns."
+        )
+    words = summary(fit, population, estimand, ci_prob, alpha, alternative)
+    effects = decided.effects(fit, population, estimand)
+    found = decided.decide_all(effects, decided.check_rules(rules, fit), alpha, alternative)
+    sections: dict[str, Any] = {
+        "Conclusions": {"Decisions in words": decided.conclusions(found)},
+        "Estimand": {
+            "Attributes of ICH E9(R1)": estimand_rows(fit, words.estimand, attributes),
+            "About the population": list(words.notes[: len(words.notes) - len(fit.notes)]),
+        },
+        "Design": design_parts(fit),
+        "Model": model_parts(fit),
+        "Priors": {"Priors and their reasons": justified_priors(fit, reasons, OF_TRIALS)},
+        "Success criterion": decided.criterion_parts(fit, found, operating),
+        "Operating characteristics": {} if operating is None else operating.parts,
+        "Results": {
+            **decided.decision_parts(found),
+            **decided.result_parts(words, found, effects, ci_prob),
+        },
+    }
+    comparisons = xr.DataArray(list(effects), dims="comparison", name="comparison")
+    draws = xr.concat(list(effects.values()), dim=comparisons).to_dataset(name="difference")
+    rows = len(fit.design.X)
+    return _finished(fit.title, sections, fit, call, draws, draws, rows, trial=True)
+
+
+def report_model(
+    fit: Fit, call: str, reasons: Mapping[str, str] | None = None, ci_prob: float = CI_PROB
+) -> Report:
+    """Return the report of a fitted model with one linear predictor.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    call : str
+        The model as code.
+    reasons, ci_prob
+        As in `pymc_mlm.estimators.linear.AbstractLinearEstimator.report`.
+
+    Returns
+    -------
+    Report
+    """
+    sections: dict[str, Any] = {
+        **linear_parts(fit),
+        "Priors": {
+            "Priors and their reasons": justified_priors(fit, reasons),
+            "Notes": list(fit.spec.prior_notes(fit.design)),
+        },
+        "Results": result_parts(fit, ci_prob),
+    }
+    rows = len(fit.design.rows)
+    return _finished(fit.title, sections, fit, call, parameter_draws(fit), None, rows, trial=False)
+
+
+def _finished(
+    title: str,
+    sections: dict[str, Any],
+    fit: Fit,
+    call: str,
+    results: xr.Dataset,
+    derived: xr.Dataset | None,
+    rows: int,
+    trial: bool,
+) -> Report:
+    """Add the sections that every model has; `derived` are results that are no parameters."""
+    digests = {} if fit.table is None else fingerprints(fit.table, fit.spec.columns)
+    sections |= {
+        "Sensitivity": _sensitivity(fit, results, rows),
+        "Diagnostics": convergence(fit, derived),
+    }
+    reproducible = {"Reproduction": reproduction(fit, call, digests)}
+    sections["Checklist"] = {"Items": checklist(sections | reproducible, trial)}
+    return make_report(title, sections | reproducible)
+
+
+def _sensitivity(fit: Fit, results: xr.Dataset, rows: int) -> dict[str, Any]:
+    draws = min(MOST_DRAWS, MOST_NUMBERS // (rows * results.sizes["chain"]))
+    if draws < FEWEST_DRAWS:
+        return {
+            "Not computed": f"The log likelihoods of {rows:,} rows take too much memory for a "
+            'report. Call az.psense_summary(model.extend("log_likelihood", "log_prior", '
+            "most_draws=...)) where there is enough."
+        }
+    tree = extended(fit, Extension(("log_likelihood", "log_prior"), most_draws=draws))
+    size = tree["posterior"].sizes["draw"]
+    keep = np.linspace(0, results.sizes["draw"] - 1, size).astype(int)
+    return {"Meaning": POWER_SCALING, "Power-scaling": power_scaling(results.isel(draw=keep), tree)}

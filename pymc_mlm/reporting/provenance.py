@@ -1,0 +1,110 @@
+"""Parts of a report that every model has: priors, diagnostics, and what makes it reproducible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pymc_mlm.fit import EFFECTIVE_SIZE, K_HAT, Fit
+from pymc_mlm.reporting.coordinates import labelled
+from pymc_mlm.reporting.diagnostics import ESS_PER_CHAIN, RHAT_LIMIT, diagnose
+
+# Paths whose draws are independent draws of the posterior, or weighted ones.
+DIRECT = "dirichlet"
+
+
+def convergence(fit: Fit, results: xr.Dataset | None = None) -> dict[str, Any]:
+    """Return figures of convergence and what they show, as parts of a section.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    results : Dataset, optional
+        Draws of results that are derived from parameters, which get figures of their own.
+    """
+    sizes, attrs = fit.posterior.sizes, fit.posterior.attrs
+    facts: dict[str, Any] = {"way to the draws": fit.path}
+    facts |= {"chains": sizes["chain"], "draws per chain": sizes["draw"]}
+    if K_HAT in attrs:
+        facts |= {
+            "tail shape of the importance weights (k-hat)": float(attrs[K_HAT]),
+            "effective number of draws": float(attrs[EFFECTIVE_SIZE]),
+            "draws are of the exact posterior": not fit.is_approximate,
+        }
+        return {"Draws": facts}
+    if fit.path == DIRECT:
+        kind = "independent draws" if sizes["chain"] == 1 else "draws by data augmentation"
+        return {"Draws": facts | {"kind": f"{kind} from the exact posterior, no sampler"}}
+    found = diagnose(fit)
+    facts |= {
+        "largest R-hat": found.max_rhat,
+        "parameter with the largest R-hat": found.max_rhat_parameter,
+        "limit of R-hat": RHAT_LIMIT,
+        "smallest bulk effective sample size": found.min_ess,
+        "parameter with the smallest size": found.min_ess_parameter,
+        "wanted at least": ESS_PER_CHAIN * found.chains,
+        "divergent transitions": found.divergences,
+    }
+    problems = found.problems() or ["Every figure is within its limit."]
+    derived = [] if results is None else _of_results(results)
+    return {"Draws": facts, "Findings": problems, "Convergence of the results": derived}
+
+
+def reproduction(fit: Fit, call: str, digests: Mapping[str, str]) -> dict[str, Any]:
+    """Return model, settings, versions and fingerprints of the data, as parts of a section.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    call : str
+        The model as code.
+    digests : mapping of str to str
+        SHA-256 of the columns; of all of them under the empty name.
+    """
+    settings = dict(fit.settings)
+    seed = settings.pop("random_seed", None)
+    columns = [{"column": k, "SHA-256": v} for k, v in digests.items() if k]
+    rule = (
+        "SHA-256 of the columns that were read, rows in their order: numbers as little-endian "
+        "double-precision, other values as their text, each preceded by its length. The same seed "
+        "gives the same draws only on the same machine and versions."
+    )
+    return {
+        "Model as code": call,
+        "Settings of the fit": {"random_seed": seed, **settings},
+        "Versions": dict(fit.versions),
+        "Data": {"rows of the table": _rows(fit), "SHA-256 of all columns": digests.get("")},
+        "Columns": columns,
+        "How": rule,
+    }
+
+
+def _rows(fit: Fit) -> int | None:
+    return None if fit.table is None else int(fit.table.num_rows)
+
+
+def _of_results(results: xr.Dataset) -> list[dict[str, Any]]:
+    import arviz_stats
+
+    rows = []
+    for name, values in results.data_vars.items():
+        flat = values.transpose("chain", "draw", ...)
+        for label, place in labelled(flat.isel(chain=0, draw=0, drop=True)):
+            own = flat[:, :, *place]
+            rows.append(
+                {
+                    "result": f"{name}{label}",
+                    "R-hat": float(arviz_stats.rhat(own)),
+                    "bulk ESS": float(arviz_stats.ess(own, method="bulk")),
+                    "tail ESS": float(arviz_stats.ess(own, method="tail")),
+                    "Monte Carlo error of the mean": float(
+                        np.std(own.values) / np.sqrt(float(arviz_stats.ess(own, method="mean")))
+                    ),
+                }
+            )
+    return rows
