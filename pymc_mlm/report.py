@@ -5,6 +5,7 @@ Sections are functions of a `Fit` in `reporting/` and `trial/`; here they are pu
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.intervals import CI_PROB
+from pymc_mlm.prior_predictive import sample_prior_predictive
 from pymc_mlm.reporting.checklist import checklist
 from pymc_mlm.reporting.document import Report, make_report
 from pymc_mlm.reporting.justified_priors import OF_TRIALS, justified_priors
@@ -28,10 +30,13 @@ from pymc_mlm.reporting.sensitivity import power_scaling
 from pymc_mlm.trial import decision_report as decided
 from pymc_mlm.trial.design_report import design_parts, model_parts
 from pymc_mlm.trial.estimand import estimand_rows
+from pymc_mlm.trial.predictive_report import MEANING, NOT_DRAWN, posterior_rows, prior_rows
 from pymc_mlm.trial.reports import summary
 
 # Log likelihoods of rows times draws that a report computes, and draws per chain.
-MOST_NUMBERS, MOST_DRAWS, FEWEST_DRAWS = 50_000_000, 1000, 100
+MOST_NUMBERS, MOST_DRAWS, FEWEST_DRAWS = 20_000_000, 1000, 100
+PRIOR_DRAWS = 500
+SEED = 1  # of predictive draws, so that the report of a fit is always the same
 POWER_SCALING = (
     "Sensitivity to raising the prior, or the likelihood, to a power near one (Kallioinen et al. "
     "2024): a cumulative Jensen-Shannon distance per doubling. Above 0.05 a result is sensitive."
@@ -93,7 +98,10 @@ def report_trial(
     comparisons = xr.DataArray(list(effects), dims="comparison", name="comparison")
     draws = xr.concat(list(effects.values()), dim=comparisons).to_dataset(name="difference")
     rows = len(fit.design.X)
-    return _finished(fit.title, sections, fit, call, draws, draws, rows, trial=True)
+    sections |= _computed(fit, draws, rows)
+    sections |= _checked(fit, rows, ci_prob)
+    sections["Diagnostics"] = convergence(fit, draws)
+    return _finished(fit, sections, call, trial=True)
 
 
 def report_model(
@@ -123,39 +131,57 @@ def report_model(
         "Results": result_parts(fit, ci_prob),
     }
     rows = len(fit.design.rows)
-    return _finished(fit.title, sections, fit, call, parameter_draws(fit), None, rows, trial=False)
+    sections |= _computed(fit, parameter_draws(fit), rows)
+    sections["Diagnostics"] = convergence(fit)
+    return _finished(fit, sections, call, trial=False)
 
 
-def _finished(
-    title: str,
-    sections: dict[str, Any],
-    fit: Fit,
-    call: str,
-    results: xr.Dataset,
-    derived: xr.Dataset | None,
-    rows: int,
-    trial: bool,
-) -> Report:
-    """Add the sections that every model has; `derived` are results that are no parameters."""
+def _finished(fit: Fit, sections: dict[str, Any], call: str, trial: bool) -> Report:
+    """Add the sections that every model has."""
     digests = {} if fit.table is None else fingerprints(fit.table, fit.spec.columns)
-    sections |= {
-        "Sensitivity": _sensitivity(fit, results, rows),
-        "Diagnostics": convergence(fit, derived),
-    }
     reproducible = {"Reproduction": reproduction(fit, call, digests)}
     sections["Checklist"] = {"Items": checklist(sections | reproducible, trial)}
-    return make_report(title, sections | reproducible)
+    return make_report(fit.title, sections | reproducible)
 
 
-def _sensitivity(fit: Fit, results: xr.Dataset, rows: int) -> dict[str, Any]:
-    draws = min(MOST_DRAWS, MOST_NUMBERS // (rows * results.sizes["chain"]))
+def _most_draws(rows: int, chains: int) -> int:
+    """Return how many draws of a chain have predictions and likelihoods of all rows."""
+    return min(MOST_DRAWS, MOST_NUMBERS // (rows * chains))
+
+
+def _computed(fit: Fit, results: xr.Dataset, rows: int) -> dict[str, Any]:
+    draws = _most_draws(rows, results.sizes["chain"])
     if draws < FEWEST_DRAWS:
-        return {
+        found = {
             "Not computed": f"The log likelihoods of {rows:,} rows take too much memory for a "
             'report. Call az.psense_summary(model.extend("log_likelihood", "log_prior", '
             "most_draws=...)) where there is enough."
         }
+        return {"Sensitivity": found}
     tree = extended(fit, Extension(("log_likelihood", "log_prior"), most_draws=draws))
     size = tree["posterior"].sizes["draw"]
     keep = np.linspace(0, results.sizes["draw"] - 1, size).astype(int)
-    return {"Meaning": POWER_SCALING, "Power-scaling": power_scaling(results.isel(draw=keep), tree)}
+    table = power_scaling(results.isel(draw=keep), tree)
+    return {"Sensitivity": {"Meaning": POWER_SCALING, "Power-scaling": table}}
+
+
+def _checked(fit: Fit, rows: int, ci_prob: float) -> dict[str, Any]:
+    """Return the predictive checks of a trial."""
+    draws = _most_draws(rows, fit.posterior.sizes["chain"])
+    if draws < FEWEST_DRAWS:
+        return {}
+    groups = Extension(("posterior_predictive",), most_draws=draws)
+    posterior = extended(fit, groups, SEED)["posterior_predictive"]["outcomes"]
+    parts: dict[str, Any] = {
+        "Meaning": MEANING,
+        "Posterior predictive": posterior_rows(fit, posterior, ci_prob),
+    }
+    try:
+        with warnings.catch_warnings():
+            # PyTensor warns of the compilation of a distribution without draws, and PyMC raises.
+            warnings.filterwarnings("ignore", "Numba will use object mode", UserWarning)
+            drawn = sample_prior_predictive(fit.spec, fit.design, min(draws, PRIOR_DRAWS), SEED)
+    except NotImplementedError:
+        return {"Predictive checks": parts | {"No prior predictive": NOT_DRAWN}}
+    outcomes = drawn["prior_predictive"]["outcomes"]
+    return {"Predictive checks": parts | {"Prior predictive": prior_rows(fit, outcomes, ci_prob)}}

@@ -5,6 +5,7 @@ The reasons of defaults are those of docs/priors.md, word for word; a test holds
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -86,6 +87,7 @@ def justified_priors(
             )
     found = []
     for name, meaning, prior in rows:
+        prior = without_address(prior)
         origin = DEFAULT if defaults.get(name) == prior else GIVEN
         reason = reason_of(name, prior, fit, own or {}) if origin == DEFAULT else NOT_STATED
         found.append(
@@ -98,6 +100,17 @@ def justified_priors(
             }
         )
     return found
+
+
+def without_address(text: str) -> str:
+    """Return code or a prior without the memory addresses of objects that do not print themselves.
+
+    Examples
+    --------
+    >>> without_address("<priors.Own object at 0x7f17>")
+    '<priors.Own>'
+    """
+    return re.sub(r" object at 0x[0-9a-fA-F]+(?=>)", "", text)
 
 
 def reason_of(name: str, prior: str, fit: Fit, own: Mapping[str, str]) -> str:
@@ -124,7 +137,7 @@ def _default_rows(fit: Fit) -> dict[str, str]:
         change["cluster_prior"] = "lkj"
     plain = replace(spec, **change)
     rows = plain.prior_rows(replace(fit.design, terms=tuple(pairs)))
-    return {name: prior for name, _, prior in rows}
+    return {name: without_address(prior) for name, _, prior in rows}
 
 
 def _without_priors(term: Any) -> Any:

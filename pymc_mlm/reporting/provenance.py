@@ -11,6 +11,7 @@ import xarray as xr
 from pymc_mlm.fit import EFFECTIVE_SIZE, K_HAT, Fit
 from pymc_mlm.reporting.coordinates import labelled
 from pymc_mlm.reporting.diagnostics import ESS_PER_CHAIN, RHAT_LIMIT, diagnose
+from pymc_mlm.reporting.justified_priors import without_address
 
 # Paths whose draws are independent draws of the posterior, or weighted ones.
 DIRECT = "dirichlet"
@@ -75,7 +76,7 @@ def reproduction(fit: Fit, call: str, digests: Mapping[str, str]) -> dict[str, A
         "gives the same draws only on the same machine and versions."
     )
     return {
-        "Model as code": call,
+        "Model as code": without_address(call),
         "Settings of the fit": {"random_seed": seed, **settings},
         "Versions": dict(fit.versions),
         "Data": {"rows of the table": _rows(fit), "SHA-256 of all columns": digests.get("")},

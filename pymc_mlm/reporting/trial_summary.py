@@ -186,7 +186,7 @@ def trial_summary(
         members={label: _members(fit, own, ci_prob) for label, own in (members or {}).items()},
         weights=_weights(fit, ci_prob),
         diagnostics=_diagnostics(fit),
-        notes=(*about_population, *fit.notes),
+        notes=(*about_population, *_undefined(theta), *fit.notes),
     )
 
 
@@ -241,18 +241,35 @@ def _relative(
 ) -> pd.DataFrame:
     import pandas as pd
 
-    frames = {}
+    frames, bounds = {}, interval_names(ci_prob)
     for name, arm in effects.items():
         frame = pd.DataFrame(index=theta["outcome"].values)
         for label, measure in (("ratio", ratio), ("odds ratio", odds_ratio)):
-            table = summarize(measure(theta, arm, control), ci_prob).to_dataframe()
-            frame[label] = table["median"]
-            for end, column in zip(("lower", "upper"), interval_names(ci_prob), strict=True):
-                frame[f"{label} {column}"] = table[end]
+            table = _where_finite(measure(theta, arm, control), ci_prob)
+            for end, column in zip(("median", "lower", "upper"), ("", *bounds), strict=True):
+                frame[f"{label} {column}".rstrip()] = table[end]
         needed = number_needed_to_treat(difference(theta, arm, control), ci_prob)
         frame["number needed to treat"] = [needed[str(k)] for k in frame.index]
         frames[name] = frame
     return pd.concat(frames, names=["treatment", "outcome"])
+
+
+def _where_finite(measure: xr.DataArray, ci_prob: float) -> pd.DataFrame:
+    """Summarise a ratio, NaN for outcomes where draws of success are 0 or 1 to all digits."""
+    finite = ((measure >= 0) & (measure < np.inf)).all(("chain", "draw"))
+    table = summarize(measure.where(finite, 1.0), ci_prob).to_dataframe()
+    return table.where(finite.to_series())
+
+
+def _undefined(theta: xr.DataArray) -> tuple[str, ...]:
+    """Return a sentence where success is certain, or impossible, in some draws."""
+    edge = (theta <= 0) | (theta >= 1)
+    names = edge.any(("chain", "draw", "arm")).to_series()
+    return tuple(
+        f"Draws of the success probability of {name!r} are 0 or 1 to all digits: ratios that are "
+        "not finite are left out."
+        for name in names.index[names]
+    )
 
 
 def _coefficients(fit: Fit, ci_prob: float) -> pd.DataFrame | None:

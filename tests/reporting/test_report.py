@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytest
 
 import pymc_mlm as mlm
@@ -233,6 +234,68 @@ def test_every_family_has_reasons_of_its_priors():
     for family in own:
         arguments = {"trials": 3} if family is mlm.Binomial else {}
         assert set(family(**arguments).default_priors(scale)) <= set(REASONS)
+
+
+def test_a_prior_that_does_not_print_itself_has_no_address():
+    class Own:
+        def create_variable(self, name):
+            return pm.HalfNormal(name, 1)
+
+    model = mlm.MultipleMembershipModel("age ~ 1", mlm.hm("site", priors={"sd": Own()}))
+    model = fitted(model, table(), path="sampled")
+    text = model.report().to_json()
+    assert "Own>" in text and "0x" not in text
+
+
+def test_ratios_of_certain_successes_are_left_out_with_a_word(sampled):
+    far = mlm.populations.Value(age=50_000)
+    with pytest.warns(mlm.DataWarning, match="outside the observed range"):
+        sections = sampled.report(population=far).sections
+    rows = sections["Results"]["Ratios, medians, and patients for one more success"]
+    assert rows[0]["odds ratio"] is None and rows[0]["number needed to treat"].startswith("NNT")
+    words = sections["Estimand"]["About the population"]
+    assert any("'y1' are 0 or 1 to all digits" in text for text in words)
+
+
+def test_predictions_are_compared_with_the_observed_outcomes(sampled, direct):
+    parts = sampled.report().sections["Predictive checks"]
+    found = {row["statistic"]: row for row in parts["Posterior predictive"]}
+    data = table()
+    data.loc[[3, 8], "y1"] = np.nan
+    means = data.groupby("arm")[["y1", "y2"]].mean()
+    for arm in ("old", "new"):
+        for name in ("y1", "y2"):
+            assert found[f"share of {name}, {arm}"]["observed"] == pytest.approx(
+                means.loc[arm, name]
+            )
+        both = data[data["arm"] == arm].dropna()[["y1", "y2"]].min(axis=1).mean()
+        assert found[f"share with every outcome, {arm}"]["observed"] == pytest.approx(both)
+    spread = data.groupby("site")["y1"].mean().std()
+    assert found["sd of the clusters' shares of y1"]["observed"] == pytest.approx(spread)
+    # The mocked sampler draws from the prior.
+    prior = {row["statistic"]: row for row in parts["Prior predictive"]}
+    assert abs(prior["share of y1, old"]["median"] - found["share of y1, old"]["median"]) < 0.25
+    # A Dirichlet posterior and 45 persons: the observed share is near the middle.
+    rows = direct.report().sections["Predictive checks"]["Posterior predictive"]
+    assert all(
+        0.3 < row["share at or above"] < 0.7 for row in rows if "share of" in row["statistic"]
+    )
+    assert all(row["lower"] < row["observed"] < row["upper"] for row in rows)
+
+
+def test_flat_priors_have_no_prior_predictive_check():
+    model = mlm.MultivariateLogitTrial(
+        "y1", "arm", control="old", covariates=["age"], priors={"beta": mlm.Prior("Flat")}
+    )
+    draws = mlm.MultivariateLogitTrial("y1", "arm", control="old", covariates=["age"])
+    tree = fitted(draws, table()).result_.idata
+    model.result_ = replace(
+        draws.result_, spec=model.specification, design=model._design(table()), idata=tree
+    )
+    sections = model.report().sections
+    assert "cannot be drawn from" in sections["Predictive checks"]["No prior predictive"]
+    items = {r["item"]: r["in this report"] for r in sections["Checklist"]["Items"]}
+    assert items["prior predictive check"] == "no" and items["posterior predictive check"] == "yes"
 
 
 # ---------------------------------------------------------------------- plan
