@@ -19,8 +19,10 @@ from pymc_mlm.decisions.rules import AbstractRule
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
+from pymc_mlm.inference import interruption
 from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.prior_predictive import sample_prior_predictive
+from pymc_mlm.reporting.cautions import cautions
 from pymc_mlm.reporting.checklist import checklist
 from pymc_mlm.reporting.document import Report, make_report
 from pymc_mlm.reporting.justified_priors import OF_TRIALS, justified_priors
@@ -101,7 +103,9 @@ def report_trial(
     sections |= _computed(fit, draws, rows)
     sections |= _checked(fit, rows, ci_prob)
     sections["Diagnostics"] = convergence(fit, draws)
-    return _finished(fit, sections, call, trial=True)
+    plan = sections["Success criterion"]["Agreement with the plan"]
+    differs = [text for text in plan if text != decided.AGREED]
+    return _finished(fit, sections, call, trial=True, further=differs)
 
 
 def report_model(
@@ -136,12 +140,16 @@ def report_model(
     return _finished(fit, sections, call, trial=False)
 
 
-def _finished(fit: Fit, sections: dict[str, Any], call: str, trial: bool) -> Report:
+def _finished(
+    fit: Fit, sections: dict[str, Any], call: str, trial: bool, further: Sequence[str] = ()
+) -> Report:
     """Add the sections that every model has."""
+    found = cautions(fit, sections, [*interruption(fit.idata), *further])
     digests = {} if fit.table is None else fingerprints(fit.table, fit.spec.columns)
     reproducible = {"Reproduction": reproduction(fit, call, digests)}
     sections["Checklist"] = {"Items": checklist(sections | reproducible, trial)}
-    return make_report(fit.title, sections | reproducible)
+    first = {"Cautions": {"Read before the results": found}}
+    return make_report(fit.title, first | sections | reproducible)
 
 
 def _most_draws(rows: int, chains: int) -> int:

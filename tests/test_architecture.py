@@ -85,7 +85,8 @@ WALLS = {
         "numpy scipy pandas xarray pymc arviz arviz_base arviz_stats arviz_plots matplotlib rich",
     ),
     "report": wall(
-        "errors fit data decisions intervals reporting trial arviz_groups prior_predictive",
+        "errors fit data inference decisions intervals reporting trial arviz_groups "
+        "prior_predictive",
         "numpy xarray",
     ),
     "rules": wall("decisions", ""),

@@ -286,7 +286,7 @@ class AbstractTrialEstimator(Estimator, ABC):
         reasons : mapping of str to str, optional
             Your reasons for priors, by variable as in `priors`.
         operating : OperatingCharacteristics or SequentialCharacteristics, optional
-            Of the planned design; where rule or threshold differ, the report says so.
+            Of the planned design; where outcomes, arms, rule or threshold differ, both are named.
         ci_prob : float
             Probability inside the intervals.
 

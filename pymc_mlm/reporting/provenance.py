@@ -15,6 +15,7 @@ from pymc_mlm.reporting.justified_priors import without_address
 
 # Paths whose draws are independent draws of the posterior, or weighted ones.
 DIRECT = "dirichlet"
+WITHIN = "Every figure is within its limit."
 
 
 def convergence(fit: Fit, results: xr.Dataset | None = None) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def convergence(fit: Fit, results: xr.Dataset | None = None) -> dict[str, Any]:
         "wanted at least": ESS_PER_CHAIN * found.chains,
         "divergent transitions": found.divergences,
     }
-    problems = found.problems() or ["Every figure is within its limit."]
+    problems = found.problems() or [WITHIN]
     derived = [] if results is None else _of_results(results)
     return {"Draws": facts, "Findings": problems, "Convergence of the results": derived}
 

@@ -10,6 +10,7 @@ import xarray as xr
 from pymc_mlm.reporting.coordinates import labelled
 
 LIMIT = 0.05  # of Kallioinen et al. (2024), for the cumulative Jensen-Shannon distance
+NONE = "none"
 STRONG, CONFLICT = "strong prior or weak likelihood", "prior and data may be in conflict"
 
 
@@ -64,5 +65,5 @@ def _sensitivity(tree: xr.DataTree, group: str) -> xr.Dataset:
 
 def _diagnosis(prior: float, likelihood: float) -> str:
     if prior < LIMIT:
-        return "none"
+        return NONE
     return CONFLICT if likelihood >= LIMIT else STRONG

@@ -29,6 +29,7 @@ from pymc_mlm.reporting.trial_summary import TrialSummary
 from pymc_mlm.trial.estimand import endpoints
 from pymc_mlm.trial.questions import success_probability
 
+AGREED = "Outcomes, arms, rule and threshold are those of the plan."
 Decided = Sequence[tuple[str, Decision]]  # comparison and decision
 
 
@@ -98,7 +99,7 @@ def disagreements(fit: Fit, decided: Decided, operating: AbstractCharacteristics
             f"The planned threshold is {plan['threshold']:.6g}, and decisions here take {shown}: "
             "the planned error rates are those of the planned threshold."
         )
-    return found or ["Outcomes, arms, rule and threshold are those of the plan."]
+    return found or [AGREED]
 
 
 def decision_parts(decided: Decided) -> dict[str, Any]:

@@ -322,7 +322,7 @@ def test_operating_characteristics_of_the_plan_are_in_the_report(direct):
     )
 
 
-def test_where_analysis_and_plan_differ_the_report_says_so(direct):
+def test_where_analysis_and_plan_differ_both_are_named(direct):
     def said(design, **asked):
         operating = operating_characteristics(design, "normal", nulls=False)
         sections = direct.report(operating=operating, **asked).sections
@@ -335,6 +335,36 @@ def test_where_analysis_and_plan_differ_the_report_says_so(direct):
     assert "Planned outcomes: a, b; analysed: y1, y2." in said(replace(PLAN, outcomes=("a", "b")))
     assert "planned threshold is 0.975" in said(replace(PLAN, alpha=0.025))
     assert said(replace(PLAN, alpha=0.025), alpha=0.025).startswith("Outcomes, arms, rule and")
+
+
+# ---------------------------------------------------------------------- cautions
+
+
+def test_reasons_to_doubt_the_results_come_first(direct):
+    assert "Cautions" not in direct.report().sections
+    data = table().assign(site=lambda t: [f"s{i % 4}" for i in range(len(t))])
+    model = mlm.MultivariateLogitTrial(["y1", "y2"], "arm", control="old", cluster="site")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model.fit(data, draws=60, chains=1, random_seed=7, sampler=PriorDraws())
+    operating = operating_characteristics(replace(PLAN, alpha=0.01), "normal", nulls=False)
+    report = model.report(operating=operating)
+    assert next(iter(report.sections)) == "Cautions"
+    found = report.sections["Cautions"]["Read before the results"]
+    for words in ("threshold is 0.99", "One chain", "Arm 'old' has rows in 2 cluster"):
+        assert any(words in text for text in found)
+
+
+def test_a_misfit_and_a_conflict_with_the_prior_are_cautions():
+    rng = np.random.default_rng(2)
+    data = table()
+    data["y1"] = np.repeat([0.0, 1.0], 45)[rng.permutation(90)]
+    prior = {"cell_probability": mlm.Prior("Dirichlet", a=[[400.0, 40.0], [40.0, 400.0]])}
+    model = mlm.MultivariateLogitTrial("y1", "arm", control="old", priors=prior)
+    model.fit(data, draws=4000, random_seed=1)
+    found = model.report().sections["Cautions"]["Read before the results"]
+    assert any("The model predicts share of y1, old" in text for text in found)
+    assert any("is sensitive to the prior" in text for text in found)
 
 
 # ---------------------------------------------------------------------- HTML and JSON
