@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any
 from pymc_mlm import prediction
 from pymc_mlm.estimators.base import Estimator
 from pymc_mlm.intervals import CI_PROB
+from pymc_mlm.log_likelihood import log_likelihood
 from pymc_mlm.report import report_model
-from pymc_mlm.reporting import baseline, effects, pictures, summary, variance, weights
+from pymc_mlm.reporting import (
+    baseline,
+    effects,
+    pictures,
+    summary,
+    variance,
+    weights,
+    weights_report,
+)
 from pymc_mlm.reporting.document import Report, written
 from pymc_mlm.reporting.effects import unit_table
 from pymc_mlm.reporting.summary import MODEL_KINDS, Table
@@ -145,6 +154,30 @@ class AbstractLinearEstimator(Estimator, ABC):
             A row per membership: group, member, equal weight, posterior mean, sd, interval.
         """
         return weights.weights(self._fitted(), term, ci_prob)
+
+    def weights_report(
+        self, term: str | None = None, equal: AbstractLinearEstimator | None = None
+    ) -> Table:
+        """Report whether the data tell the parameters of estimated weights.
+
+        Parameters
+        ----------
+        term : str, optional
+            Name of the term; the first one with estimated weights by default.
+        equal : estimator, optional
+            The same model fitted with equal weights, ``weight="1 / n"``, for a comparison by
+            leave-one-out.
+
+        Returns
+        -------
+        Table
+            A row per parameter: prior-to-posterior contraction, correlation with what the weights
+            multiply, and a verdict, which the notes put into words.
+        """
+        fit, logs = self._fitted(), None
+        if equal is not None:
+            logs = log_likelihood(fit), log_likelihood(equal._fitted())
+        return weights_report.weights_report(fit, term, logs)
 
     def baseline_hazard(self, ci_prob: float = CI_PROB) -> pd.DataFrame:
         """Tabulate baseline hazard and survival by interval, at the mean of the covariates.
