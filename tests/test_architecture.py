@@ -61,7 +61,7 @@ WALLS = {
         "reporting",
         "numpy scipy pytensor pymc xarray",
     ),
-    "integration": wall("errors", "numpy scipy"),
+    "integration": wall("errors", "numpy scipy numba"),
     "paths": wall(
         "errors data ops priors terms inference model integration fit",
         "numpy scipy pytensor pymc xarray",
@@ -109,6 +109,7 @@ ONLY_INSIDE_FUNCTIONS = frozenset(
     "numpyro blackjax polars pyarrow sklearn".split()
 )
 # The one file of private names of these libraries. It is imported inside a function.
+KERNELS = "ops/kernels/", "integration/kernels.py"  # imported inside functions themselves
 PRIVATE_NAMES = "codegen/private.py"
 PRIVATE = ("pytensor.link", "numba.core", "nutpie.compile_pymc", "nutpie._lib")
 NAMED_TUPLE = {"_make", "_asdict", "_replace", "_fields"}
@@ -217,7 +218,7 @@ def slow_imports(modules: Modules) -> list[str]:
         and not target.deferred
         # Kernels that call jitted functions are modules of their own, imported by no other
         # module but inside the function that registers them.
-        and not (target.top == "numba" and path.startswith(("ops/kernels/", PRIVATE_NAMES)))
+        and not (target.top == "numba" and path.startswith((*KERNELS, PRIVATE_NAMES)))
     ]
 
 

@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.integration.laplace import Laplace, Rows, factor, solve
+from pymc_mlm.integration.factor import factor
+from pymc_mlm.integration.laplace import Laplace
+from pymc_mlm.integration.rows import Rows
 
 Array = np.ndarray[Any, Any]
 
@@ -53,10 +55,10 @@ def collapsed(rows: Rows, entries: Array, offset: Array, parameters: Array) -> L
     array([1.])
     """
     precision = np.exp(-2 * parameters[0])
-    root = factor(rows.precision(entries, np.full(len(offset), precision)))
+    root = factor(rows, entries, np.full(len(offset), precision))
     toward = precision * (rows.outcome["value"] - offset)
-    mode = solve(root, rows.transposed(entries, toward))
+    mode = root.solve(rows.transposed(entries, toward))
     eta = offset + rows.times(entries, mode)
     joint = rows.log_density(eta, parameters) - 0.5 * mode @ mode
-    marginal = float(joint - np.log(np.diagonal(root)).sum())
+    marginal = float(joint - root.log_determinant)
     return Laplace(rows, entries, offset, parameters, mode, eta, root, marginal)

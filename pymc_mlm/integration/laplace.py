@@ -27,19 +27,16 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack
 
+from pymc_mlm.integration.factor import Factor, Inverse, factor
 from pymc_mlm.integration.importance import IntegrationError
-from pymc_mlm.integration.log_densities import LOG_DENSITIES, Derivatives, LogDensity
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+from pymc_mlm.integration.log_densities import Derivatives
+from pymc_mlm.integration.rows import Rows
 
 Array = np.ndarray[Any, Any]
 
@@ -48,114 +45,8 @@ TOLERANCE = 1e-12
 MOST_STEPS = 100
 # Solves with an old factor that take longer are dearer than a new one.
 MOST_SOLVES = 8
-# Number of effects up to which a new factor costs less than solves with an old one.
+# Number of effects behind the front up to which a new factor costs less than old solves.
 CHEAP_FACTOR = 300
-# Rows of more entries than this have units of their own; sums over pairs of rows are left out.
-MOST_SHARED = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Outcomes, and which effects enter each row; what no parameter changes.
-
-    Attributes
-    ----------
-    family : str
-        Key of `LOG_DENSITIES`.
-    outcome : mapping of str to ndarray, shape (row,)
-        Outcome by role.
-    indptr : ndarray of int, shape (row + 1,)
-        First entry of each row.
-    columns : ndarray of int, shape (entry,)
-        Effect of each entry.
-    size : int
-        Number of effects.
-    """
-
-    family: str
-    outcome: Mapping[str, Array]
-    indptr: Array
-    columns: Array
-    size: int
-
-    @property
-    def density(self) -> LogDensity:
-        """Log density of the family."""
-        return LOG_DENSITIES[self.family]
-
-    @cached_property
-    def counts(self) -> Array:
-        """Entries of each row."""
-        return np.diff(self.indptr)
-
-    @cached_property
-    def pairs(self) -> tuple[Array, Array, Array]:
-        """Row, first and second entry of every pair of entries in one row."""
-        of_row = self.counts**2
-        row = np.repeat(np.arange(len(of_row)), of_row)
-        place = np.arange(len(row)) - np.repeat(np.cumsum(of_row) - of_row, of_row)
-        count, start = self.counts[row], self.indptr[row]
-        return row, start + place // count, start + place % count
-
-    @cached_property
-    def places(self) -> Array:
-        """Place of every pair in a matrix of effects, flat."""
-        _, first, second = self.pairs
-        return self.columns[first] * self.size + self.columns[second]
-
-    @cached_property
-    def patterns(self) -> tuple[Array, Array, Array] | None:
-        """Order of rows by their effects, start and effects of each run; None if most differ."""
-        count = int(self.counts[0])
-        if not (self.counts == count).all() or not 0 < count <= MOST_SHARED:
-            return None
-        columns = self.columns.reshape(-1, count)
-        order = np.lexsort(columns.T)
-        changes = (np.diff(columns[order], axis=0) != 0).any(axis=1)
-        starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
-        if 2 * len(starts) > len(order):
-            return None
-        return order, starts, columns[order[starts]]
-
-    @cached_property
-    def owners(self) -> Array:
-        """Row of each entry."""
-        return np.repeat(np.arange(len(self.counts)), self.counts)
-
-    def times(self, entries: Array, effects: Array) -> Array:
-        """Return ``B u``, shape (row,)."""
-        terms = entries * effects[self.columns]
-        return np.bincount(self.owners, terms, minlength=len(self.counts))
-
-    def transposed(self, entries: Array, values: Array) -> Array:
-        """Return ``B' x``, shape (effect,)."""
-        return np.bincount(self.columns, entries * values[self.owners], minlength=self.size)
-
-    def matrix(self, entries: Array) -> csr_array:
-        """Return B, shape (row, effect)."""
-        from scipy.sparse import csr_array
-
-        return csr_array((entries, self.columns, self.indptr), shape=(len(self.counts), self.size))
-
-    def precision(self, entries: Array, W: Array) -> Array:
-        """Return ``I + B'WB``, dense."""
-        row, first, second = self.pairs
-        values = W[row] * entries[first] * entries[second]
-        H = np.bincount(self.places, values, minlength=self.size**2).reshape(self.size, -1)
-        H[np.diag_indices(self.size)] += 1.0
-        return H
-
-    def log_density(self, eta: Array, parameters: Array) -> Array:
-        """Return the sum over rows, for each further axis of the linear predictor."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            outcome = self.outcome
-            if eta.ndim > 1:
-                outcome = {k: v[:, None] for k, v in outcome.items()}
-            return np.asarray(self.density.value(outcome, eta, parameters).sum(axis=0))
-
-    def derivatives(self, eta: Array, parameters: Array) -> Derivatives:
-        """Return the derivatives of every row's log density."""
-        return self.density.derivatives(self.outcome, eta, parameters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,8 +67,8 @@ class Laplace:
         Mode of the effects, in prior standard deviations.
     eta : ndarray, shape (row,)
         Linear predictor at the mode.
-    root : ndarray, shape (effect, effect)
-        Lower Cholesky factor of the precision at the mode.
+    root : Factor
+        Cholesky factor of the precision at the mode.
     value : float
         Log marginal density without the second order.
     """
@@ -188,7 +79,7 @@ class Laplace:
     parameters: Array
     mode: Array
     eta: Array
-    root: Array
+    root: Factor
     value: float
 
     @cached_property
@@ -197,24 +88,32 @@ class Laplace:
         return self.rows.derivatives(self.eta, self.parameters)
 
     @cached_property
-    def covariance(self) -> Array:
-        """Inverse of the precision."""
-        lower, _ = lapack.dpotri(self.root, lower=1)  # zero above, as the root is
-        both = lower + lower.T
-        both[np.diag_indices(len(both))] /= 2
-        return np.asarray(both)
+    def covariance(self) -> Inverse:
+        """Inverse of the precision, where rows have entries."""
+        return self.root.inverse()
 
     @cached_property
+    def _covariances(self) -> tuple[Array, Array]:
+        from pymc_mlm.integration import kernels
+
+        by_entry, variance = np.empty(len(self.entries)), np.empty(len(self.eta))
+        kernels.covariances(*self._layout, self.entries, *self.covariance, by_entry, variance)
+        return by_entry, variance
+
+    @property
+    def _layout(self) -> tuple[Array, ...]:
+        rows = self.rows
+        return rows.indptr, rows.columns, rows.links.unit, rows.links.link
+
+    @property
     def by_entry(self) -> Array:
         """Covariance of each entry's effect with its row's linear predictor."""
-        _, first, second = self.rows.pairs
-        values = self.covariance.ravel()[self.rows.places] * self.entries[second]
-        return np.bincount(first, values, minlength=len(self.entries))
+        return self._covariances[0]
 
-    @cached_property
+    @property
     def variance(self) -> Array:
         """Variance of each row's linear predictor."""
-        return np.bincount(self.rows.owners, self.entries * self.by_entry, minlength=len(self.eta))
+        return self._covariances[1]
 
     @cached_property
     def shift(self) -> Array:
@@ -222,7 +121,7 @@ class Laplace:
         if not self.derivatives.by_eta[2].any():
             return np.zeros_like(self.mode)
         q = 0.5 * self.variance * self.derivatives.by_eta[2]
-        return solve(self.root, self.rows.transposed(self.entries, q))
+        return self.root.solve(self.rows.transposed(self.entries, q))
 
     @cached_property
     def moved(self) -> Array:
@@ -255,18 +154,10 @@ class Laplace:
         """Sum ``l3_i h_ij^3 l3_j`` over pairs of rows with the same effects."""
         if self.rows.patterns is None:
             return float(l3**2 @ self.variance**3)
-        order, starts, effects = self.rows.patterns
-        count, p = effects.shape
-        b = self.entries.reshape(len(l3), p)[order]
-        pairs = (b[:, :, None] * b[:, None, :]).reshape(-1, p * p)
-        cubes = (l3[order, None] * b)[:, :, None] * pairs[:, None, :]
-        T = np.add.reduceat(cubes, starts, axis=0)
-        V = self.covariance[effects[:, :, None], effects[:, None, :]]
-        through = T
-        for _ in range(3):  # V times each axis in turn, which ends with the axes in order
-            through = (V @ through).reshape(count, p, p, p).transpose(0, 2, 3, 1)
-            through = through.reshape(count, p, p * p)
-        return float((T * through).sum())
+        from pymc_mlm.integration import kernels
+
+        where = *self.rows.patterns, *self._layout
+        return float(kernels.cubes(*where, self.entries, *self.covariance, l3))
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Draw from the normal approximation, its mean moved from the mode by the shift.
@@ -288,10 +179,10 @@ class Laplace:
         """
         z = rng.standard_normal((self.rows.size, count))
         mean = self.mode + self.shift
-        u = lapack.dtrtrs(self.root, z, lower=1, trans=1)[0] + mean[:, None]
+        u = self.root.scale(z) + mean[:, None]
         eta = self.offset[:, None] + self.rows.matrix(self.entries) @ u
         joint = self.rows.log_density(eta, self.parameters) - 0.5 * (u * u).sum(axis=0)
-        return u, joint + 0.5 * (z * z).sum(axis=0) - np.log(np.diagonal(self.root)).sum()
+        return u, joint + 0.5 * (z * z).sum(axis=0) - self.root.log_determinant
 
 
 def laplace(
@@ -299,7 +190,7 @@ def laplace(
     entries: Array,
     offset: Array,
     parameters: Array,
-    near: tuple[Array, Array] | None = None,
+    near: tuple[Array, Factor] | None = None,
     tolerance: float = TOLERANCE,
 ) -> Laplace:
     """Find the mode of the effects and the normal approximation there.
@@ -314,7 +205,7 @@ def laplace(
         Linear predictor without effects.
     parameters : ndarray, shape (parameter,)
         Logs of the family's parameters.
-    near : tuple of ndarray, optional
+    near : tuple of ndarray and Factor, optional
         Mode and root at parameters nearby: where the search starts.
     tolerance : float
         Squared Newton decrement at which it stops.
@@ -348,11 +239,11 @@ def laplace(
         gradient = rows.transposed(entries, l1) - a
         W = np.maximum(-l2, 0.0)
         step = None
-        if root is not None and rows.size > CHEAP_FACTOR:
+        if root is not None and rows.size - rows.num_front > CHEAP_FACTOR:
             step = _solve(rows, entries, W, root, gradient)
         if step is None:
-            root = factor(rows.precision(entries, W))
-            step = solve(root, gradient)
+            root = factor(rows, entries, W)
+            step = root.solve(gradient)
         move = rows.times(entries, step)
         if gradient @ step < tolerance:
             a, eta = a + step, eta + move  # to its square, without a search
@@ -360,9 +251,9 @@ def laplace(
         a, eta, value = _ascend(rows, parameters, (a, eta, value), step, move)
     else:
         raise IntegrationError(f"the mode of the effects is not reached in {MOST_STEPS} steps")
-    root = factor(rows.precision(entries, -rows.derivatives(eta, parameters).by_eta[1]))
+    root = factor(rows, entries, -rows.derivatives(eta, parameters).by_eta[1])
     joint = rows.log_density(eta, parameters) - 0.5 * a @ a
-    marginal = float(joint - np.log(np.diagonal(root)).sum())
+    marginal = float(joint - root.log_determinant)
     return Laplace(rows, entries, offset, parameters, a, eta, root, marginal)
 
 
@@ -381,15 +272,10 @@ def _ascend(
     raise IntegrationError("the log density of the effects does not rise along its gradient")
 
 
-def solve(root: Array, b: Array) -> Array:
-    """Solve with a matrix whose lower Cholesky factor is `root`."""
-    return np.asarray(lapack.dpotrs(root, b, lower=1)[0])
-
-
-def _solve(rows: Rows, entries: Array, W: Array, root: Array, b: Array) -> Array | None:
+def _solve(rows: Rows, entries: Array, W: Array, root: Factor, b: Array) -> Array | None:
     """Solve ``(I + B'WB) x = b`` by preconditioned conjugate gradients; None if that is slow."""
     x, r = np.zeros_like(b), b
-    z = solve(root, r)
+    z = root.solve(r)
     direction, rz = z, r @ z
     goal = 1e-4 * rz
     for _ in range(MOST_SOLVES):
@@ -397,23 +283,9 @@ def _solve(rows: Rows, entries: Array, W: Array, root: Array, b: Array) -> Array
         applied = direction + rows.transposed(entries, along)
         alpha = rz / (direction @ applied)
         x, r = x + alpha * direction, r - alpha * applied
-        z = solve(root, r)
+        z = root.solve(r)
         rz, before = r @ z, rz
         if rz <= goal:
             return x
         direction = z + (rz / before) * direction
     return None
-
-
-def factor(H: Array) -> Array:
-    """Return the lower Cholesky factor.
-
-    Raises
-    ------
-    IntegrationError
-        The matrix is not positive definite, or not finite.
-    """
-    root, failed = lapack.dpotrf(H, lower=1, clean=1, overwrite_a=0)
-    if failed or not np.isfinite(np.diagonal(root)).all():
-        raise IntegrationError("the log density of the effects is not curved downwards at its mode")
-    return np.asarray(root)

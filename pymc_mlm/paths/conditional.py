@@ -16,10 +16,11 @@ from pytensor.scalar.math import softplus as scalar_softplus
 from pytensor.tensor.elemwise import Elemwise
 
 from pymc_mlm.inference.log_density import hoist_data
-from pymc_mlm.integration.laplace import Rows
 from pymc_mlm.integration.log_densities import LOG_DENSITIES, softplus
+from pymc_mlm.integration.rows import Rows
 from pymc_mlm.model.build import build_with_predictor
 from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.paths.elimination import arranged
 from pymc_mlm.paths.sampled import start_at
 from pymc_mlm.terms.linear import LinearPart
 
@@ -138,7 +139,8 @@ def conditional(spec: Any, design: Any) -> Conditional:
     """
     model, eta = build_with_predictor(spec, design)
     with model:
-        parts = tuple(p for term, part in design.terms for p in term.linear(part))
+        linear = [p for term, part in design.terms for p in term.linear(part)]
+    parts, order, rows = arranged(spec.family.name, design.outcome, linear)
     inside = {p.name for p in parts}
     free = [rv for rv in model.free_RVs if rv.name not in inside]
     logs = [pt.log(model[n]) for n in LOG_DENSITIES[spec.family.name].parameters]
@@ -167,7 +169,6 @@ def conditional(spec: Any, design: Any) -> Conditional:
     gradient = pt.grad(None, point, known_grads=known, disconnected_inputs="ignore")
     gradient, *graphs = hoist_data([gradient, *graphs])
     inner, values = graphs[:4], graphs[4:]
-    order, rows = _rows(spec, design, parts)
     return Conditional(
         model,
         tuple(str(rv.name) for rv in free),
@@ -191,18 +192,6 @@ def log_prior_of(model: pm.Model, variables: Sequence[Any]) -> Any:
             value = model.rvs_to_values[rv]
             total += pt.sum(transform.log_jac_det(value, *rv.owner.inputs))
     return pt.as_tensor(total)
-
-
-def _rows(spec: Any, design: Any, parts: Sequence[LinearPart]) -> tuple[Array, Rows]:
-    """Sort the entries of all parts by row."""
-    sizes = [int(np.prod(p.shape)) for p in parts]
-    first = np.cumsum([0, *sizes])
-    row = np.concatenate([p.rows for p in parts])
-    columns = np.concatenate([p.columns + f for p, f in zip(parts, first, strict=False)])
-    order = np.argsort(row, kind="stable")
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(design.rows)))])
-    outcome = design.outcome
-    return order, Rows(spec.family.name, outcome, indptr, columns[order], int(first[-1]))
 
 
 def _cut(point: Any, starts: Sequence[Array]) -> list[Any]:

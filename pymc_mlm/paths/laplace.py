@@ -13,6 +13,7 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import EFFECTIVE_SIZE, EXACT, K_HAT, K_HAT_LIMIT
 from pymc_mlm.inference import AbstractSampler, Run
 from pymc_mlm.inference.observed import add_observed
+from pymc_mlm.integration.factor import Factor
 from pymc_mlm.integration.gaussian import collapsed
 from pymc_mlm.integration.importance import (
     SMALLEST_EFFECTIVE_SIZE,
@@ -31,7 +32,7 @@ from pymc_mlm.terms import AbstractTerm
 
 Array = np.ndarray[Any, Any]
 
-# Matrices of all effects are held.
+# Matrices are held of all effects but those that are eliminated first.
 MOST_EFFECTS = 3000
 # Bytes of the effects drawn at all points.
 MOST_MEMORY = 2e9
@@ -46,7 +47,7 @@ class LogMarginal:
 
     def __init__(self, model: Conditional) -> None:
         self.model = model
-        self.near: tuple[Array, Array] | None = None
+        self.near: tuple[Array, Factor] | None = None
 
     def at(self, point: Array) -> tuple[float, Laplace]:
         """Return the log prior and the approximation of the effects."""
@@ -141,7 +142,7 @@ def integrate(model: Conditional, count: int, rng: np.random.Generator) -> Weigh
     density(mode.point)
     mode = corrected_mode(density, density.second_order, mode)
     density(mode.point)
-    rounds = rounds_of(model.rows.size, len(model.start))
+    rounds = rounds_of(model.rows.size - model.rows.num_front, len(model.start))
     draws = Draws(density, -(-count // sum(rounds)) + 1, rng)
     sample = importance_sample(draws, mode, rng, rounds)
     if sample.k_hat > WORST_K_HAT or sample.effective_size < FEWEST_POINTS:
@@ -249,9 +250,6 @@ def effects_obstacle(design: Any) -> str | None:
         return f"the term {strange[0]!r} does not say how its effects enter (`linear`)"
     if not with_effects:
         return "the model has no random effects to integrate out"
-    count = sum(term.num_effects(part) for term, part in with_effects)
-    if count > MOST_EFFECTS:
-        return f"it holds matrices of all effects, at most {MOST_EFFECTS}; there are {count}"
     return None
 
 
@@ -263,7 +261,7 @@ def weighted_draws(spec: Any, design: Any, run: Run) -> xr.DataTree:
     IntegrationError
         The parameters are too many, or the effects cannot be integrated out.
     SpecificationError
-        The draws do not fit into memory.
+        The draws, or matrices of effects, do not fit into memory.
     """
     model = conditional(spec, design)
     if len(model.start) > MOST_HYPERPARAMETERS:
@@ -271,7 +269,14 @@ def weighted_draws(spec: Any, design: Any, run: Run) -> xr.DataTree:
             f"the model has {len(model.start)} parameters beside the random effects, and "
             f"importance sampling serves {MOST_HYPERPARAMETERS} at most"
         )
-    points = sum(rounds_of(model.rows.size, len(model.start)))
+    others = model.rows.size - model.rows.num_front
+    if others > MOST_EFFECTS:
+        raise SpecificationError(
+            "Effects cannot be integrated out: matrices of all effects but those of one hm() or "
+            f"nested level are held, at most {MOST_EFFECTS}; there are {others}. Use "
+            "path='sampled'."
+        )
+    points = sum(rounds_of(others, len(model.start)))
     memory = 8 * model.rows.size * (run.chains * run.draws + points)
     if memory > MOST_MEMORY:
         raise SpecificationError(

@@ -6,7 +6,8 @@ from scipy.stats import multivariate_normal
 
 from pymc_mlm.integration import IntegrationError
 from pymc_mlm.integration.gaussian import collapsed
-from pymc_mlm.integration.laplace import Rows, laplace
+from pymc_mlm.integration.laplace import laplace
+from pymc_mlm.integration.rows import Rows
 
 
 @pytest.fixture

@@ -94,8 +94,9 @@ def test_obstacles_name_the_reason(table):
     )
     with pytest.raises(mlm.SpecificationError, match="no random effects"):
         fixed.fit(table, **RUN)
-    many = {"u": np.arange(8000) // 2, "y": np.sin(np.arange(8000))}
-    crossed = mlm.MultipleMembershipModel("y ~ 1", mlm.hm("u"), family="gaussian")
+    u = np.arange(8000) // 2
+    many = {"u": u, "v": np.roll(u, 1), "y": np.sin(np.arange(8000))}
+    crossed = mlm.MultipleMembershipModel("y ~ 1", mlm.hm("u"), mlm.hm("v"), family="gaussian")
     with pytest.raises(mlm.SpecificationError, match="at most 3000; there are 4000"):
         crossed.fit(many, **RUN)
 

@@ -222,9 +222,11 @@ def test_obstacles_name_the_reason(table):
         MODELS["fixed"].fit(table, initvals={"party_sd": 1.0}, **RUN)
     with pytest.raises(mlm.SpecificationError, match="take 5"):
         MODELS["fixed"].fit(table, **RUN | {"draws": 10_000_000})
-    many = {"u": np.arange(8000) // 2, "y": np.arange(8000) % 2}
+    u = np.arange(8000) // 2
+    many = {"u": u, "v": np.roll(u, 1), "y": u % 2}
+    two = mlm.hm("u"), mlm.hm("v")
     with pytest.raises(mlm.SpecificationError, match="at most 3000; there are 4000"):
-        mlm.MultipleMembershipModel("y ~ 1", mlm.hm("u"), family="bernoulli").fit(many, **RUN)
+        mlm.MultipleMembershipModel("y ~ 1", *two, family="bernoulli").fit(many, **RUN)
 
 
 @pytest.mark.parametrize("name", ["poisson", "negative_binomial"])
@@ -241,3 +243,12 @@ def test_the_search_starts_where_the_sampler_would(name, table):
     starts = dict(zip(parts.names, parts.values(parts.start), strict=False))
     assert starts["party_sd"] < 5
     assert model.fit(table, **RUN).result_.posterior["party_sd"].mean() < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "front"),
+    [("slopes", ("government_effect", 120)), ("softmax", ("party_effect", 0))],
+)
+def test_units_of_which_each_row_has_one_are_eliminated_first(name, front, table):
+    parts = split(MODELS[name], table)[2]
+    assert (parts.parts[0].name, parts.rows.front[0]) == front

@@ -1,0 +1,133 @@
+"""A table as rows of a sparse matrix of effects; what no parameter changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pymc_mlm.integration.log_densities import LOG_DENSITIES, Derivatives, LogDensity
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Array = np.ndarray[Any, Any]
+
+# Rows of more entries than this have units of their own; sums over pairs of rows are left out.
+MOST_SHARED = 4
+
+
+class Links(NamedTuple):
+    """Pairs of a front unit and another effect that meet in a row, sorted."""
+
+    unit: Array  # front unit of each row
+    link: Array  # link of each entry; no matter at those of the front
+    starts: Array  # first link of each unit, (unit + 1,)
+    columns: Array  # the other effect of each link, counted from the first behind the front
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Outcomes, and which effects enter each row.
+
+    Attributes
+    ----------
+    family : str
+        Key of `LOG_DENSITIES`.
+    outcome : mapping of str to ndarray, shape (row,)
+        Outcome by role.
+    indptr : ndarray of int, shape (row + 1,)
+        First entry of each row.
+    columns : ndarray of int, shape (entry,)
+        Effect of each entry.
+    size : int
+        Number of effects.
+    front : tuple of int
+        Number of units of which each row has exactly one, and of effects of each. They are the
+        first effects, unit by unit, and the first entries of each row. (0, 0) if there are none.
+    """
+
+    family: str
+    outcome: Mapping[str, Array]
+    indptr: Array
+    columns: Array
+    size: int
+    front: tuple[int, int] = (0, 0)
+
+    @property
+    def density(self) -> LogDensity:
+        """Log density of the family."""
+        return LOG_DENSITIES[self.family]
+
+    @property
+    def num_front(self) -> int:
+        """Number of effects of the front units."""
+        return self.front[0] * self.front[1]
+
+    @cached_property
+    def counts(self) -> Array:
+        """Entries of each row."""
+        return np.diff(self.indptr)
+
+    @cached_property
+    def owners(self) -> Array:
+        """Row of each entry."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    @cached_property
+    def links(self) -> Links:
+        """Which other effects each front unit meets."""
+        (units, width), others = self.front, self.size - self.num_front
+        if not units:
+            none = np.zeros(0, dtype=np.int64)
+            return Links(none, none, np.zeros(1, dtype=np.int64), none)
+        unit = self.columns[self.indptr[:-1]] // width
+        behind = self.columns >= self.num_front
+        keys = unit[self.owners[behind]] * others + self.columns[behind] - self.num_front
+        found, place = np.unique(keys, return_inverse=True)
+        link = np.zeros(len(self.columns), dtype=np.int64)
+        link[behind] = place
+        starts = np.searchsorted(found, np.arange(units + 1) * others)
+        return Links(unit, link, starts, found % max(others, 1))
+
+    @cached_property
+    def patterns(self) -> tuple[Array, Array] | None:
+        """Order of rows by their effects, and start of each run; None if most differ."""
+        count = int(self.counts[0])
+        if not (self.counts == count).all() or not 0 < count <= MOST_SHARED:
+            return None
+        columns = self.columns.reshape(-1, count)
+        order = np.lexsort(columns.T)
+        changes = (np.diff(columns[order], axis=0) != 0).any(axis=1)
+        starts = np.concatenate([[0], np.flatnonzero(changes) + 1, [len(order)]])
+        return None if 2 * len(starts) > len(order) else (order, starts)
+
+    def times(self, entries: Array, effects: Array) -> Array:
+        """Return ``B u``, shape (row,)."""
+        terms = entries * effects[self.columns]
+        return np.bincount(self.owners, terms, minlength=len(self.counts))
+
+    def transposed(self, entries: Array, values: Array) -> Array:
+        """Return ``B' x``, shape (effect,)."""
+        return np.bincount(self.columns, entries * values[self.owners], minlength=self.size)
+
+    def matrix(self, entries: Array) -> csr_array:
+        """Return B, shape (row, effect)."""
+        from scipy.sparse import csr_array
+
+        return csr_array((entries, self.columns, self.indptr), shape=(len(self.counts), self.size))
+
+    def log_density(self, eta: Array, parameters: Array) -> Array:
+        """Return the sum over rows, for each further axis of the linear predictor."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            outcome = self.outcome
+            if eta.ndim > 1:
+                outcome = {k: v[:, None] for k, v in outcome.items()}
+            return np.asarray(self.density.value(outcome, eta, parameters).sum(axis=0))
+
+    def derivatives(self, eta: Array, parameters: Array) -> Derivatives:
+        """Return the derivatives of every row's log density."""
+        return self.density.derivatives(self.outcome, eta, parameters)
