@@ -28,6 +28,7 @@ from pymc_mlm.writing import replacing
 FORMAT = "pymc_mlm report"
 SCHEMA = 1
 PICTURE = "picture of"
+LARGEST = 1e300  # differences of such numbers are finite
 Section = Mapping[str, Any]
 READABLE = {
     "mc_error": "Monte Carlo error",
@@ -211,8 +212,13 @@ def _is_part(part: Any) -> bool:
 
 
 def _is_row(part: Any) -> bool:
-    simple = (type(None), bool, int, float, str)
-    return _is_mapping(part) and all(isinstance(value, simple) for value in part.values())
+    return _is_mapping(part) and all(map(_is_value, part.values()))
+
+
+def _is_value(value: Any) -> bool:
+    if isinstance(value, (int, float)):
+        return abs(value) <= LARGEST  # neither NaN nor infinite
+    return value is None or isinstance(value, str)
 
 
 def _is_mapping(value: Any) -> bool:

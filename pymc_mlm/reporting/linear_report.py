@@ -62,4 +62,5 @@ def parameter_draws(fit: Fit) -> xr.Dataset:
 def _rows(frame: Any, index: str, ci_prob: float) -> list[dict[str, Any]]:
     low, high = interval_names(ci_prob)
     new = [str(c).replace(low, "lower").replace(high, "upper") for c in frame.columns]
-    return records(frame.set_axis(new, axis=1).rename_axis(index))
+    readable = [name.replace("share_", "share ") for name in new]
+    return records(frame.set_axis(readable, axis=1).rename_axis(index))

@@ -470,6 +470,12 @@ DAMAGED = {
     "a mixed list": (
         '{"format": "pymc_mlm report", "schema": 1, "title": "t", "sections": '
         '{"s": {"p": ["a", {"b": 1}]}}}', "damaged"),
+    **{
+        f"the number {number}": (
+            '{"format": "pymc_mlm report", "schema": 1, "title": "t", "sections": '
+            f'{{"s": {{"p": {{"b": {number}}}}}}}}}', "damaged")
+        for number in ("NaN", "-Infinity", "1e999", "1" + "0" * 400)
+    },
     "rows of rows": (
         '{"format": "pymc_mlm report", "schema": 1, "title": "t", "sections": '
         '{"s": {"p": [{"b": [1]}]}}}', "damaged"),
