@@ -73,6 +73,9 @@ WALLS = {
         "numpy pandas xarray",
     ),
     "prediction": wall("errors data ops fit inference reporting", "numpy xarray pymc"),
+    "marginal_effects": wall(
+        "errors data fit inference intervals prediction reporting trial", "numpy xarray pandas"
+    ),
     "log_likelihood": wall("errors ops fit prediction trial", "numpy xarray pymc"),
     "log_prior": wall("ops fit", "numpy xarray pymc"),
     "prior_predictive": wall("ops trial", "xarray pymc"),

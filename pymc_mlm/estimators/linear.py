@@ -158,7 +158,7 @@ class AbstractLinearEstimator(Estimator, ABC):
     def weights_report(
         self, term: str | None = None, equal: AbstractLinearEstimator | None = None
     ) -> Table:
-        """Report whether the data tell the parameters of estimated weights.
+        """Report whether the parameters of estimated weights are identified.
 
         Parameters
         ----------

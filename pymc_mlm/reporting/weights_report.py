@@ -1,4 +1,4 @@
-"""What the data tell about estimated weights: a table, and a verdict in words."""
+"""Whether estimated weights are identified: a table, and a verdict in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pymc_mlm.reporting.weights import REPORT_DRAWS
 
 # Of a parameter whose posterior variance is half of its prior's; docs/weights.md has error rates.
 WEAK = 0.5
-# Where what weights multiply may be zero, a parameter is told by the data only beyond this.
+# Where what weights multiply may be zero, a parameter is identified only beyond this.
 STRONG = 0.75
 # An sd may be zero if its 5% quantile is below this share of its median.
 NEAR_ZERO = 0.25
@@ -38,7 +38,7 @@ def weights_report(
     term: str | None = None,
     log_likelihoods: tuple[xr.Dataset, xr.Dataset] | None = None,
 ) -> Table:
-    """Report whether the data tell the parameters of estimated weights.
+    """Report whether the parameters of estimated weights are identified.
 
     Parameters
     ----------
@@ -184,20 +184,20 @@ def _in_words(
         sizes = "; ".join(f"{label}: {_size(*pair)}" for label, pair in multiplied.items())
         said.append(
             f"Not identified: {', '.join(told['not identified'])}. What the weights multiply may "
-            f"be zero ({sizes}), and then any weights fit as well. Do not read the weights; use "
-            "equal ones, or say that their prior decides."
+            f"be zero ({sizes}), and then any weights fit as well. Do not interpret the weights; "
+            "use equal ones, or say that their prior decides."
         )
     if "weak" in told:
         said.append(
-            f"Weak: {', '.join(told['weak'])}. The data take less than half of the variance of the "
-            "prior away, so that the weights follow it: give its reason, and compare another prior."
+            f"Weak: {', '.join(told['weak'])}. The posterior variance is more than half of the "
+            "prior's, so that the weights follow it: give its reason, and compare another prior."
         )
     if "identified" in told:
         kept = frame.loc[told["identified"], "contraction"].min()
         beside = ", although each of what they multiply may be zero" if may_vanish else ""
         said.append(
-            f"Identified: {', '.join(told['identified'])}. The data take {100 * kept:.0f}% or more "
-            f"of the variance of the prior away{beside}."
+            f"Identified: {', '.join(told['identified'])}. The posterior variance is at most "
+            f"{100 * (1 - kept):.0f}% of the prior's{beside}."
         )
     for label, row in frame.iterrows():
         near = [c.removeprefix("corr ") for c in row.index if c.startswith("corr ")

@@ -60,7 +60,7 @@ def test_contraction_is_one_less_the_ratio_of_variances(model):
     assert row["prior_sd"] == pytest.approx(1.0, rel=0.03)
     assert row["contraction"] == pytest.approx(1 - 0.3**2, abs=0.01)
     assert row["verdict"] == "identified"
-    assert report.notes[0].startswith("Identified: weight b [mm m], the weights. The data take")
+    assert report.notes[0].startswith("Identified: weight b [mm m], the weights. The posterior")
 
 
 def test_the_spread_of_weights_is_that_of_each_row(model):
