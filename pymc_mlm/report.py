@@ -27,7 +27,7 @@ from pymc_mlm.reporting.checklist import checklist
 from pymc_mlm.reporting.document import Report, make_report
 from pymc_mlm.reporting.justified_priors import OF_TRIALS, justified_priors
 from pymc_mlm.reporting.linear_report import linear_parts, parameter_draws, result_parts
-from pymc_mlm.reporting.provenance import convergence, reproduction
+from pymc_mlm.reporting.provenance import convergence, reproduction, short_chains
 from pymc_mlm.reporting.sensitivity import power_scaling
 from pymc_mlm.trial import decision_report as decided
 from pymc_mlm.trial.design_report import design_parts, model_parts
@@ -35,8 +35,8 @@ from pymc_mlm.trial.estimand import estimand_rows
 from pymc_mlm.trial.predictive_report import MEANING, NOT_DRAWN, posterior_rows, prior_rows
 from pymc_mlm.trial.reports import summary
 
-# Log likelihoods of rows times draws that a report computes, and draws per chain.
-MOST_NUMBERS, MOST_DRAWS, FEWEST_DRAWS = 20_000_000, 1000, 100
+# Log likelihoods of rows times draws that a report computes, draws per chain, and draws in all.
+MOST_NUMBERS, MOST_DRAWS, FEWEST_DRAWS = 20_000_000, 1000, 400
 PRIOR_DRAWS = 500
 SEED = 1  # of predictive draws, so that the report of a fit is always the same
 POWER_SCALING = (
@@ -152,31 +152,34 @@ def _finished(
     return make_report(fit.title, first | sections | reproducible)
 
 
-def _most_draws(rows: int, chains: int) -> int:
-    """Return how many draws of a chain have predictions and likelihoods of all rows."""
-    return min(MOST_DRAWS, MOST_NUMBERS // (rows * chains))
+def _most_draws(fit: Fit, rows: int) -> int:
+    """Return how many draws of a chain have predictions and likelihoods of all rows, or zero."""
+    chains = fit.posterior.sizes["chain"]
+    draws = min(MOST_DRAWS, MOST_NUMBERS // (rows * chains))
+    return draws if draws * chains >= FEWEST_DRAWS else 0
 
 
 def _computed(fit: Fit, results: xr.Dataset, rows: int) -> dict[str, Any]:
-    draws = _most_draws(rows, results.sizes["chain"])
-    if draws < FEWEST_DRAWS:
+    draws = _most_draws(fit, rows)
+    if not draws:
         found = {
             "Not computed": f"The log likelihoods of {rows:,} rows take too much memory for a "
             'report. Call az.psense_summary(model.extend("log_likelihood", "log_prior", '
             "most_draws=...)) where there is enough."
         }
         return {"Sensitivity": found}
-    tree = extended(fit, Extension(("log_likelihood", "log_prior"), most_draws=draws))
-    size = tree["posterior"].sizes["draw"]
-    keep = np.linspace(0, results.sizes["draw"] - 1, size).astype(int)
-    table = power_scaling(results.isel(draw=keep), tree)
+    with short_chains():
+        tree = extended(fit, Extension(("log_likelihood", "log_prior"), most_draws=draws))
+        size = tree["posterior"].sizes["draw"]
+        keep = np.linspace(0, results.sizes["draw"] - 1, size).astype(int)
+        table = power_scaling(results.isel(draw=keep), tree)
     return {"Sensitivity": {"Meaning": POWER_SCALING, "Power-scaling": table}}
 
 
 def _checked(fit: Fit, rows: int, ci_prob: float) -> dict[str, Any]:
     """Return the predictive checks of a trial."""
-    draws = _most_draws(rows, fit.posterior.sizes["chain"])
-    if draws < FEWEST_DRAWS:
+    draws = _most_draws(fit, rows)
+    if not draws:
         return {}
     groups = Extension(("posterior_predictive",), most_draws=draws)
     posterior = extended(fit, groups, SEED)["posterior_predictive"]["outcomes"]

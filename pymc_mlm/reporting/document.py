@@ -11,6 +11,7 @@ A section is a mapping of headings to parts. A part is one of
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import os
@@ -62,6 +63,10 @@ class Report:
         document = {"format": FORMAT, "schema": SCHEMA, "title": self.title}
         document |= {"sections": self.sections}
         return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+    def _repr_html_(self) -> str:
+        page = html.escape(self.to_html())
+        return f'<iframe sandbox srcdoc="{page}" width="100%" height="600"></iframe>'
 
     def to_html(self) -> str:
         """Return the report as one page of HTML without scripts or links to other files."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -39,8 +41,14 @@ def convergence(fit: Fit, results: xr.Dataset | None = None) -> dict[str, Any]:
         }
         return {"Draws": facts}
     if fit.path == DIRECT:
-        kind = "independent draws" if sizes["chain"] == 1 else "draws by data augmentation"
-        return {"Draws": facts | {"kind": f"{kind} from the exact posterior, no sampler"}}
+        several = sizes["chain"] > 1
+        kind = "draws by data augmentation" if several else "independent draws"
+        with short_chains():
+            derived = [] if results is None or not several else _of_results(results)
+        return {
+            "Draws": facts | {"kind": f"{kind} from the exact posterior"},
+            "Convergence of the results": derived,
+        }
     found = diagnose(fit)
     facts |= {
         "largest R-hat": found.max_rhat,
@@ -54,6 +62,14 @@ def convergence(fit: Fit, results: xr.Dataset | None = None) -> dict[str, Any]:
     problems = found.problems() or [WITHIN]
     derived = [] if results is None else _of_results(results)
     return {"Draws": facts, "Findings": problems, "Convergence of the results": derived}
+
+
+@contextmanager
+def short_chains() -> Iterator[None]:
+    """Keep back ArviZ's warning of more chains than draws: data augmentation has 100 chains."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Found chain dimension to be longer", UserWarning)
+        yield
 
 
 def reproduction(fit: Fit, call: str, digests: Mapping[str, str]) -> dict[str, Any]:

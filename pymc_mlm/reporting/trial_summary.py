@@ -165,10 +165,7 @@ def trial_summary(
     outcomes = list(fit.design.trial.outcomes)
     theta = success_probability(cells, outcomes)
     labels = theta["arm"].values.tolist()
-    effects = {
-        f"{arm} - {labels[0]}" if len(labels) > 2 else f"{arm} against {labels[0]}": arm
-        for arm in labels[1:]
-    }
+    effects = {f"{arm} against {labels[0]}": arm for arm in labels[1:]}
     decisions = tuple(
         (name, decide(rule, difference(theta, arm, labels[0]), alpha, alternative))
         for name, arm in effects.items()

@@ -558,6 +558,41 @@ def test_the_model_as_code_makes_the_model_again(direct):
     assert eval(code, vars(mlm)).specification == direct.specification
 
 
+def test_draws_by_augmentation_have_figures_of_convergence_and_independent_ones_need_none(direct):
+    assert list(direct.report().sections["Diagnostics"]) == ["Draws"]
+    data = table()
+    data.loc[:9, "y1"] = np.nan
+    trial = mlm.MultivariateLogitTrial(["y1", "y2"], "arm", control="old")
+    sections = trial.fit(data, draws=9000, random_seed=1).report().sections
+    rows = sections["Diagnostics"]["Convergence of the results"]
+    assert len(rows) == 2 and all(row["R-hat"] < 1.05 and row["bulk ESS"] > 500 for row in rows)
+    assert sections["Sensitivity"]["Power-scaling"][0]["diagnosis"] == "none"
+
+
+def test_a_fit_of_an_earlier_version_has_no_settings(direct):
+    old = mlm.MultivariateLogitTrial(["y1", "y2"], "arm", control="old")
+    old.result_ = replace(direct.result_, settings={})
+    settings = old.report().sections["Reproduction"]["Settings of the fit"]
+    assert settings == {"random_seed": None}
+
+
+def test_comparisons_have_one_name_in_all_sections():
+    data = table().assign(arm=lambda t: np.array(["a", "b", "c"])[np.arange(len(t)) % 3])
+    trial = mlm.MultivariateLogitTrial(["y1", "y2"], "arm", control="a")
+    sections = trial.fit(data, draws=500, random_seed=1).report().sections
+    effects = {row["treatment"] for row in sections["Results"][EFFECTS]}
+    decided = {row["comparison"] for row in sections["Results"]["Decisions"]}
+    assert effects == decided == {"b against a", "c against a"}
+    assert "the 2 are not adjusted for" in " ".join(sections["Success criterion"]["Calibration"])
+
+
+def test_a_notebook_shows_the_page_in_a_frame_without_scripts(direct):
+    shown = direct.report()._repr_html_()
+    frame = Page(shown)
+    assert frame.tags == {"iframe"} and ("iframe", "sandbox", None) in frame.attributes
+    assert dict((n, v) for _, n, v in frame.attributes)["srcdoc"] == direct.report().to_html()
+
+
 def test_log_likelihoods_that_take_too_much_memory_are_left_to_the_user(direct, monkeypatch):
     monkeypatch.setattr(reports, "MOST_NUMBERS", 1000)
     report = direct.report()
