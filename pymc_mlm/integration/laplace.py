@@ -71,6 +71,8 @@ class Laplace:
         Cholesky factor of the precision at the mode.
     value : float
         Log marginal density without the second order.
+    known_variance : ndarray, shape (row,), optional
+        Variance of each row's linear predictor, where it is known without the covariance.
     """
 
     rows: Rows
@@ -81,6 +83,7 @@ class Laplace:
     eta: Array
     root: Factor
     value: float
+    known_variance: Array | None = None
 
     @cached_property
     def derivatives(self) -> Derivatives:
@@ -113,7 +116,7 @@ class Laplace:
     @property
     def variance(self) -> Array:
         """Variance of each row's linear predictor."""
-        return self._covariances[1]
+        return self._covariances[1] if self.known_variance is None else self.known_variance
 
     @cached_property
     def shift(self) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,10 +22,12 @@ from pymc_mlm.integration.importance import (
     find_mode,
     importance_sample,
 )
-from pymc_mlm.integration.laplace import CHEAP_FACTOR, Laplace, laplace
+from pymc_mlm.integration.laplace import CHEAP_FACTOR, TOLERANCE, Laplace, laplace
 from pymc_mlm.integration.log_densities import LOG_DENSITIES
 from pymc_mlm.integration.pareto import k_hat_limit, pareto_smooth
+from pymc_mlm.integration.rows import Rows
 from pymc_mlm.integration.second_order import corrected_mode
+from pymc_mlm.integration.trend import Trend, trend
 from pymc_mlm.paths.base import AbstractPath
 from pymc_mlm.paths.conditional import Conditional, conditional
 from pymc_mlm.terms import AbstractTerm
@@ -40,6 +42,8 @@ MOST_HYPERPARAMETERS = 30
 # With a heavier tail of the hyperparameters' weights, or fewer effective points, not even the
 # approximation is drawn from.
 WORST_K_HAT, FEWEST_POINTS = 1.0, 50
+# Squared Newton decrement at which the mode of the effects is near enough to propose from.
+NEAR_ENOUGH = 1e-6
 
 
 class LogMarginal:
@@ -49,12 +53,13 @@ class LogMarginal:
         self.model = model
         self.near: tuple[Array, Factor] | None = None
 
-    def at(self, point: Array) -> tuple[float, Laplace]:
+    def at(self, point: Array, tolerance: float = TOLERANCE) -> tuple[float, Laplace]:
         """Return the log prior and the approximation of the effects."""
         p = self.model.pieces(point)
+        given = self.model.rows, p.entries, p.offset, p.parameters
         if self.model.rows.family == "gaussian":
-            return p.log_prior, collapsed(self.model.rows, p.entries, p.offset, p.parameters)
-        return p.log_prior, laplace(self.model.rows, p.entries, p.offset, p.parameters, self.near)
+            return p.log_prior, collapsed(*given)
+        return p.log_prior, laplace(*given, self.near, tolerance)
 
     def __call__(self, point: Array) -> tuple[float, Array]:
         """Return value and gradient by Laplace's method, minus infinity where it fails."""
@@ -73,17 +78,24 @@ class LogMarginal:
 class Draws:
     """Effects drawn at every point of the hyperparameters whose density was asked for."""
 
-    def __init__(self, density: LogMarginal, each: int, rng: np.random.Generator) -> None:
-        self.density, self.each, self.rng = density, each, rng
+    def __init__(
+        self, density: LogMarginal, trend: Trend | None, each: int, rng: np.random.Generator
+    ) -> None:
+        self.density, self.trend, self.each, self.rng = density, trend, each, rng
         self.effects: dict[bytes, Array] = {}
         self.log_weights: dict[bytes, Array] = {}
 
     def __call__(self, point: Array) -> float:
         """Return the value with the second order, minus infinity where there is none."""
+        if self.trend is not None:
+            self.density.near = self.trend.effects(point), self.trend.center.root
         try:
-            log_prior, found = self.density.at(point)
+            log_prior, found = self.density.at(point, NEAR_ENOUGH)
         except IntegrationError:
             return -np.inf
+        if self.trend is not None and _is_large(found.rows) and found.rows.patterns is None:
+            # Only the proposal depends on it; the inverse is the dear part.
+            found = replace(found, known_variance=self.trend.variance(point, found))
         marginal = found.value + found.second_order
         key = point.tobytes()
         self.effects[key], log_ratio = found.draw(self.each, self.rng)
@@ -141,9 +153,11 @@ def integrate(model: Conditional, count: int, rng: np.random.Generator) -> Weigh
     mode = find_mode(density, model.start)
     density(mode.point)
     mode = corrected_mode(density, density.second_order, mode)
-    density(mode.point)
+    follow = None
+    if model.rows.family != "gaussian":
+        follow = trend(lambda point: density.at(point)[1], mode)
     rounds = rounds_of(model.rows.size - model.rows.num_front, len(model.start))
-    draws = Draws(density, -(-count // sum(rounds)) + 1, rng)
+    draws = Draws(density, follow, -(-count // sum(rounds)) + 1, rng)
     sample = importance_sample(draws, mode, rng, rounds)
     if sample.k_hat > WORST_K_HAT or sample.effective_size < FEWEST_POINTS:
         raise IntegrationError(
@@ -151,6 +165,10 @@ def integrate(model: Conditional, count: int, rng: np.random.Generator) -> Weigh
             f"{sample.k_hat:.2f}, {sample.effective_size:.0f} effective points)"
         )
     return _weighted(draws, sample, count, rng)
+
+
+def _is_large(rows: Rows) -> bool:
+    return rows.size - rows.num_front > CHEAP_FACTOR
 
 
 def rounds_of(effects: int, hyperparameters: int) -> tuple[int, int, int]:

@@ -252,3 +252,18 @@ def test_the_search_starts_where_the_sampler_would(name, table):
 def test_units_of_which_each_row_has_one_are_eliminated_first(name, front, table):
     parts = split(MODELS[name], table)[2]
     assert (parts.parts[0].name, parts.rows.front[0]) == front
+
+
+def test_points_without_an_inverse_each_have_the_same_posterior(table, monkeypatch):
+    """Of many effects the variance of rows is followed from the mode of the hyperparameters."""
+    run = RUN | {"draws": 1000}
+    plain = MODELS["fixed"].fit(table, **run).result_.posterior
+    for where in ("paths", "integration"):
+        monkeypatch.setattr(f"pymc_mlm.{where}.laplace.CHEAP_FACTOR", 0)
+    found = MODELS["fixed"].fit(table, **run).result_.posterior
+    assert found.attrs["is_exact"] == 1
+    for name in ("party_sd", "country_sd", "Intercept"):
+        away = found[name].mean() - plain[name].mean()
+        # Some 150 of the draws are effective.
+        assert abs(away) < 0.3 * plain[name].std()
+        assert found[name].std() == pytest.approx(float(plain[name].std()), rel=0.25)

@@ -1,0 +1,91 @@
+"""Mode of effects and variance of rows, followed from the mode of the hyperparameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from pymc_mlm.integration.importance import Mode, root_of
+from pymc_mlm.integration.laplace import Laplace
+
+Array = np.ndarray[Any, Any]
+
+# Trends are not followed further than this many standard deviations.
+FARTHEST = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Trend:
+    """What the approximation of the effects is near the mode of the hyperparameters.
+
+    Attributes
+    ----------
+    mode : Mode
+        Mode of the hyperparameters.
+    center : Laplace
+        The approximation there.
+    slope, curve : ndarray, shape (axis, effect)
+        First two derivatives of the effects' mode along each axis of the covariance's root.
+    spread : ndarray, shape (axis, row)
+        First derivative of the variance of each row's linear predictor.
+    smallest, largest : ndarray, shape (row,)
+        Of the variances that were met: no other is believed.
+    """
+
+    mode: Mode
+    center: Laplace
+    slope: Array
+    curve: Array
+    spread: Array
+    smallest: Array
+    largest: Array
+
+    def effects(self, point: Array) -> Array:
+        """Return the effects' mode at hyperparameters nearby."""
+        x = self._along(point)
+        return np.asarray(self.center.mode + x @ self.slope + 0.5 * x**2 @ self.curve)
+
+    def variance(self, point: Array, found: Laplace) -> Array:
+        """Return the variance of rows at hyperparameters nearby."""
+        followed = self.center.variance + self._along(point) @ self.spread
+        prior = np.bincount(found.rows.owners, found.entries**2, minlength=len(found.eta))
+        return np.asarray(np.minimum(np.clip(followed, self.smallest, self.largest), prior))
+
+    def _along(self, point: Array) -> Array:
+        root = root_of(self.mode.covariance)
+        x = solve_triangular(root, point - self.mode.point, lower=True)
+        return np.clip(x, -FARTHEST, FARTHEST)
+
+
+def trend(approximate: Callable[[Array], Laplace], mode: Mode) -> Trend:
+    """Evaluate the approximation at the mode and a standard deviation from it along each axis.
+
+    Parameters
+    ----------
+    approximate : callable
+        The approximation of the effects at hyperparameters, shape (hyperparameter,).
+    mode : Mode
+        Mode and covariance of the hyperparameters.
+
+    Returns
+    -------
+    Trend
+
+    Raises
+    ------
+    IntegrationError
+        There is no approximation at one of these points.
+    """
+    center = approximate(mode.point)
+    axes = root_of(mode.covariance).T
+    ends = [[approximate(mode.point + s * axis) for s in (1, -1)] for axis in axes]
+
+    slope = np.array([(a.mode - b.mode) / 2 for a, b in ends])
+    curve = np.array([a.mode + b.mode - 2 * center.mode for a, b in ends])
+    spread = np.array([(a.variance - b.variance) / 2 for a, b in ends])
+    met = np.array([center.variance, *(found.variance for pair in ends for found in pair)])
+    return Trend(mode, center, slope, curve, spread, met.min(axis=0), met.max(axis=0))
