@@ -203,53 +203,6 @@ def name_missing(
     return filled
 
 
-def design_warnings(
-    nesting: Nesting,
-    rows_per_leaf: np.ndarray | None = None,
-    row_variation: str | None = "the residual of a Gaussian outcome",
-) -> tuple[str, ...]:
-    """Name the standard deviations that a design cannot tell apart.
-
-    Parameters
-    ----------
-    nesting : Nesting
-        Units of the table.
-    rows_per_leaf : ndarray, shape (leaf,), optional
-        Number of rows of each leaf; counted from ``nesting.leaf`` by default.
-    row_variation : str or None
-        What the outcome's family has to vary from row to row; None for a family that has nothing,
-        such as Poisson, where a unit per row is overdispersion.
-
-    Returns
-    -------
-    tuple of str
-        One sentence each; empty if nothing is confounded.
-
-    Examples
-    --------
-    >>> table = {"region": np.array(["A", "B", "B"]), "school": np.array([1, 2, 3])}
-    >>> design_warnings(nest(table, ["region", "school"]))[0][:41]
-    "Every 'school' has one row: its deviation"
-    """
-    if rows_per_leaf is None:
-        rows_per_leaf = np.bincount(nesting.leaf, minlength=len(nesting.labels[-1]))
-    warnings = [
-        f"Every {outer!r} has exactly one {inner!r}: only the sum of their "
-        f"variances is identified, not each. Leave one of the two out of levels."
-        for (outer, inner), parents in zip(
-            pairwise(nesting.levels), nesting.parents[1:], strict=True
-        )
-        if len(np.unique(parents)) == len(parents)
-    ]
-    if row_variation is not None and np.max(rows_per_leaf) <= 1:
-        leaf = nesting.levels[-1]
-        warnings.append(
-            f"Every {leaf!r} has one row: its deviation and {row_variation} are told apart by "
-            f"their priors only. Leave {leaf!r} out of levels."
-        )
-    return tuple(warnings)
-
-
 def _check_levels(
     columns: Mapping[str, np.ndarray], levels: Sequence[str], known: Nesting | None
 ) -> None:

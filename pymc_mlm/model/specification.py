@@ -10,6 +10,7 @@ from typing import Any
 
 import pymc as pm
 
+from pymc_mlm.data.confounded import confounded
 from pymc_mlm.data.event import constant_note
 from pymc_mlm.data.few_units import few_units
 from pymc_mlm.data.formula import Formula, parse_formula
@@ -185,10 +186,11 @@ class Specification(AbstractSpecification):
         return used | self.family_priors(design.scale)
 
     def cautions(self, design: Design) -> tuple[str, ...]:
-        """Return what the terms warn of."""
-        row_variation = self.family.row_variation
-        pairs = design.terms
-        return tuple(text for t, d in pairs for text in t.cautions(d, row_variation))
+        """Return effects that the table cannot tell apart, and what the terms warn of."""
+        partitions = [part for t, d in design.terms for part in t.partitions(d)]
+        row = design.rows.name if self.observation else "row"
+        alike = confounded(partitions, row, self.family.row_variation)
+        return (*alike, *(text for t, d in design.terms for text in t.cautions(d)))
 
     def prior_rows(self, design: Design) -> list[tuple[str, str, str]]:
         """Return variable, meaning and prior of every parameter."""

@@ -170,16 +170,12 @@ class AbstractTerm(ABC):
         """Return what a reader of the summary should know about the term."""
         return ()
 
-    def cautions(self, design: Any, row_variation: str | None = None) -> tuple[str, ...]:
-        """Return what may mislead in the fitted table, a sentence each, to warn of.
+    def partitions(self, design: Any) -> list[tuple[str, np.ndarray]]:
+        """Return id column and unit of each row, of random effects that rows have one of."""
+        return []
 
-        Parameters
-        ----------
-        design : design
-            From `resolve`.
-        row_variation : str, optional
-            What the family calls the free variation of single observations, if it has one.
-        """
+    def cautions(self, design: Any) -> tuple[str, ...]:
+        """Return what may mislead in the fitted table, a sentence each, to warn of."""
         return ()
 
     def variance(

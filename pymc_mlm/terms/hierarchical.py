@@ -316,6 +316,11 @@ class Hierarchical(AbstractTerm):
         """Return the number of units, if their effects are random."""
         return {self.label: len(design.units)} if self.effect_type == "random" else {}
 
+    def partitions(self, design: HierarchicalDesign) -> list[tuple[str, np.ndarray]]:
+        """Return the units, if their effects are random."""
+        random = self.effect_type == "random"
+        return [(self.unit, design.units.codes)] if random else []
+
     def memberships(self, design: HierarchicalDesign) -> Membership | None:
         """One unit of each group, if effects are random and there are no covariates."""
         if self.effect_type != "random" or design.covariates:

@@ -478,6 +478,15 @@ class MultipleMembership(AbstractTerm):
             return {}
         return {self.label: len(design.membership.member)}
 
+    def partitions(self, design: MembershipDesign) -> list[tuple[str, np.ndarray]]:
+        """Return the groups where none share a member, and the members where groups have one."""
+        members = design.membership
+        if self.effect_type is None:
+            return []
+        if len(members.member) == len(members.member.codes):
+            return [(self.member, np.arange(members.num_groups))]
+        return [(self.member, members.member.codes)] if (members.size == 1).all() else []
+
     def memberships(self, design: MembershipDesign) -> Membership | None:
         """Members of each group, if they have effects and no covariates."""
         return None if self.effect_type is None or design.covariates else design.membership

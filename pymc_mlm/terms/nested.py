@@ -22,7 +22,7 @@ from pymc_mlm.data.nested_design import (
     nested_design,
     varies_within,
 )
-from pymc_mlm.data.nesting import Nesting, design_warnings, name_missing, nest
+from pymc_mlm.data.nesting import Nesting, name_missing, nest
 from pymc_mlm.data.population import (
     INTERCEPT,
     PopulationDesign,
@@ -486,10 +486,13 @@ class Nested(AbstractTerm):
             if design.pairs(level)
         }
 
-    def cautions(self, design: NestedDesign, row_variation: str | None = None) -> tuple[str, ...]:
-        """Return confounded levels, and slopes whose intercept is an extrapolation."""
-        confounded = design_warnings(design.nesting, row_variation=row_variation)
-        return (*confounded, *columns_far_from_zero(design))
+    def partitions(self, design: NestedDesign) -> list[tuple[str, np.ndarray]]:
+        """Return the units of every level."""
+        return [(level, design.nesting.codes(level)) for level in design.levels]
+
+    def cautions(self, design: NestedDesign) -> tuple[str, ...]:
+        """Return slopes whose intercept is an extrapolation."""
+        return columns_far_from_zero(design)
 
     def derived(
         self, design: NestedDesign, posterior: Mapping[str, Any]

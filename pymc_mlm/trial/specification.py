@@ -13,6 +13,7 @@ import xarray as xr
 
 from pymc_mlm.data.arms import few_clusters, few_in_arms
 from pymc_mlm.data.cells import Dependence
+from pymc_mlm.data.confounded import confounded
 from pymc_mlm.data.formula import Formula
 from pymc_mlm.data.missing import check_rule
 from pymc_mlm.model import AbstractSpecification
@@ -202,10 +203,14 @@ class TrialSpecification(AbstractSpecification):
         return (*notes, *trial.notes, *self._few(design), *own, *priors)
 
     def cautions(self, design: TrialModelDesign) -> tuple[str, ...]:
-        """Return where clusters and units of terms are too few."""
+        """Return where clusters and units of terms are too few, or cannot be told apart."""
         trial = design.trial
+        partitions = [part for term, found in design.terms for part in term.partitions(found)]
+        if trial.cluster is not None:
+            partitions.append((trial.cluster.factor.name, trial.cluster.factor.codes))
+        alike = confounded(partitions, "person", "the chance in outcomes of one person")
         clusters = [] if trial.cluster is None else few_clusters(trial.cluster, trial.arm)
-        return (*clusters, *self._few(design))
+        return (*clusters, *self._few(design), *alike)
 
     def _few(self, design: TrialModelDesign) -> list[str]:
         arms = design.trial.arm

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pymc_mlm.data.factor import UnknownUnit
-from pymc_mlm.data.nesting import design_warnings, name_missing, nest
+from pymc_mlm.data.nesting import name_missing, nest
 from pymc_mlm.errors import DataError, SpecificationError
 
 REGION = np.array(["B", "A", "B", "A", "B"], dtype=object)
@@ -181,23 +181,6 @@ def test_other_levels_than_the_known_ones_are_refused(table):
     known = nest(table, LEVELS)
     with pytest.raises(SpecificationError, match="differ from those fitted"):
         nest(table, ["school"], known=known)
-
-
-def test_a_sound_design_has_no_warning():
-    table = {"region": np.repeat([0, 1], 4), "school": np.repeat([0, 1, 2, 3], 2)}
-    assert design_warnings(nest(table, LEVELS)) == ()
-
-
-def test_one_child_per_parent_is_named():
-    table = {"region": np.repeat([0, 1], 2), "school": np.repeat([5, 6], 2)}
-    (warning,) = design_warnings(nest(table, LEVELS))
-    assert "Every 'region' has exactly one 'school'" in warning
-
-
-def test_one_row_per_leaf_is_named(table):
-    nesting = nest(table, LEVELS)
-    (warning,) = design_warnings(nesting, rows_per_leaf=np.ones(4))
-    assert "Every 'school' has one row" in warning
 
 
 def test_sparse_and_close_numbers_are_numbered_alike():
