@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -192,14 +192,9 @@ def outcome_contrasts(
     [[1.0, 1.0, 0.0], [1.0, 0.0, -0.5], [0.0, 1.0, -0.5]]
     """
     basis = logit_basis(num_outcomes, dependence)
-    most = {"saturated": num_outcomes, "pairwise": 2, "independent": 1}[dependence]
     sign = 2.0 * cells(num_outcomes) - 1.0
-    named = [
-        subset
-        for size in range(1, min(most, num_outcomes) + 1)
-        for subset in combinations(range(num_outcomes), size)
-    ]
-    log_cell = np.column_stack([np.prod(sign[:, s] / 2.0, axis=1) for s in map(list, named)])
+    named = _subsets(range(num_outcomes), dependence)
+    log_cell = np.column_stack([np.prod(sign[:, s] / 2.0, axis=1) for s in named])
     logits = log_cell[:-1] - log_cell[-1]
     # Both span the same space, so that the solution is exact.
     return np.asarray(np.linalg.lstsq(basis, logits, rcond=None)[0])
@@ -223,6 +218,25 @@ def predictor_labels(
     if dependence == "independent":
         return tuple(outcomes)
     return (*outcomes, *(f"{first}:{second}" for first, second in combinations(outcomes, 2)))
+
+
+def contrast_labels(
+    outcomes: Sequence[str], dependence: Dependence = "saturated"
+) -> tuple[str, ...]:
+    """Name the columns of `outcome_contrasts`.
+
+    Examples
+    --------
+    >>> contrast_labels(["math", "reading"])
+    ('math', 'reading', 'math:reading')
+    """
+    return tuple(":".join(subset) for subset in _subsets(outcomes, dependence))
+
+
+def _subsets(outcomes: Sequence[Any], dependence: Dependence) -> list[list[Any]]:
+    most = {"saturated": len(outcomes), "pairwise": 2, "independent": 1}[dependence]
+    sizes = range(1, min(most, len(outcomes)) + 1)
+    return [list(subset) for size in sizes for subset in combinations(outcomes, size)]
 
 
 def _check_size(num_outcomes: int, dependence: str) -> None:

@@ -297,16 +297,24 @@ def _coefficients(fit: Fit, ci_prob: float) -> pd.DataFrame | None:
 def _clusters(fit: Fit, roots: np.ndarray, ci_prob: float) -> pd.DataFrame:
     import pandas as pd
 
-    slopes = list(fit.design.matrix.random_names)
-    keys = [(s, p) for s in slopes for p in fit.design.trial.predictors]
-    short = [p if len(slopes) == 1 else f"{s}, {p}" for s, p in keys]
+    design = fit.design
+    slopes = list(design.matrix.random_names)
+    on_contrasts = fit.spec.trial_priors.clusters(design.matrix).on_contrasts
+    each = design.contrast_names if on_contrasts else design.trial.predictors
+    keys = [(s, name) for s in slopes for name in each]
+    short = [name if len(slopes) == 1 else f"{s}, {name}" for s, name in keys]
+    if on_contrasts:
+        roots = np.linalg.solve(np.kron(np.eye(len(slopes)), design.contrasts), roots)
     table = _spreads(fit, roots, short, ci_prob)
-    table.index = pd.MultiIndex.from_tuples(keys, names=["slope", "predictor"])
+    second = "contrast" if on_contrasts else "predictor"
+    table.index = pd.MultiIndex.from_tuples(keys, names=["slope", second])
     return table
 
 
 def _members(fit: Fit, roots: np.ndarray, ci_prob: float) -> pd.DataFrame:
-    return _spreads(fit, roots, list(fit.design.trial.predictors), ci_prob).rename_axis("predictor")
+    design = fit.design
+    own = np.linalg.solve(design.contrasts, roots)
+    return _spreads(fit, own, list(design.contrast_names), ci_prob).rename_axis("contrast")
 
 
 def _weights(fit: Fit, ci_prob: float) -> pd.DataFrame | None:

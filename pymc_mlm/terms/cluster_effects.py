@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pymc as pm
@@ -23,19 +23,38 @@ from pymc_mlm.ops.correlation import (
 )
 from pymc_mlm.ops.linear_predictors import linear_predictors
 from pymc_mlm.priors import Prior, check_priors, create
-from pymc_mlm.terms.base import Role
+from pymc_mlm.terms.base import Role, data
 
 Z = "cluster_z"
 DIMENSION = "cluster_dimension"
 SLOPE = "slope"
+CONTRAST = "contrast"
 
 
 class AbstractClusterPrior(ABC):
-    """Prior of the effects of a cluster: a vector of (slope, predictor), slopes outermost."""
+    """Prior of the effects of a cluster: a vector of (slope, predictor), slopes outermost.
+
+    Attributes
+    ----------
+    on_contrasts : bool
+        Whether it is a prior of the effects on contrasts of the outcomes, or on predictors.
+    """
+
+    on_contrasts: ClassVar[bool] = True
 
     @abstractmethod
-    def effects(self, cluster: str, slopes: int, predictors: int) -> Any:
-        """Add the prior to the current model, which has the dims predictor, slope, `cluster`.
+    def effects(self, cluster: str, slopes: int, contrasts: np.ndarray) -> Any:
+        """Add the prior to the current model, with the dims predictor, contrast, slope, `cluster`.
+
+        Parameters
+        ----------
+        cluster : str
+            Name of the clusters' dimension.
+        slopes : int
+            Number of coefficients that vary.
+        contrasts : ndarray, shape (predictor, contrast)
+            Maps contrasts of the outcomes to linear predictors
+            (`pymc_mlm.data.cells.outcome_contrasts`).
 
         Returns
         -------
@@ -44,7 +63,7 @@ class AbstractClusterPrior(ABC):
         """
 
     @abstractmethod
-    def roots(self, posterior: Any, slopes: int, predictors: int) -> np.ndarray:
+    def roots(self, posterior: Any, slopes: int, contrasts: np.ndarray) -> np.ndarray:
         """Return roots of the covariance of a cluster's effects, shape (sample, dim, dim)."""
 
     @abstractmethod
@@ -56,15 +75,20 @@ class AbstractClusterPrior(ABC):
 class LKJ(AbstractClusterPrior):
     r"""Standard deviations with a prior of their own, and an LKJ correlation matrix.
 
-    .. math:: u_j = \operatorname{diag}(\sigma) L z_j, \qquad L L' \sim \text{LKJ}(\eta)
+    .. math:: u_j = C v_j, \qquad v_j = \operatorname{diag}(\sigma) L z_j, \qquad
+        L L' \sim \text{LKJ}(\eta)
+
+    The effects :math:`v_j` are on contrasts of the outcomes: the log odds of each outcome, the log
+    odds ratio of each pair and so on, averaged over the outcomes not named. The matrix C maps
+    contrasts to linear predictors. No response pattern is the reference, as none is in the priors
+    of levels and slopes.
 
     Parameters
     ----------
     eta : float, default 1
-        1 is uniform over correlation matrices. Effects on response patterns are correlated by
-        nature: with independent outcomes the effect on 11 is the sum of those on 10 and 01.
+        1 is uniform over correlation matrices.
     sd : Prior
-        Prior of each standard deviation, log odds; HalfNormal(2) by default.
+        Prior of each standard deviation, log odds and log odds ratios; HalfNormal(2) by default.
     """
 
     eta: float = 1.0
@@ -75,17 +99,16 @@ class LKJ(AbstractClusterPrior):
         _check_positive("LKJ(eta=", self.eta, "1 is uniform over correlation matrices")
         check_priors({"cluster_sd": self.sd}, "LKJ()")
 
-    def effects(self, cluster: str, slopes: int, predictors: int) -> Any:
+    def effects(self, cluster: str, slopes: int, contrasts: np.ndarray) -> Any:
         """Add standard deviations, partial correlations and offsets."""
-        size = slopes * predictors
-        shape, dims = (slopes, predictors), (SLOPE, "predictor")
+        shape, dims = (slopes, len(contrasts)), (SLOPE, CONTRAST)
         sd = create(self.sd, "cluster_sd", dims, positive=True, shape=shape)
-        z = _offsets(cluster)
-        return correlated_effects("cluster", sd.reshape((size, 1)), z, size, self.eta)
+        each = np.kron(np.eye(slopes), contrasts)
+        return correlated_effects("cluster", sd.reshape((-1, 1)), _offsets(cluster), each, self.eta)
 
-    def roots(self, posterior: Any, slopes: int, predictors: int) -> np.ndarray:
+    def roots(self, posterior: Any, slopes: int, contrasts: np.ndarray) -> np.ndarray:
         """Scale the Cholesky factor of the correlations."""
-        return correlated_roots("cluster", posterior, slopes * predictors)
+        return correlated_roots("cluster", posterior, np.kron(np.eye(slopes), contrasts))
 
     def roles(self) -> dict[str, Role]:
         """Standard deviations are read; partial correlations only diagnosed."""
@@ -120,6 +143,7 @@ class InverseWishart(AbstractClusterPrior):
     ((0.1, 0.0), (0.0, 0.2))
     """
 
+    on_contrasts: ClassVar[bool] = False
     df: float | None = None
     scale: Any = 0.1
     standardised: bool = True
@@ -150,8 +174,9 @@ class InverseWishart(AbstractClusterPrior):
     # decomposition). With S = C C', C lower triangular, the residual variance of slope i is
     # inverse gamma with scale C_ii^2 / 2, and its coefficients on the slopes before are normal:
     # C_<i^-T (C_i,<i + sd_i z).
-    def effects(self, cluster: str, slopes: int, predictors: int) -> Any:
-        """Add residual variances, regression coefficients and offsets."""
+    def effects(self, cluster: str, slopes: int, contrasts: np.ndarray) -> Any:
+        """Add residual variances, regression coefficients and offsets of each predictor."""
+        predictors = len(contrasts)
         shape, root = self._shapes(slopes), self._root(slopes)
         variance = pm.InverseGamma(
             "cluster_variance",
@@ -175,8 +200,9 @@ class InverseWishart(AbstractClusterPrior):
             u.append(own)
         return pt.concatenate(u, axis=1)
 
-    def roots(self, posterior: Any, slopes: int, predictors: int) -> np.ndarray:
+    def roots(self, posterior: Any, slopes: int, contrasts: np.ndarray) -> np.ndarray:
         """Unfold the chain of regressions."""
+        predictors = len(contrasts)
         sd = np.sqrt(posterior["cluster_variance"].values.reshape(-1, slopes, predictors))
         root = np.zeros((len(sd), slopes, predictors, slopes, predictors))
         chain = np.zeros((len(sd), 0, predictors))
@@ -242,38 +268,42 @@ def _covariance(scale: Any) -> tuple[tuple[float, ...], ...]:
     )
 
 
-def correlated_effects(name: str, sd: Any, z: Any, size: int, eta: float = 1.0) -> Any:
-    """Add LKJ correlations to the current model and return ``z (diag(sd) L)'``.
+def correlated_effects(name: str, sd: Any, z: Any, contrasts: np.ndarray, eta: float = 1.0) -> Any:
+    """Add LKJ correlations to the current model and return ``z (C diag(sd) L)'``.
 
     Parameters
     ----------
     name : str
         Prefix of the partial correlations.
-    sd : TensorVariable, shape (size, 1)
-    z : TensorVariable, shape (unit, size)
+    sd : TensorVariable, shape (contrast, 1)
+    z : TensorVariable, shape (unit, contrast)
         Standard normal.
-    size : int
+    contrasts : ndarray, shape (predictor, contrast)
+        The matrix C.
     eta : float
         Of the LKJ distribution.
 
     Returns
     -------
-    TensorVariable, shape (unit, size)
+    TensorVariable, shape (unit, predictor)
     """
+    size = len(contrasts)
     if size == 1:
         return linear_predictors(z, sd)
     a = lkj_partial_alphas(size, eta)
     partial = pm.Beta(f"{name}_partial", a, a, shape=len(a))
-    return linear_predictors(z, sd * cholesky_from_partials(2.0 * partial - 1.0, size))
+    root = sd * cholesky_from_partials(2.0 * partial - 1.0, size)
+    return linear_predictors(linear_predictors(z, root), data(f"{name}_contrasts", contrasts))
 
 
-def correlated_roots(name: str, posterior: Any, size: int) -> np.ndarray:
-    """Return ``diag(sd) L`` of `correlated_effects` in draws, shape (sample, size, size)."""
+def correlated_roots(name: str, posterior: Any, contrasts: np.ndarray) -> np.ndarray:
+    """Return ``C diag(sd) L`` of `correlated_effects` in draws, shape (sample, dim, dim)."""
+    size = len(contrasts)
     sd = posterior[f"{name}_sd"].values.reshape(-1, size, 1)
     if size == 1:
         return np.asarray(sd)
     partial = posterior[f"{name}_partial"].values.reshape(len(sd), -1)
-    return np.asarray(sd * partials_to_cholesky(2.0 * partial - 1.0, size))
+    return np.asarray(contrasts @ (sd * partials_to_cholesky(2.0 * partial - 1.0, size)))
 
 
 def as_cluster_prior(prior: Any) -> AbstractClusterPrior:

@@ -1,8 +1,9 @@
 r"""Effects of a term's units on several linear predictors, correlated between predictors.
 
 .. math:: \eta_{im} \mathrel{+}= \sum_{k \in i} w_{ik} u_{km}, \qquad
-    u_k = \operatorname{diag}(\sigma) L z_k, \qquad L L' \sim \text{LKJ}(1)
+    u_k = C \operatorname{diag}(\sigma) L z_k, \qquad L L' \sim \text{LKJ}(1)
 
+The matrix C maps contrasts of the outcomes to predictors, as for clusters.
 The weights are those of the term, shared by all predictors. A unit on a predictor is a unit of
 its own to the sums over memberships: they are those of a term with one predictor.
 """
@@ -18,16 +19,14 @@ from pymc_mlm.data.membership import Membership
 from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.priors import create
 from pymc_mlm.terms.base import AbstractTerm, Role, add_coords, data
-from pymc_mlm.terms.cluster_effects import correlated_effects
+from pymc_mlm.terms.cluster_effects import CONTRAST, correlated_effects
 from pymc_mlm.terms.membership import MultipleMembership
-
-PREDICTOR = "predictor"
 
 
 def unit_contribution(
-    term: AbstractTerm, design: Any, links: Membership, predictors: int, scale: float = 1.0
+    term: AbstractTerm, design: Any, links: Membership, contrasts: np.ndarray, scale: float = 1.0
 ) -> Any:
-    """Add effects, weights and correlations to the current model, which has the dim predictor.
+    """Add effects, weights and correlations to the current model, which has the dim contrast.
 
     Parameters
     ----------
@@ -36,8 +35,8 @@ def unit_contribution(
         From `term.resolve`, of fitted data.
     links : Membership
         Its `memberships`.
-    predictors : int
-        Number of linear predictors.
+    contrasts : ndarray, shape (predictor, contrast)
+        Maps contrasts of the outcomes to linear predictors.
     scale : float
         Spread of a linear predictor, for default priors.
 
@@ -49,9 +48,10 @@ def unit_contribution(
     name, units = design.name, links.member
     add_coords({units.name: units.labels})
     prior = term.priors_used(design, scale)[f"{name}_sd"]
-    sd = create(prior, f"{name}_sd", (PREDICTOR,), positive=True, shape=(predictors,))
-    z = pm.Normal(offsets_name(design), 0.0, 1.0, dims=(units.name, PREDICTOR))
-    effects = correlated_effects(name, sd.reshape((predictors, 1)), z, predictors)
+    size = len(contrasts)
+    sd = create(prior, f"{name}_sd", (CONTRAST,), positive=True, shape=(size,))
+    z = pm.Normal(offsets_name(design), 0.0, 1.0, dims=(units.name, CONTRAST))
+    effects = correlated_effects(name, sd.reshape((size, 1)), z, contrasts)
     weight: Any = np.ones(len(links.group))
     if isinstance(term, MultipleMembership):
         weight = design.start
@@ -59,7 +59,7 @@ def unit_contribution(
             group = data(f"{name}_group", links.group)
             indptr = data(f"{name}_indptr", links.indptr)
             weight = term.weight_graph(design, scale, group, indptr)
-    return predictor_sums(name, weight, effects, links, predictors)
+    return predictor_sums(name, weight, effects, links, size)
 
 
 def predictor_sums(name: str, weight: Any, effects: Any, links: Membership, predictors: int) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.data.arms import Array
-from pymc_mlm.data.cells import Dependence
+from pymc_mlm.data.cells import Dependence, contrast_labels, outcome_contrasts
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import Formula, parse_terms
 from pymc_mlm.data.formula_tree import Column, label
@@ -114,6 +114,16 @@ class TrialModelDesign:
     X: Array
     terms: tuple[tuple[Any, Any], ...] = ()
     persons: Array | None = None
+
+    @property
+    def contrasts(self) -> Array:
+        """Map from contrasts of the outcomes to predictors, shape (predictor, contrast)."""
+        return outcome_contrasts(len(self.trial.outcomes), self.trial.dependence)
+
+    @property
+    def contrast_names(self) -> tuple[str, ...]:
+        """Outcomes, pairs of outcomes and so on."""
+        return contrast_labels(self.trial.outcomes, self.trial.dependence)
 
     @property
     def row_dim(self) -> str:

@@ -125,10 +125,11 @@ def trial_draws(
     shape = beta.shape[:2]
     flat = beta.reshape(-1, *beta.shape[2:])
     coefficients = CoefficientDraws(flat, design.trial.basis)
-    members = tuple(member_draws(term, part, posterior) for term, part in design.terms)
+    contrasts = design.contrasts
+    members = tuple(member_draws(term, part, posterior, contrasts) for term, part in design.terms)
     if design.trial.cluster is None:
         return TrialDraws(design, coefficients, None, None, shape, members)
-    roots = prior.roots(posterior, len(design.matrix.random), flat.shape[1])
+    roots = prior.roots(posterior, len(design.matrix.random), contrasts)
     offsets = posterior[OFFSETS].values
     offsets = offsets.reshape(-1, *offsets.shape[2:])
     return TrialDraws(design, coefficients, roots, offsets, shape, members)

@@ -10,7 +10,6 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from pymc_mlm.data.cells import outcome_contrasts
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.membership import Membership
 from pymc_mlm.data.trial_matrix import TrialMatrix
@@ -21,6 +20,7 @@ from pymc_mlm.model.names import refuse_slashes
 from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
 from pymc_mlm.priors import Prior, check_shape, create
 from pymc_mlm.terms.cluster_effects import (
+    CONTRAST,
     DIMENSION,
     LKJ,
     SLOPE,
@@ -39,9 +39,9 @@ VARIABLES = ("beta", "cluster_sd", "cluster_z", "cluster_partial", "cluster_vari
              "pattern", "compatible", "count")  # fmt: skip
 # Arrays and variables of a term that reports do not show.
 OF_TERM = ("z", "predictor_weights", "predictor_unit", "predictor_group", "predictor_indptr",
-           "group", "indptr", "link", "place", "ones", "ends")  # fmt: skip
-DIMS = ("predictor", "covariate", SLOPE, DIMENSION, "chain", "draw", "outcome", "arm", "cell",
-        "row")  # fmt: skip
+           "contrasts", "group", "indptr", "link", "place", "ones", "ends")  # fmt: skip
+DIMS = ("predictor", CONTRAST, "covariate", SLOPE, DIMENSION, "chain", "draw", "outcome", "arm",
+        "cell", "row")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -227,11 +227,13 @@ def _logit_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
     trial, rows = design.trial, design.collapse()
     predictors, columns = trial.basis.shape[1], len(design.matrix.names)
     coords: dict[str, Any] = {"predictor": trial.predictors, "covariate": design.matrix.names}
+    if design.units:
+        coords[CONTRAST] = design.contrast_names
     if trial.cluster is not None:
         coords |= {
             SLOPE: design.matrix.random_names,
             DIMENSION: tuple(
-                f"{s}, {p}" for s in design.matrix.random_names for p in trial.predictors
+                f"{s}, {c}" for s in design.matrix.random_names for c in design.contrast_names
             ),
             trial.cluster.factor.name: tuple(trial.cluster.factor.labels),
         }
@@ -243,12 +245,12 @@ def _logit_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
         if trial.cluster is not None:
             Z = design.matrix.random_rows(X)
             effect = priors.clusters(design.matrix).effects(
-                trial.cluster.factor.name, Z.shape[1], predictors
+                trial.cluster.factor.name, Z.shape[1], design.contrasts
             )
         code = design.cluster_codes[rows.first]
         if design.terms:
             # What all units add to a person is the effect of a cluster of one.
-            effect = _all_units(design, effect, predictors)
+            effect = _all_units(design, effect)
             Z, code = np.ones((len(X), 1)), rows.first
         loglik = multinomial_logit_loglik(
             beta,
@@ -278,12 +280,10 @@ def _coefficients(
     kwargs = {"shape": shape, "dims": ("predictor", "covariate")}
     prior = priors.given.get("beta")
     if prior is None:
-        trial = design.trial
-        contrasts = outcome_contrasts(len(trial.outcomes), trial.dependence)
         default = LevelsAndSlopes(
             priors.concentration(design),
-            trial.basis,
-            contrasts,
+            design.trial.basis,
+            design.contrasts,
             design.matrix.by_arm,
             priors.slope_sd,
         )
@@ -296,10 +296,10 @@ def _coefficients(
     return create(prior, "beta", ("predictor", "covariate"))
 
 
-def _all_units(design: TrialModelDesign, clusters: Any, predictors: int) -> Any:
+def _all_units(design: TrialModelDesign, clusters: Any) -> Any:
     """Return what terms and clusters add to the predictors of persons, (person, predictor)."""
     eta = sum(
-        unit_contribution(term, part, term.memberships(part), predictors, SCALE)
+        unit_contribution(term, part, term.memberships(part), design.contrasts, SCALE)
         for term, part in design.terms
     )
     if design.trial.cluster is None:
@@ -312,7 +312,7 @@ def _all_units(design: TrialModelDesign, clusters: Any, predictors: int) -> Any:
     group = np.repeat(np.arange(persons), slopes)
     units = Factor(factor.name, np.arange(len(factor) * slopes), codes, len(factor) * slopes)
     links = Membership(units, group, ends, np.arange(len(codes)))
-    return eta + predictor_sums("cluster", Z.ravel(), clusters, links, predictors)
+    return eta + predictor_sums("cluster", Z.ravel(), clusters, links, len(design.contrasts))
 
 
 def refuse_taken_names(design: TrialModelDesign, roles: Iterable[str]) -> None:

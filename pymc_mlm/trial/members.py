@@ -103,7 +103,9 @@ class MemberDraws:
         return np.asarray(kind)
 
 
-def member_draws(term: Any, design: Any, posterior: xr.Dataset) -> MemberDraws:
+def member_draws(
+    term: Any, design: Any, posterior: xr.Dataset, contrasts: np.ndarray
+) -> MemberDraws:
     """Take a term's parameters out of a posterior.
 
     Parameters
@@ -112,6 +114,7 @@ def member_draws(term: Any, design: Any, posterior: xr.Dataset) -> MemberDraws:
     design : design
         Of the fitted data.
     posterior : Dataset
+    contrasts : ndarray, shape (predictor, contrast)
 
     Returns
     -------
@@ -119,7 +122,7 @@ def member_draws(term: Any, design: Any, posterior: xr.Dataset) -> MemberDraws:
     """
     z = posterior[offsets_name(design)].transpose("chain", "draw", ...).values
     z = z.reshape(-1, *z.shape[2:])
-    roots = correlated_roots(design.name, posterior, z.shape[2])
+    roots = correlated_roots(design.name, posterior, contrasts)
     names = [n for n, role in term.roles(design).items() if role.kind == "weight"]
     drawn = {n: posterior[n].transpose("chain", "draw").values.ravel() for n in names}
     effects = np.matmul(z, np.swapaxes(roots, 1, 2))

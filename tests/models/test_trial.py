@@ -12,6 +12,7 @@ import xarray as xr
 from scipy import stats
 
 import pymc_mlm as mlm
+from pymc_mlm.data.cells import outcome_contrasts
 from pymc_mlm.data.trial_matrix import trial_matrix
 from pymc_mlm.decisions.standardization import CoefficientDraws
 from pymc_mlm.intervals import interval_names
@@ -198,20 +199,21 @@ def test_standardised_columns_give_the_same_linear_predictor(rng):
 
 @pytest.mark.parametrize("prior", ["lkj", "inverse_wishart"])
 def test_roots_of_the_draws_are_the_roots_of_the_graph(rng, prior):
-    slopes, predictors, cluster_prior = 2, 3, as_cluster_prior(prior)
+    slopes, contrasts, cluster_prior = 2, outcome_contrasts(2), as_cluster_prior(prior)
     coords = {
         "predictor": range(3),
+        "contrast": range(3),
         "slope": range(2),
         "id": range(4),
         "cluster_dimension": range(6),
     }
     with pm.Model(coords=coords) as model:
-        effects = cluster_prior.effects("id", slopes, predictors)
+        effects = cluster_prior.effects("id", slopes, contrasts)
     names = [rv.name for rv in model.free_RVs]
     *values, u = pm.draw([*model.free_RVs, effects], random_seed=rng, mode="FAST_COMPILE")
     drawn = dict(zip(names, values, strict=True))
     posterior = as_posterior({name: value[None] for name, value in drawn.items()})
-    root = cluster_prior.roots(posterior, slopes, predictors)[0]
+    root = cluster_prior.roots(posterior, slopes, contrasts)[0]
     np.testing.assert_allclose(drawn[Z] @ root.T, u, rtol=1e-10)
 
 
@@ -219,10 +221,10 @@ def test_inverse_wishart_draws_have_its_moments():
     cluster_prior = mlm.InverseWishart(df=9, scale=2.0)
     coords = {"predictor": [0], "slope": range(2), "id": [0], "cluster_dimension": range(2)}
     with pm.Model(coords=coords) as model:
-        cluster_prior.effects("id", 2, 1)
+        cluster_prior.effects("id", 2, np.eye(1))
         drawn = pm.draw(model.free_RVs, draws=20_000, random_seed=1, mode="FAST_COMPILE")
     named = dict(zip([rv.name for rv in model.free_RVs], drawn, strict=True))
-    root = cluster_prior.roots(as_posterior(named), 2, 1)
+    root = cluster_prior.roots(as_posterior(named), 2, np.eye(1))
     covariance = (root @ np.swapaxes(root, 1, 2)).mean(axis=0)
     # Mean scale / (df - dim - 1) on the diagonal; Monte Carlo error below 1%.
     np.testing.assert_allclose(covariance, np.eye(2) * 2.0 / 6.0, atol=0.01)

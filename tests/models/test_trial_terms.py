@@ -21,7 +21,10 @@ from tests.models.test_trial import COVARIATES, logp, trial_table
 pytestmark = pytest.mark.filterwarnings("ignore:Arm .* has rows in 2 unit:pymc_mlm.DataWarning")
 RNG = np.random.default_rng(8)
 PARTIAL = np.array([0.3, 0.6, 0.55])
-ROOT = np.array([0.7, 1.4, 0.5])[:, None] * partials_to_cholesky(2 * PARTIAL[None] - 1, 3)[0]
+# Log odds of each outcome and log odds ratio, by hand: patterns 11, 10, 01 against 00.
+CONTRASTS = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, -0.5], [0.0, 1.0, -0.5]])
+SPREAD = np.array([0.7, 1.4, 0.5])[:, None]
+ROOT = CONTRASTS @ (SPREAD * partials_to_cholesky(2 * PARTIAL[None] - 1, 3)[0])
 BETA = RNG.normal(size=(3, 4)) * [0.3, 0.3, 0.01, 0.01]
 WEIGHT = "ilogit(b0 + b1 * share)"
 Trial = partial(mlm.MultivariateLogitTrial, **COVARIATES)
@@ -142,10 +145,25 @@ def test_the_density_is_the_dense_one(kind, clustered):
         given |= {"cluster_sd": np.ones((2, 3)), "cluster_z": offsets,
                   "cluster_partial": np.full(15, 0.5)}  # fmt: skip
         first = table.groupby("person").first()
-        u = offsets[[int(c[1:]) for c in first["id"]]]
+        u = offsets[[int(c[1:]) for c in first["id"]]] @ np.kron(np.eye(2), CONTRASTS).T
         eta += u[:, :3] + (first["group"] == "new").to_numpy(float)[:, None] * u[:, 3:]
     expected = dense_loglik(table, eta).sum()
     assert float(loglik(given)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("units", ["cluster", "id"])
+def test_success_and_failure_may_be_exchanged(units):
+    """No pattern is the reference: the joint density of the turned table is the same."""
+    table, z = persons(), RNG.normal(size=(12, 3))
+    turned = table.assign(y1=1 - table["y1"], y2=1 - table["y2"])
+    own = {"cluster": "id"} if units == "cluster" else {"terms": [mlm.hm("id")]}
+    sd = np.array([[0.7, 1.4, 0.5]]) if units == "cluster" else np.array([0.7, 1.4, 0.5])
+    given = {f"{units}_sd": sd, f"{units}_partial": np.full(3, 0.5)}
+    # Patterns in the opposite order against the former 11; log odds change signs, their ratio not.
+    back = np.stack([0.0 * BETA[0], BETA[2], BETA[1]]) - BETA[0]
+    a = logp(Trial(**own), table, beta=BETA, **given, **{f"{units}_z": z})
+    b = logp(Trial(**own), turned, beta=back, **given, **{f"{units}_z": z * [-1, -1, 1]})
+    assert a == pytest.approx(b, rel=1e-10)
 
 
 def test_persons_that_are_alike_are_counted():
@@ -206,7 +224,8 @@ def test_observed_and_new_members_by_brute_force():
             return _scaled(1 / (1 + np.exp(-(b0 + b1 * rows["share"]))))
 
         partials = one["doctor_partial"].values[None]
-        root = one["doctor_sd"].values[:, None] * partials_to_cholesky(2 * partials - 1, 3)[0]
+        spread = one["doctor_sd"].values[:, None]
+        root = CONTRASTS @ (spread * partials_to_cholesky(2 * partials - 1, 3)[0])
         effects = one["doctor_z"].values @ root.T
         weights = dense_weights(table, weight)
         for a, arm in enumerate(["old", "new"]):
@@ -308,7 +327,7 @@ def test_pointwise_log_likelihoods_are_the_dense_ones(doctors):
 def test_reports_name_members_and_weights(doctors):
     report = doctors.summary()
     assert list(report.members) == ["mm doctor", "hm sex"]
-    assert "corr(11)" in report.members["mm doctor"]
+    assert "corr(y1)" in report.members["mm doctor"]
     assert list(report.weights.index) == ["weight b0 [mm doctor]", "weight b1 [mm doctor]"]
     text = str(report)
     assert "averaged over members that are still to come" in text
