@@ -23,9 +23,10 @@ WEIGHT = "the same on a standardised column"
 LITERAL, LITERAL_PRIOR = "taken literally", "Normal(mu=0, sigma=1)"
 # By the whole name of a variable.
 REASONS = {
-    "cell_probability": "the success probability of every outcome is uniform. Its density is that "
-    "of two imaginary persons per arm, spread evenly over the patterns: a conditional means prior "
-    "(Bedrick, Christensen and Johnson 1996)",
+    "cell_probability": "its density is that of imaginary persons, spread evenly over the patterns, a "
+    "conditional means prior (Bedrick, Christensen and Johnson 1996): two per arm, so "
+    "that success probabilities are uniform, or one where clusters or members have "
+    "effects, which leave few independent persons (Berger, Bernardo and Sun 2015)",
     "slope": "rstanarm's scale",
     "cluster_sd": "two clusters one sd apart may differ by a factor of 50 in the odds (95% of the "
     "prior); Gelman (2006)",

@@ -105,11 +105,15 @@ class TrialPriors:
             return self.cluster.on_standardised(matrix.random_to_original())
         return self.cluster
 
-    def dirichlet(self, num_outcomes: int) -> Any:
-        """Return the Dirichlet parameter; by default success probabilities are uniform."""
+    def dirichlet(self, num_outcomes: int, has_units: bool = False) -> Any:
+        """Return the Dirichlet parameter.
+
+        By default it is worth two persons, so that success probabilities are uniform, or one
+        where units have effects, which leave few independent persons.
+        """
         prior = self.given.get("cell_probability")
         if prior is None:
-            return 2.0 ** (1 - num_outcomes)
+            return 2.0 ** (-num_outcomes if has_units else 1 - num_outcomes)
         if not isinstance(prior, Prior) or prior.distribution != "Dirichlet":
             raise SpecificationError(
                 f"The prior of cell_probability is {prior!r}; it is Prior('Dirichlet', a=[...]), "
@@ -126,7 +130,7 @@ class TrialPriors:
 
     def concentration(self, design: TrialModelDesign) -> np.ndarray:
         """Return the Dirichlet parameter of every arm, shape (arm, cell)."""
-        a = self.dirichlet(len(design.trial.outcomes))
+        a = self.dirichlet(len(design.trial.outcomes), bool(design.units))
         shape = (len(design.trial.arm), 2 ** len(design.trial.outcomes))
         if np.ndim(a) > 2 or (np.ndim(a) == 2 and len(a) not in (1, shape[0])):
             raise SpecificationError(
@@ -142,7 +146,7 @@ class TrialPriors:
     def _of_arms_and_clusters(
         self, design: TrialModelDesign, conjugate: bool
     ) -> list[tuple[str, str, str]]:
-        a = np.asarray(self.dirichlet(len(design.trial.outcomes)))
+        a = np.asarray(self.dirichlet(len(design.trial.outcomes), bool(design.units)))
         a = a.ravel()[:1] if (a == a.flat[0]).all() else a
         lines = (", ".join(f"{v:g}" for v in line) for line in np.atleast_2d(a))
         text = f"Dirichlet({'; '.join(lines)}) per arm"
