@@ -164,6 +164,7 @@ def trial_of(term, dependence, **arguments):
 TRIAL_CASES = [(term, "saturated", None) for term in TRIAL_TERMS]
 
 
+@pytest.mark.filterwarnings("ignore:Arm .* has rows in 2 unit")
 @pytest.mark.parametrize(
     ("term", "dependence", "cluster"), [*TRIAL_CASES, ("two terms", "independent", "region")]
 )

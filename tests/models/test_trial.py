@@ -442,7 +442,7 @@ def test_priors_are_listed(clustered):
     frame = clustered.priors().frame
     names = ["cell_probability", "slope", "cluster_sd", "cluster_partial"]
     assert frame.index.tolist() == names
-    assert frame.loc["cell_probability", "prior"] == "Dirichlet(0.5) per arm"
+    assert frame.loc["cell_probability", "prior"] == "Dirichlet(0.25) per arm"
     assert frame.loc["slope", "prior"] == "Normal(mu=0, sigma=2.5)"
 
 

@@ -173,7 +173,7 @@ def success(out, contrasts, y, points):
             L[i, i] = left
             L[i] *= math.exp(out[s, 2 * M + i])
         for point in points:
-            u = contrasts @ (L @ point)
+            u = contrasts @ (L @ np.ascontiguousarray(point))
             for h in range(2):
                 cell[:M], cell[M] = out[s, h * M : (h + 1) * M] + u, 0.0
                 cell = np.exp(cell - cell.max())
