@@ -23,8 +23,8 @@ WEIGHT = "the same on a standardised column"
 LITERAL, LITERAL_PRIOR = "taken literally", "Normal(mu=0, sigma=1)"
 # By the whole name of a variable.
 REASONS = {
-    "cell_probability": "its density is that of imaginary persons, spread evenly over the patterns, a "
-    "conditional means prior (Bedrick, Christensen and Johnson 1996): two per arm, so "
+    "cell_probability": "its density is that of imaginary persons, spread evenly over the "
+    "patterns, a conditional means prior (Bedrick, Christensen and Johnson 1996): two per arm, so "
     "that success probabilities are uniform, or one where clusters or members have "
     "effects, which leave few independent persons (Berger, Bernardo and Sun 2015)",
     "slope": "rstanarm's scale",
