@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -68,9 +68,19 @@ class Design:
     dropped: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def offset(self) -> np.ndarray:
+        """Part of the predictor with known coefficients, at starting weights, shape (row,)."""
+        return np.asarray(self.population.offset + fixed_part(self.terms))
+
+    @property
     def nested(self) -> Any:
         """Design of the nested term, or None."""
         return next((part for term, part in self.terms if isinstance(term, Nested)), None)
+
+
+def fixed_part(terms: Iterable[tuple[Any, Any]]) -> Any:
+    """Return what terms add with known coefficients, shape (row,) or zero."""
+    return sum(term.fixed_part(part) for term, part in terms)
 
 
 @dataclass(frozen=True)
@@ -130,12 +140,13 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
     levels = category_levels(data, spec.population().columns)
     before = known.population if known else None
     population = population_design(spec.parsed, covariates, len(rows), before, levels)
-    scale = known.scale if known else _scale(spec, outcome or {}, population)
     parts = tuple(
         _resolve(term, table, population, known.terms[i][1] if known else None)
         for i, term in enumerate(spec.named)
     )
     terms = tuple(zip(spec.named, parts, strict=True))
+    rest = replace(population, offset=population.offset + fixed_part(terms))
+    scale = known.scale if known else _scale(spec, outcome or {}, rest)
     population, means = with_unit_means(spec, covariates, levels, population, terms, known)
     check_level_covariates(spec, table.observed, terms)
     if known is None and spec.nested is not None:

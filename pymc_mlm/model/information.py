@@ -38,7 +38,7 @@ def effect_information(spec: Specification, design: Design) -> CrossedInformatio
             blocks.append(part.incidence if sd is None else part.contrasts)
             fixed.append(sd)
     standardization = standard(X, population.intercept)
-    start, likelihood = population.offset + location, _likelihood(spec, design)
+    start, likelihood = design.offset + location, _likelihood(spec, design)
     return crossed_information(
         blocks, X, standardization, start, likelihood, scale.spread, location, fixed
     )

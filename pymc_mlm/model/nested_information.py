@@ -77,10 +77,11 @@ def nested_model_information(
         [told.columns(X), *(part.incidence.toarray() for _, part in (terms[i] for i in few))]
     )
     sizes = [_num_units(terms[i][1]) for i in few]
+    start = population.offset + location + sum(term.fixed_part(part) for term, part in terms)
     try:
         found = nested_information(
             nested, row_likelihood(family, outcome, priors, scale.spread), columns,
-            population.offset + location, scale.spread, told.prior_precision(scale.spread), sizes,
+            start, scale.spread, told.prior_precision(scale.spread), sizes,
         )  # fmt: skip
         if found is None:
             return None

@@ -110,7 +110,7 @@ def _at_mean(fit: Fit) -> np.ndarray:
     """Return what all covariates contribute at their mean, shape (chain, draw)."""
     posterior, population = fit.posterior, fit.design.population
     shape = (posterior.sizes["chain"], posterior.sizes["draw"])
-    total = np.full(shape, population.offset.mean())
+    total = np.full(shape, fit.design.offset.mean())
     parts = [("beta", population.X)]
     for _, part in fit.design.terms:
         if hasattr(part, "group_covariates"):

@@ -159,7 +159,7 @@ def residual_variance(fit: Fit, parts: Mapping[str, np.ndarray]) -> np.ndarray |
     beta = beta[np.linspace(0, len(beta) - 1, count).astype(int)]
     at_mean = beta @ np.concatenate([[1.0], population.X.mean(axis=0)])
     # Counts: the mean of exp(eta) over units is that of a log-normal.
-    eta = at_mean + population.offset.mean() + 0.5 * np.sum([*parts.values()], axis=0)
+    eta = at_mean + fit.design.offset.mean() + 0.5 * np.sum([*parts.values()], axis=0)
     residual = family.residual_variance({"eta": eta, **parameters})
     return None if residual is None else np.broadcast_to(residual, eta.shape)
 

@@ -141,6 +141,10 @@ class AbstractTerm(ABC):
         """
         return 0.0
 
+    def fixed_part(self, design: Any) -> Any:
+        """Return what the term adds with known coefficients, shape (row,) or zero."""
+        return 0.0
+
     @property
     def id_columns(self) -> tuple[str, ...]:
         """Columns with the ids of the term's units; their names become dimensions."""

@@ -12,11 +12,12 @@ import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.approximation.effect_information import EffectInformation
-from pymc_mlm.data.checks import as_numbers, check_spread, constant_within
+from pymc_mlm.data.checks import constant_within
 from pymc_mlm.data.column_scale import spread
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
-from pymc_mlm.data.frame import columns
+from pymc_mlm.data.frame import category_levels, columns, open_table
 from pymc_mlm.data.membership import Membership
+from pymc_mlm.data.term_covariates import covariate_columns, read_term_covariates
 from pymc_mlm.distributions.located import located
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.group_sum import group_sum
@@ -54,12 +55,18 @@ class HierarchicalDesign:
         Unit-level covariates.
     X : ndarray, shape (group, covariate)
         Their values.
+    fixed : ndarray, shape (group,), or None
+        Part of the covariates with fixed coefficients.
+    coding : PopulationDesign or None
+        How a formula of covariates was coded.
     """
 
     name: str
     units: Factor
     covariates: tuple[str, ...]
     X: np.ndarray
+    fixed: np.ndarray | None = None
+    coding: Any = None
 
     @property
     def group_covariates(self) -> np.ndarray:
@@ -113,7 +120,8 @@ class Hierarchical(AbstractTerm):
     @property
     def columns(self) -> tuple[str, ...]:
         """The unit's id and its covariates."""
-        return (self.unit, *as_names(self.covariates))
+        covariates = covariate_columns(as_names(self.covariates))
+        return tuple(dict.fromkeys((self.unit, *covariates)))
 
     @property
     def label(self) -> str:
@@ -143,23 +151,22 @@ class Hierarchical(AbstractTerm):
         DataError
             The unit or a covariate varies within a group, or an id is missing in fitted data.
         """
+        data = open_table(data, self.columns)
         table = columns(data, self.columns)
         remedy = "Each group belongs to one unit of hm(); use mm() for units that share a group."
         if group is not None:
             table = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
-        ids = table.pop(self.unit)
+        ids = table[self.unit]
         missing, unseen = ("error", "error") if known is None else ("unknown", "new")
         units = encode(
             self.unit, ids, None if known is None else known.units, unseen=unseen, missing=missing
         )
         self._check_units(units, known)
-        numbers = {k: as_numbers(k, v) for k, v in table.items()}
-        if known is None:
-            for covariate, x in numbers.items():
-                check_spread(covariate, x)
-        X = np.column_stack(list(numbers.values())) if numbers else np.zeros((len(ids), 0))
+        items = as_names(self.covariates)
+        coding, levels = None if known is None else known.coding, category_levels(data, table)
+        coded = read_term_covariates(items, table, len(ids), levels, coding, known is None)
         name = self.name or self.unit
-        return HierarchicalDesign(name, units, tuple(table), np.ascontiguousarray(X))
+        return HierarchicalDesign(name, units, coded.names, coded.X, coded.fixed, coded.coding)
 
     def _check_units(self, units: Factor, known: HierarchicalDesign | None) -> None:
         if known is None and len(units) < 2:
@@ -215,7 +222,11 @@ class Hierarchical(AbstractTerm):
         eta = _one_per_group(name, effects, unit_codes(units))
         if beta is not None:
             eta = eta + linear_predictor(data(f"{name}_covariates", design.X), beta)
-        return eta
+        return eta if design.fixed is None else eta + data(f"{name}_fixed", design.fixed)
+
+    def fixed_part(self, design: HierarchicalDesign) -> Any:
+        """Return the part with fixed coefficients, shape (group,) or zero."""
+        return 0.0 if design.fixed is None else design.fixed
 
     def linear(self, design: HierarchicalDesign) -> tuple[LinearPart, ...]:
         """Return one entry per group: the standard deviation."""
@@ -323,7 +334,7 @@ class Hierarchical(AbstractTerm):
 
     def memberships(self, design: HierarchicalDesign) -> Membership | None:
         """One unit of each group, if effects are random and there are no covariates."""
-        if self.effect_type != "random" or design.covariates:
+        if self.effect_type != "random" or design.covariates or design.fixed is not None:
             return None
         ends = np.arange(len(design.units.codes) + 1)
         return Membership(design.units, ends[:-1], ends, ends[:-1])

@@ -12,11 +12,16 @@ import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.approximation.effect_information import EffectInformation
-from pymc_mlm.data.checks import as_numbers, check_spread
+from pymc_mlm.data.checks import as_numbers
 from pymc_mlm.data.column_scale import spread
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
-from pymc_mlm.data.frame import columns, open_table
+from pymc_mlm.data.frame import category_levels, columns, open_table
 from pymc_mlm.data.membership import Membership, sort_by_group
+from pymc_mlm.data.term_covariates import (
+    TermCovariates,
+    covariate_columns,
+    read_term_covariates,
+)
 from pymc_mlm.data.values import show
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.base import uncompiled
@@ -73,6 +78,10 @@ class MembershipDesign:
         Their values, in the order of the membership's rows.
     weight_columns : dict of str to ndarray, shape (row,)
         Columns that the weight function reads, for pictures.
+    fixed : ndarray, shape (row,), or None
+        Part of the covariates with fixed coefficients.
+    coding : PopulationDesign or None
+        How a formula of covariates was coded.
     """
 
     name: str
@@ -83,6 +92,16 @@ class MembershipDesign:
     covariates: tuple[str, ...]
     X: np.ndarray
     weight_columns: Mapping[str, np.ndarray]
+    fixed: np.ndarray | None = None
+    coding: Any = None
+
+    @property
+    def group_fixed(self) -> np.ndarray:
+        """Part with fixed coefficients, summed with the starting weights, shape (group,)."""
+        count = self.membership.num_groups
+        if self.fixed is None:
+            return np.zeros(count)
+        return np.bincount(self.membership.group, self.start * self.fixed, minlength=count)
 
     @property
     def group_covariates(self) -> np.ndarray:
@@ -165,7 +184,8 @@ class MultipleMembership(AbstractTerm):
     @property
     def columns(self) -> tuple[str, ...]:
         """Ids, covariates and columns of the weight function."""
-        names = (self.member, self.group, *as_names(self.covariates), *self.weight_function.columns)
+        covariates = covariate_columns(as_names(self.covariates))
+        names = (self.member, self.group, *covariates, *self.weight_function.columns)
         return tuple(dict.fromkeys(names))
 
     @property
@@ -204,13 +224,8 @@ class MultipleMembership(AbstractTerm):
         group = encode(self.group, table[self.group]) if group is None else group
         member, keep = self._members(table[self.member], known)
         membership = sort_by_group(member, group, self.repeated, keep)
-        covariates = as_names(self.covariates)
         rows = membership.rows
-        X = np.empty((len(rows), len(covariates)))
-        for j, name in enumerate(covariates):
-            X[:, j] = as_numbers(name, table[name][rows], rows)
-            if known is None:
-                check_spread(name, X[:, j])
+        coded = self._coded(data, table, rows, known)
         read = self.weight_function.columns
         ordered = {c: as_numbers(c, table[c][rows], rows) for c in read}
         weight = self.weight_function.resolve(
@@ -226,7 +241,26 @@ class MultipleMembership(AbstractTerm):
             )
         start = self._weights_at_start(weight, membership, group)
         name = self.name or self.member
-        return MembershipDesign(name, group, membership, weight, start, covariates, X, ordered)
+        return MembershipDesign(
+            name, group, membership, weight, start, coded.names, coded.X, ordered,
+            coded.fixed, coded.coding,
+        )  # fmt: skip
+
+    def _coded(
+        self,
+        data: Any,
+        table: Mapping[str, np.ndarray],
+        rows: np.ndarray,
+        known: MembershipDesign | None,
+    ) -> TermCovariates:
+        """Read the covariates of the rows of the membership, in its order."""
+        items = as_names(self.covariates)
+        names, kept = covariate_columns(items), np.sort(rows)
+        own = {n: table[n][kept] for n in names}
+        coding = None if known is None else known.coding
+        levels = category_levels(data, names)
+        coded = read_term_covariates(items, own, len(kept), levels, coding, known is None, kept)
+        return coded.take(np.searchsorted(kept, rows))
 
     def _refuse_shadowed(self, available: Sequence[str]) -> None:
         """Refuse a text whose n or b is a column of the table too."""
@@ -356,13 +390,13 @@ class MultipleMembership(AbstractTerm):
         if design.weight.fixed:
             return self._known_weights(design, beta, effects, member, group, indptr)
         raw = self._raw_weight(design, priors, group, indptr)
-        of_rows = self._covariates(design, beta, design.X)
+        of_rows = self._covariates(design, beta, design.X, design.fixed)
         if self.normalize:
             return group_mean(raw.log, effects, of_rows, member, group, indptr)
         w, eta = raw.natural(), 0.0
         if self.effect_type == "random":
             eta = group_sum(w, effects, member, group, indptr)
-        if design.covariates:
+        if design.covariates or design.fixed is not None:
             rows = data(f"{name}_rows", np.arange(len(design.start)))
             eta = eta + group_sum(w, of_rows, rows, group, indptr)
         return eta
@@ -397,12 +431,13 @@ class MultipleMembership(AbstractTerm):
         indptr: Any,
     ) -> Any:
         """Sum with weights that are data; the sums of the covariates are then data, too."""
-        of_groups = self._covariates(design, beta, design.group_covariates)
+        fixed = None if design.fixed is None else design.group_fixed
+        of_groups = self._covariates(design, beta, design.group_covariates, fixed)
         if self.effect_type is None:
             return of_groups
         w = data(f"{design.name}_weights", design.start)
         eta = group_sum(w, effects, member, group, indptr)
-        return eta + of_groups if design.covariates else eta
+        return eta + of_groups if design.covariates or fixed is not None else eta
 
     def _raw_weight(
         self, design: MembershipDesign, priors: Mapping[str, Any], group: Any, indptr: Any
@@ -415,12 +450,20 @@ class MultipleMembership(AbstractTerm):
         pieces = {k: data(f"{name}_weight_{k}", v) for k, v in design.weight.data.items()}
         return self.weight_function.evaluate(pieces, b, group, indptr)
 
-    def _covariates(self, design: MembershipDesign, beta: Any, X: np.ndarray) -> Any:
+    def _covariates(
+        self, design: MembershipDesign, beta: Any, X: np.ndarray, fixed: np.ndarray | None
+    ) -> Any:
         """Return the covariates times their coefficients, one entry per row of X, if any."""
+        known = None if fixed is None else data(f"{design.name}_fixed", fixed)
         if beta is None:
-            return pt.zeros(0)
+            return pt.zeros(0) if known is None else known
         values = data(f"{design.name}_covariates", np.ascontiguousarray(X))
-        return linear_predictor(values, beta)
+        total = linear_predictor(values, beta)
+        return total if known is None else total + known
+
+    def fixed_part(self, design: MembershipDesign) -> np.ndarray:
+        """Sum the part with fixed coefficients with the starting weights, shape (group,)."""
+        return design.group_fixed
 
     def coefficients(self, design: MembershipDesign, scale: float = 1.0, known: Any = None) -> Any:
         """Add the coefficients of the member-level covariates; None if there are none.
@@ -489,7 +532,8 @@ class MultipleMembership(AbstractTerm):
 
     def memberships(self, design: MembershipDesign) -> Membership | None:
         """Members of each group, if they have effects and no covariates."""
-        return None if self.effect_type is None or design.covariates else design.membership
+        has_more = bool(design.covariates) or design.fixed is not None
+        return None if self.effect_type is None or has_more else design.membership
 
     def weight_graph(self, design: MembershipDesign, scale: float, group: Any, indptr: Any) -> Any:
         """Add the free parameters of estimated weights to the current model; return the weights.
@@ -647,7 +691,9 @@ def mm(
     group : str
         Column with the group of each row, such as the government; one outcome each.
     covariates : str or sequence of str, optional
-        Member-level columns, aggregated inside the model with the same weights.
+        Member-level columns, aggregated inside the model with the same weights; also parts of a
+        formula, such as ``"cohesion * finance"``, and ``"fix(seats, 0.5)"`` for a coefficient
+        that is known.
     weight : str or AbstractWeight, default "1 / n"
         Weight function: text such as ``"ilogit(b0 + b1 * seats)"`` with columns, the group size
         ``n`` and free parameters ``b``, ``b0``, ``b1``, ...; or one of `pymc_mlm.weights`.
