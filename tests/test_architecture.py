@@ -63,7 +63,7 @@ WALLS = {
     ),
     "integration": wall("errors", "numpy scipy numba"),
     "paths": wall(
-        "errors data ops priors terms inference model integration fit",
+        "errors data codegen ops priors terms inference model integration fit",
         "numpy scipy pytensor pymc xarray",
     ),
     "fit": wall("errors", "numpy xarray pymc"),

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
-import pytensor
 import pytensor.tensor as pt
 from pytensor.graph import clone_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar.math import softplus as scalar_softplus
 from pytensor.tensor.elemwise import Elemwise
 
+from pymc_mlm.codegen.interpreted import interpreted
 from pymc_mlm.inference.log_density import hoist_data
 from pymc_mlm.integration.log_densities import LOG_DENSITIES, softplus
 from pymc_mlm.integration.rows import Rows
@@ -207,8 +207,8 @@ def _function(inputs: Sequence[Any], outputs: Any) -> Callable[..., Any]:
     # PyTensor runs this one a number at a time.
     slow = [x for x in ancestors(several) if x.owner and x.owner.op == pt.softplus]
     plain = clone_replace(several, {x: BY_NUMPY(*x.owner.inputs) for x in slow})
-    graph = plain if isinstance(outputs, list) else plain[0]
-    return pytensor.function(inputs, graph, mode=uncompiled(), on_unused_input="ignore")
+    run = interpreted(inputs, plain, uncompiled())
+    return run if isinstance(outputs, list) else lambda *given: run(*given)[0]
 
 
 BY_NUMPY = Elemwise(scalar_softplus, nfunc_spec=(f"{softplus.__module__}.softplus", 1, 1))

@@ -1,0 +1,70 @@
+"""Graphs run by NumPy give what PyTensor gives, node by node."""
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+
+from pymc_mlm.codegen.interpreted import interpreted
+from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.ops.group_sum import group_sum
+
+x, A = pt.dvector("x"), pt.dmatrix("A")
+k = pt.lvector("k")
+GRAPHS = {
+    "sum of three": [x + x**2 + pt.exp(x), A * 2 * A],
+    "broadcast": [A + x, A.T + x[:, None], x[None, :] * x[:, None]],
+    "scalars": [pt.log1p(x[0] ** 2) + x[1], pt.maximum(x[0], 0.0)],
+    "choice": [pt.switch(x > 0, x, 0), pt.where(k > 1, k, x)],
+    "integers": [k * 2, k / 2, pt.cast(k, "float64") + x, k.sum()],
+    "reductions": [A.sum(), A.sum(axis=0), A.max(axis=1), pt.prod(x)],
+    "shapes": [A.reshape((-1,)), pt.concatenate([x, x]), pt.stack([x[0], x[2]]), A.shape[0] * x],
+    "parts": [A[1], A[:, 1], x[::-1], pt.set_subtensor(x[1:], 3.0), A[k, 0]],
+    "products": [A @ x, pt.dot(A, A.T), pt.sigmoid(x), pt.softplus(x)],
+    "own Ops": [group_sum(x, x, np.array([0, 1, 1]), np.array([0, 0, 2]), np.array([0, 2, 2, 3]))],
+    "gradient": [pt.grad(pt.log(pt.exp(A @ x).sum()), x)],
+}
+
+
+def values(rng):
+    return rng.normal(size=3), rng.normal(size=(3, 3)), np.array([0, 1, 2])
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_results_and_types_are_those_of_pytensor(name, rng):
+    outputs = GRAPHS[name]
+    run = interpreted([x, A, k], outputs, uncompiled())
+    plain = pytensor.function([x, A, k], outputs, mode="FAST_COMPILE", on_unused_input="ignore")
+    for _ in range(2):
+        given = values(rng)
+        for ours, theirs in zip(run(*given), plain(*given), strict=True):
+            assert ours.dtype == theirs.dtype
+            np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+    assert run.is_right
+
+
+def test_shared_variables_are_read(rng):
+    shared = pytensor.shared(np.arange(3.0))
+    run = interpreted([x], [x * shared], uncompiled())
+    assert run(np.ones(3))[0].tolist() == [0, 1, 2]
+
+
+def test_calls_do_not_share_results(rng):
+    run = interpreted([x], [x + 1], uncompiled())
+    first = run(np.zeros(3))[0]
+    run(np.ones(3))
+    assert first.tolist() == [1, 1, 1]
+
+
+def test_pytensor_runs_what_numpy_computes_otherwise(monkeypatch, rng):
+    monkeypatch.setattr("pymc_mlm.codegen.interpreted._call", lambda node: lambda *x: x[0] * 0)
+    run = interpreted([x], [pt.exp(x)], uncompiled())
+    given = rng.normal(size=3)
+    assert np.allclose(run(given)[0], np.exp(given))
+    assert not run.is_right
+
+
+def test_the_first_call_has_the_checks_of_pytensor():
+    run = interpreted([x, A], [x + A[0]], uncompiled())
+    with pytest.raises(ValueError, match=r"broadcast|dimension"):
+        run(np.ones(3), np.ones((1, 2)))
