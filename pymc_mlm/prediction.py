@@ -14,8 +14,8 @@ from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.errors import DataError, SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import as_seed
-from pymc_mlm.ops.base import uncompiled, without_pymc_log
 from pymc_mlm.reporting.extrapolation import rows_outside
+from pymc_mlm.terms.graph_draws import forward_draws, graph_draws
 
 KINDS = ("mean", "outcome", "eta")
 
@@ -111,7 +111,9 @@ def linear_predictor_draws(
         else:
             eta = eta + own
     if by_graph:
-        eta = eta + graph_draws(by_graph, posterior, design, random_seed)
+        labels = {design.rows.name: tuple(design.rows.labels.tolist())}
+        spread = design.scale.spread
+        eta = eta + graph_draws(by_graph, posterior, spread, random_seed, labels)
     name = design.rows.name
     coords = {"chain": posterior["chain"], "draw": posterior["draw"], name: design.rows.labels}
     return xr.DataArray(eta, dims=("chain", "draw", name), coords=coords, name="eta")
@@ -126,22 +128,6 @@ def population_draws(posterior: xr.Dataset, design: Any) -> np.ndarray:
     if design.names:
         eta += posterior["beta"].values @ design.X.T
     return eta
-
-
-def graph_draws(
-    terms: Sequence[tuple[Any, Any]],
-    posterior: xr.Dataset,
-    design: Any,
-    random_seed: int | None,
-) -> np.ndarray:
-    """Evaluate the very graph of terms at posterior draws, (chain, draw, row)."""
-    rows, spread = design.rows, design.scale.spread
-    with pm.Model(coords={rows.name: tuple(rows.labels.tolist())}, model=None) as model:
-        eta = sum(term.effect(part, spread) for term, part in terms)
-        pm.Deterministic("contribution", eta, dims=rows.name)
-        names = [rv.name for rv in model.free_RVs if rv.name in posterior]
-        drawn = _forward(posterior[names], "contribution", random_seed)
-    return np.asarray(drawn.values)
 
 
 def outcome_draws(
@@ -168,7 +154,7 @@ def outcome_draws(
     with pm.Model(coords={dim: eta[dim].values}, model=None):
         flat = pm.Flat("eta", shape=count, dims=dim)
         family.likelihood("outcome", flat, values, priors, dim)
-        return _forward(xr.Dataset({"eta": eta, **parameters}), "outcome", random_seed)
+        return forward_draws(xr.Dataset({"eta": eta, **parameters}), "outcome", random_seed)
 
 
 def refuse_new_units(design: Any, allowed: bool | Sequence[str]) -> None:
@@ -245,21 +231,6 @@ def _with_ids(data: Any, spec: Any, typical: Sequence[str]) -> Any:
     table: dict[str, Any] = dict(columns(data, wanted or have[:1]))
     count = len(next(iter(table.values())))
     return table | {name: np.full(count, None, dtype=object) for name in ids}
-
-
-def _forward(given: xr.Dataset, name: str, random_seed: int | None) -> xr.DataArray:
-    with without_pymc_log():
-        tree = pm.sample_posterior_predictive(
-            xr.DataTree.from_dict({"posterior": given}),
-            var_names=[name],
-            # Fitted parameters stay as drawn, although the new table's data differ.
-            freeze_vars=[str(n) for n in given.data_vars],
-            predictions=True,
-            random_seed=random_seed,
-            progressbar=False,
-            compile_kwargs={"mode": uncompiled()},
-        )
-    return tree["predictions"][name]
 
 
 def _two_seeds(random_seed: Any) -> tuple[int | None, int | None]:

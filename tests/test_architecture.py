@@ -72,7 +72,7 @@ WALLS = {
         "errors data priors weights families terms inference model trial fit writing",
         "numpy pandas xarray",
     ),
-    "prediction": wall("errors data ops fit inference reporting", "numpy xarray pymc"),
+    "prediction": wall("errors data fit inference terms reporting", "numpy xarray pymc"),
     "marginal_effects": wall(
         "errors data fit inference intervals prediction reporting trial", "numpy xarray pandas"
     ),

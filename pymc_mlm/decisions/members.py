@@ -67,19 +67,41 @@ class NewMembers(AbstractClusters):
         One new effect for each row.
     length : ndarray, shape (1, person) or (sample, person)
         Root of the sum of squared weights.
+    Z : ndarray, shape (person, coef)
+        Columns whose coefficients vary.
     person : ndarray of int, shape (row,)
         Person whose weights a row has.
     """
 
     clusters: NewClusters
     length: Array
+    Z: Array
     person: Array
 
     def shift(self, draws: slice, Z: Array) -> Array:
         """Scale a new effect by the length of each row's weights."""
         length = self.length if len(self.length) == 1 else self.length[draws]
-        effects = self.clusters.shift(draws, np.ones((len(self.person), 1)))
+        effects = self.clusters.shift(draws, self.Z[self.person])
         return effects * length[:, None, self.person]
+
+
+@dataclass(frozen=True, eq=False)
+class PersonShift(AbstractClusters):
+    """What is known of each person, whatever the clusters.
+
+    Attributes
+    ----------
+    values : ndarray, shape (sample, predictor, person)
+    person : ndarray of int, shape (row,)
+        Person that a row is.
+    """
+
+    values: Array
+    person: Array
+
+    def shift(self, draws: slice, Z: Array) -> Array:
+        """Look up each row's person."""
+        return self.values[draws][:, :, self.person]
 
 
 @dataclass(frozen=True, eq=False)

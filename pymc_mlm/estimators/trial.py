@@ -64,8 +64,9 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
         Whether a person without arm, cluster, a covariate or any outcome is refused, or left out
         and counted in the notes.
     terms : sequence of AbstractTerm, optional
-        `mm` and `hm` terms. Their units have an effect on every predictor, correlated between
-        predictors; the weights of an `mm` term are shared by all of them. With `mm` the table has
+        Terms: `mm`, `hm`, `nested` or your own. Units have an effect on every predictor,
+        correlated between predictors; other terms are repeated on each predictor. The weights of
+        an `mm` term are shared by all predictors. With `mm` the table has
         a row for each membership, and its group is the column of persons.
 
     Attributes

@@ -62,7 +62,7 @@ class TrialSummary:
     members : dict of str to pandas.DataFrame
         The same for the units of each term, by its label.
     weights : pandas.DataFrame or None
-        Free parameters of members' weights.
+        Free parameters of members' weights, and parameters of your own terms.
     diagnostics : str
         Convergence in one line.
     notes : tuple of str
@@ -120,7 +120,7 @@ class TrialSummary:
                 )
                 for label, t in self.members.items()
             ),
-            ("Parameters of weights", self.weights),
+            ("Parameters of terms", self.weights),
         ]
         return [(heading, frame) for heading, frame in found if frame is not None]
 
@@ -134,7 +134,7 @@ def trial_summary(
     alpha: float,
     alternative: Alternative,
     about_population: tuple[str, ...] = (),
-    members: Mapping[str, np.ndarray] | None = None,
+    members: Mapping[str, tuple[tuple[str, ...], np.ndarray]] | None = None,
 ) -> TrialSummary:
     """Summarise a fitted trial.
 
@@ -154,8 +154,9 @@ def trial_summary(
         Of the decisions.
     about_population : tuple of str
         Sentences about what is asked, which come before the notes of the fit.
-    members : mapping of str to ndarray, shape (sample, predictor, predictor)
-        Roots of the covariances of members' effects, by term.
+    members : mapping of str to (tuple of str, ndarray of shape (sample, dim, dim))
+        Names of the coefficients that vary, none for a single effect, and roots of the covariance
+        of a unit's effects, by kind of units.
 
     Returns
     -------
@@ -180,7 +181,7 @@ def trial_summary(
         decisions=decisions,
         coefficients=_coefficients(fit, ci_prob),
         clusters=None if roots is None else _clusters(fit, roots, ci_prob),
-        members={label: _members(fit, own, ci_prob) for label, own in (members or {}).items()},
+        members={label: _members(fit, *own, ci_prob) for label, own in (members or {}).items()},
         weights=_weights(fit, ci_prob),
         diagnostics=_diagnostics(fit),
         notes=(*about_population, *_undefined(theta), *fit.notes),
@@ -311,23 +312,30 @@ def _clusters(fit: Fit, roots: np.ndarray, ci_prob: float) -> pd.DataFrame:
     return table
 
 
-def _members(fit: Fit, roots: np.ndarray, ci_prob: float) -> pd.DataFrame:
-    design = fit.design
-    own = np.linalg.solve(design.contrasts, roots)
-    return _spreads(fit, own, list(design.contrast_names), ci_prob).rename_axis("contrast")
+def _members(fit: Fit, coefs: tuple[str, ...], roots: np.ndarray, ci_prob: float) -> pd.DataFrame:
+    names, count = list(fit.design.contrast_names), max(len(coefs), 1)
+    own = np.linalg.solve(np.kron(np.eye(count), fit.design.contrasts), roots)
+    if count > 1:
+        names = [f"{c}, {name}" for c in coefs for name in names]
+    return _spreads(fit, own, names, ci_prob).rename_axis("contrast")
 
 
 def _weights(fit: Fit, ci_prob: float) -> pd.DataFrame | None:
     import arviz_stats
 
-    names = fit.names("weight")
-    if not names:
+    own = {}
+    for name in fit.names("weight", "coefficient", "sd"):
+        role, drawn = fit.roles[name], fit.posterior[name]
+        if role.term and not {"predictor", "contrast"} & set(drawn.dims):
+            for at in np.ndindex(drawn.shape[2:]):
+                one = drawn.isel(dict(zip(drawn.dims[2:], at, strict=True)))
+                label = ", ".join(str(one[d].item()) for d in drawn.dims[2:])
+                own[role.text(label) if at else role.text()] = one
+    if not own:
         return None
-    draws = fit.posterior[names]
-    rows = {fit.roles[n].text(): draws[n].values.ravel() for n in names}
-    table = draws_table(rows, ci_prob)
-    table["ess_bulk"] = [float(arviz_stats.ess(draws[n], method="bulk")) for n in names]
-    table["r_hat"] = [float(arviz_stats.rhat(draws[n])) for n in names]
+    table = draws_table({label: drawn.values.ravel() for label, drawn in own.items()}, ci_prob)
+    table["ess_bulk"] = [float(arviz_stats.ess(drawn, method="bulk")) for drawn in own.values()]
+    table["r_hat"] = [float(arviz_stats.rhat(drawn)) for drawn in own.values()]
     return table
 
 

@@ -15,10 +15,10 @@ import pytensor.tensor as pt
 from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.frame import columns, open_table
-from pymc_mlm.data.membership import Membership
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.priors import with_element
 from pymc_mlm.terms.linear import LinearPart
+from pymc_mlm.terms.unit_block import UnitBlock
 
 
 @dataclass(frozen=True)
@@ -244,13 +244,17 @@ class AbstractTerm(ABC):
         """
         return None
 
-    def memberships(self, design: Any) -> Membership | None:
-        """Return the units of each observation, where the term is effects of units and no more.
+    def unit_blocks(self, design: Any) -> tuple[UnitBlock, ...]:
+        """Return the units of each observation, where the term is normal effects and no more.
 
         Such a term can have effects on several linear predictors, correlated between them
-        (`pymc_mlm.terms.several_predictors`).
+        (`pymc_mlm.terms.several_predictors`). It has one block for each kind of unit.
         """
-        return None
+        return ()
+
+    def unit_priors(self, design: Any, scale: float = 1.0) -> dict[str, Any]:
+        """Return the priors of the standard deviations of `unit_blocks`, by variable name."""
+        return self.priors_used(design, scale)
 
     @abstractmethod
     def priors_used(self, design: Any, scale: float = 1.0) -> dict[str, Any]:

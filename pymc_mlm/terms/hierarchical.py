@@ -16,7 +16,6 @@ from pymc_mlm.data.checks import constant_within
 from pymc_mlm.data.column_scale import spread
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import category_levels, columns, open_table
-from pymc_mlm.data.membership import Membership
 from pymc_mlm.data.term_covariates import covariate_columns, read_term_covariates
 from pymc_mlm.distributions.located import located
 from pymc_mlm.errors import DataError, SpecificationError
@@ -35,7 +34,8 @@ from pymc_mlm.terms.base import (
 )
 from pymc_mlm.terms.coefficients import coefficients
 from pymc_mlm.terms.linear import LinearPart
-from pymc_mlm.terms.varying import Given, score_given, unit_codes, unit_effects
+from pymc_mlm.terms.unit_block import UnitBlock, one_unit_each, unit_codes
+from pymc_mlm.terms.varying import Given, score_given, unit_effects
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -332,12 +332,13 @@ class Hierarchical(AbstractTerm):
         random = self.effect_type == "random"
         return [(self.unit, design.units.codes)] if random else []
 
-    def memberships(self, design: HierarchicalDesign) -> Membership | None:
+    def unit_blocks(self, design: HierarchicalDesign) -> tuple[UnitBlock, ...]:
         """One unit of each group, if effects are random and there are no covariates."""
         if self.effect_type != "random" or design.covariates or design.fixed is not None:
-            return None
-        ends = np.arange(len(design.units.codes) + 1)
-        return Membership(design.units, ends[:-1], ends, ends[:-1])
+            return ()
+        links = one_unit_each(design.units)
+        ones = np.ones(len(links.group))
+        return (UnitBlock(design.name, self.label, links, ones, ones[:, None]),)
 
     def size(self, design: HierarchicalDesign) -> str:
         """Units."""

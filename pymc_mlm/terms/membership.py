@@ -42,7 +42,8 @@ from pymc_mlm.terms.base import (
 )
 from pymc_mlm.terms.coefficients import coefficients
 from pymc_mlm.terms.linear import LinearPart
-from pymc_mlm.terms.varying import Given, unit_codes, unit_effects
+from pymc_mlm.terms.unit_block import UnitBlock, unit_codes
+from pymc_mlm.terms.varying import Given, unit_effects
 from pymc_mlm.weights import AbstractWeight, Expression, RawWeight, WeightDesign, as_weight
 
 if TYPE_CHECKING:
@@ -530,10 +531,20 @@ class MultipleMembership(AbstractTerm):
             return [(self.member, np.arange(members.num_groups))]
         return [(self.member, members.member.codes)] if (members.size == 1).all() else []
 
-    def memberships(self, design: MembershipDesign) -> Membership | None:
+    def unit_blocks(self, design: MembershipDesign) -> tuple[UnitBlock, ...]:
         """Members of each group, if they have effects and no covariates."""
         has_more = bool(design.covariates) or design.fixed is not None
-        return None if self.effect_type is None or has_more else design.membership
+        if self.effect_type is None or has_more:
+            return ()
+        links, ones = design.membership, np.ones((design.membership.num_groups, 1))
+        is_estimated = not design.weight.fixed
+        columns = tuple(design.weight_columns.values())
+        return (
+            UnitBlock(
+                design.name, self.label, links, design.start, ones,
+                is_estimated=is_estimated, columns=columns,
+            ),
+        )  # fmt: skip
 
     def weight_graph(self, design: MembershipDesign, scale: float, group: Any, indptr: Any) -> Any:
         """Add the free parameters of estimated weights to the current model; return the weights.

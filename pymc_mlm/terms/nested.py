@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ from pymc_mlm.terms.nested_draws import (
     total_deviations,
     varying_point,
 )
+from pymc_mlm.terms.unit_block import UnitBlock, one_unit_each
 
 AUTO, CENTERED, NONCENTERED, INFORMED = "auto", "centered", "noncentered", "informed"
 PARAMETERIZATIONS = (AUTO, CENTERED, NONCENTERED)
@@ -477,6 +478,27 @@ class Nested(AbstractTerm):
             short[f"{prefix}_sd"] = f"{design.levels[level]}_sd"
             names[f"{prefix}_sd"] = design.coefs(level)
         return pick_priors(f"nested({list(self.levels)!r})", defaults, short, self.priors, names)
+
+    def unit_blocks(self, design: NestedDesign) -> tuple[UnitBlock, ...]:
+        """Units of each level; columns centred, where an intercept varies, and scaled."""
+        blocks = []
+        for place, (level, prefix) in enumerate(zip(self.levels, design.prefixes, strict=True)):
+            nesting, at = design.nesting, design.varies[place]
+            units = Factor(
+                level, nesting.labels[place], nesting.codes(level), design.num_known[place]
+            )
+            coefs = design.coefs(place)
+            centre = design.means[at] if INTERCEPT in coefs else 0.0
+            Z = (design.Z[:, at] - centre) / design.spreads[at]
+            weight = np.ones(len(Z))
+            links, eta = one_unit_each(units), self.eta_of(level)
+            blocks.append(UnitBlock(prefix, level, links, weight, Z, coefs, eta))
+        return tuple(blocks)
+
+    def unit_priors(self, design: NestedDesign, scale: float = 1.0) -> dict[str, Any]:
+        """Half-normal standard deviations of effects of centred and scaled columns."""
+        zero, one = np.zeros_like(design.means), np.ones_like(design.spreads)
+        return self.priors_used(replace(design, means=zero, spreads=one), scale)
 
     def correlation_priors(self, design: NestedDesign) -> dict[str, float]:
         """Return the LKJ shape of each level that has correlations, by variable name."""

@@ -84,6 +84,16 @@ def total_deviations(
     return totals
 
 
+def unknown_units(
+    design: NestedDesign, samples: int, rng: np.random.Generator
+) -> list[dict[int, np.ndarray]]:
+    """Draw which fitted unit each unknown one is: (sample,) by its number, for each level."""
+    picks: list[dict[int, np.ndarray]] = []
+    for level in range(len(design.levels)):
+        picks.append(_picks(design, level, picks[-1] if picks else {}, (samples,), rng))
+    return picks
+
+
 def varying_point(design: NestedDesign, at: Mapping[str, float]) -> np.ndarray:
     """Return the varying columns at a point: means, ones for the intercept, or as given.
 

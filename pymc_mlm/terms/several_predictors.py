@@ -1,11 +1,12 @@
 r"""Effects of a term's units on several linear predictors, correlated between predictors.
 
-.. math:: \eta_{im} \mathrel{+}= \sum_{k \in i} w_{ik} u_{km}, \qquad
-    u_k = C \operatorname{diag}(\sigma) L z_k, \qquad L L' \sim \text{LKJ}(1)
+.. math:: \eta_{im} \mathrel{+}= \sum_{k \in i} w_{ik} z_i' u_{km}, \qquad
+    u_k = (I \otimes C) \operatorname{diag}(\sigma) L \epsilon_k, \qquad L L' \sim \text{LKJ}(\eta)
 
-The matrix C maps contrasts of the outcomes to predictors, as for clusters.
-The weights are those of the term, shared by all predictors. A unit on a predictor is a unit of
-its own to the sums over memberships: they are those of a term with one predictor.
+The matrix C maps contrasts of the outcomes to predictors, as for clusters. The columns :math:`z_i`
+are 1, or those whose coefficients vary between nested units. The weights are those of the term,
+shared by all predictors. A unit on a predictor is a unit of its own to the sums over memberships:
+they are those of a term with one predictor.
 """
 
 from __future__ import annotations
@@ -20,21 +21,25 @@ from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.priors import create
 from pymc_mlm.terms.base import AbstractTerm, Role, add_coords, data
 from pymc_mlm.terms.cluster_effects import CONTRAST, correlated_effects
-from pymc_mlm.terms.membership import MultipleMembership
+from pymc_mlm.terms.unit_block import UnitBlock
+
+Array = np.ndarray[Any, Any]
 
 
-def unit_contribution(
-    term: AbstractTerm, design: Any, links: Membership, contrasts: np.ndarray, scale: float = 1.0
-) -> Any:
-    """Add effects, weights and correlations to the current model, which has the dim contrast.
+def blocks_of(term: AbstractTerm, design: Any) -> tuple[UnitBlock, ...]:
+    """Return the units that a term consists of; none where a subclass has another `effect`."""
+    return term.unit_blocks(design) if term.is_of_effect("unit_blocks") else ()
+
+
+def on_predictors(term: AbstractTerm, design: Any, contrasts: Array, scale: float = 1.0) -> Any:
+    """Add a term to the current model, which has the dim contrast.
 
     Parameters
     ----------
     term : AbstractTerm
+        With `unit_blocks`, or a term `OnEachPredictor`.
     design : design
         From `term.resolve`, of fitted data.
-    links : Membership
-        Its `memberships`.
     contrasts : ndarray, shape (predictor, contrast)
         Maps contrasts of the outcomes to linear predictors.
     scale : float
@@ -43,23 +48,36 @@ def unit_contribution(
     Returns
     -------
     TensorVariable, shape (row, predictor)
-        What the units add to the linear predictors of each observation.
     """
-    name, units = design.name, links.member
+    blocks = blocks_of(term, design)
+    if not blocks:
+        return term.effect(design, scale)
+    parts = [_contribution(term, design, block, contrasts, scale) for block in blocks]
+    return sum(parts[1:], start=parts[0])
+
+
+def _contribution(term: Any, design: Any, block: UnitBlock, contrasts: Array, scale: float) -> Any:
+    name, units, count = block.name, block.links.member, block.Z.shape[1]
     add_coords({units.name: units.labels})
-    prior = term.priors_used(design, scale)[f"{name}_sd"]
-    size = len(contrasts)
-    sd = create(prior, f"{name}_sd", (CONTRAST,), positive=True, shape=(size,))
-    z = pm.Normal(offsets_name(design), 0.0, 1.0, dims=(units.name, CONTRAST))
-    effects = correlated_effects(name, sd.reshape((size, 1)), z, contrasts)
-    weight: Any = np.ones(len(links.group))
-    if isinstance(term, MultipleMembership):
-        weight = design.start
-        if not design.weight.fixed:
-            group = data(f"{name}_group", links.group)
-            indptr = data(f"{name}_indptr", links.indptr)
-            weight = term.weight_graph(design, scale, group, indptr)
-    return predictor_sums(name, weight, effects, links, size)
+    dims: tuple[str, ...] = (CONTRAST,)
+    shape: tuple[int, ...] = (len(contrasts),)
+    of_units = CONTRAST
+    if block.coefs:
+        dims, of_units, shape = (*dims, f"{name}_coef"), f"{name}_dimension", (*shape, count)
+        labels = pm.modelcontext(None).coords[CONTRAST]
+        pairs = [f"{c}, {label}" for c in block.coefs for label in labels]
+        add_coords({f"{name}_coef": block.coefs, of_units: pairs})
+    prior = term.unit_priors(design, scale)[f"{name}_sd"]
+    sd = create(prior, f"{name}_sd", dims, positive=True, shape=shape)
+    z = pm.Normal(offsets_name(block), 0.0, 1.0, dims=(units.name, of_units))
+    each = np.kron(np.eye(count), contrasts)
+    effects = correlated_effects(name, sd.T.reshape((-1, 1)), z, each, block.eta)
+    links, columns = block.each_coefficient()
+    weight: Any = np.repeat(block.weight, count) * columns
+    if block.is_estimated:
+        group = data(f"{name}_group", links.group)
+        weight = term.weight_graph(design, scale, group, data(f"{name}_indptr", links.indptr))
+    return predictor_sums(name, weight, effects, links, len(contrasts))
 
 
 def predictor_sums(name: str, weight: Any, effects: Any, links: Membership, predictors: int) -> Any:
@@ -103,17 +121,18 @@ def predictor_sums(name: str, weight: Any, effects: Any, links: Membership, pred
     return sums.reshape((-1, predictors))
 
 
-def offsets_name(design: Any) -> str:
+def offsets_name(block: UnitBlock) -> str:
     """Return the name of the standard normal variables that effects are made from."""
-    return f"{design.name}_z"
+    return f"{block.name}_z"
 
 
-def unit_roles(term: AbstractTerm, design: Any) -> dict[str, Role]:
-    """Return what the variables of `unit_contribution` mean, offsets left out."""
-    name = design.name
-    own = {n: role for n, role in term.roles(design).items() if role.kind == "weight"}
-    return {
-        f"{name}_sd": Role("sd", "sd", term.label),
-        f"{name}_partial": Role("correlation", "partial correlation", term.label),
-        **own,
-    }
+def roles_on_predictors(term: AbstractTerm, design: Any) -> dict[str, Role]:
+    """Return what the variables of `on_predictors` mean, offsets left out."""
+    roles, blocks = term.roles(design), blocks_of(term, design)
+    if not blocks:
+        return roles
+    found = {}
+    for block in blocks:
+        found[f"{block.name}_sd"] = Role("sd", "sd", block.label)
+        found[f"{block.name}_partial"] = Role("correlation", "partial correlation", block.label)
+    return found | {n: role for n, role in roles.items() if role.kind == "weight"}

@@ -117,11 +117,3 @@ def _told(C: Any, part: Given) -> Any:
     if part.values.ndim == 0:
         return pytensor.shared(C[:, 0].copy()) * part.values
     return linear_predictor(pytensor.shared(C), part.values)
-
-
-def unit_codes(units: Factor) -> np.ndarray:
-    """Return the position of each row's effect in `unit_effects`, shape (row,)."""
-    codes = units.codes.copy()
-    unknown = codes == UNKNOWN
-    codes[unknown] = len(units) + np.arange(int(unknown.sum()))
-    return codes

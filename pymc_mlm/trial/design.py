@@ -28,7 +28,14 @@ from pymc_mlm.data.trial_matrix import TrialMatrix, trial_matrix
 from pymc_mlm.data.values import narrow
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.terms import AbstractTerm
-from pymc_mlm.trial.terms import by_person, kinds_of_persons, person_column, persons, read_terms
+from pymc_mlm.trial.terms import (
+    by_person,
+    kinds_of_persons,
+    person_column,
+    persons,
+    read_terms,
+    unit_columns,
+)
 
 
 @dataclass(frozen=True)
@@ -144,16 +151,18 @@ class TrialModelDesign:
     def units(self) -> tuple[str, ...]:
         """Columns of the units that have effects: of the cluster, and of terms."""
         cluster = self.trial.cluster
-        of_terms = (c for term, _ in self.terms for c in term.id_columns)
-        return (*(() if cluster is None else (cluster.factor.name,)), *of_terms)
+        return (
+            *(() if cluster is None else (cluster.factor.name,)),
+            *unit_columns(self.terms),
+        )
 
     def first_unit(self, column: str) -> Any:
         """Return the label of the first unit of a column of `units`."""
         cluster = self.trial.cluster
         if cluster is not None and cluster.factor.name == column:
             return cluster.factor.labels[0]
-        found = (term.units(part) for term, part in self.terms if column in term.id_columns)
-        return next(found)[0][1][0]
+        found = (unit for term, part in self.terms for unit in term.units(part))
+        return next(labels[0] for name, labels, _ in found if name == column)
 
     @property
     def cluster_codes(self) -> Array:
@@ -254,7 +263,7 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
     arms = trial.arm.labels.tolist()
     matrix = trial_matrix(spec.arm, arms, x, names, spec.interactions, random, terms)
     X = matrix.rows(trial.arm.codes, x)
-    parts = read_terms(data, spec.terms, person, trial.rows)
+    parts = read_terms(data, spec.terms, person, trial.rows, trial.predictors)
     labels = _labels(person, trial.rows)
     return TrialModelDesign(trial, spec.formula, coded, raw, matrix, X, parts, labels)
 
@@ -268,7 +277,7 @@ def reread_trial(data: Any, spec: TrialColumns, known: TrialModelDesign) -> Tria
     trial = recode_trial(table, known.trial)
     raw = {name: narrow(name, table[name]) for name in spec.covariates}
     X = known.matrix.rows(trial.arm.codes, known.code(raw, len(trial.rows)))
-    parts = read_terms(data, spec.terms, person, trial.rows, known.terms)
+    parts = read_terms(data, spec.terms, person, trial.rows, trial.predictors, known.terms)
     kept = known.formula, known.covariates, raw, known.matrix
     return TrialModelDesign(trial, *kept, X, parts, _labels(person, trial.rows))
 

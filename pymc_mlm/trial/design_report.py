@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.fit import Fit
+from pymc_mlm.trial.terms import all_blocks
 
 DEPENDENCE = {
     "saturated": "any dependence between the outcomes",
@@ -81,9 +82,9 @@ def _arms(fit: Fit) -> list[dict[str, Any]]:
         if trial.cluster is not None:
             factor = trial.cluster.factor
             row[f"clusters ({factor.name})"] = len(np.unique(factor.codes[mine]))
-        for term, part in design.terms:
-            links = term.memberships(part)
-            row[f"units [{term.label}]"] = len(np.unique(links.member.codes[mine[links.group]]))
+        for block in all_blocks(design.terms):
+            own = block.links.member.codes[mine[block.links.group]]
+            row[f"units [{block.label}]"] = len(np.unique(own))
         rows.append(row)
     return rows
 

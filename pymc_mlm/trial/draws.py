@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,7 +15,7 @@ from pymc_mlm.data.arms import Array
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.trial import CollapsedRows, collapse_rows
 from pymc_mlm.decisions.members import SeveralClusters
-from pymc_mlm.decisions.populations import as_populations, population_rows
+from pymc_mlm.decisions.populations import PopulationRows, as_populations, population_rows
 from pymc_mlm.decisions.standardization import (
     NEW_CLUSTER_POINTS,
     AbstractClusters,
@@ -31,58 +30,14 @@ from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
 from pymc_mlm.terms.cluster_effects import Z as OFFSETS
 from pymc_mlm.trial.design import TrialModelDesign
-from pymc_mlm.trial.members import MemberDraws, member_draws
+from pymc_mlm.trial.members import AbstractTermDraws, term_draws
+from pymc_mlm.trial.target import Target
 from pymc_mlm.trial.terms import kinds_of_persons
 
-ESTIMANDS = ("typical_cluster", "observed_clusters", "new_cluster")
 # The same arguments give the same draws.
 SEED = 20_231
 MOST_WEIGHTS = 200_000_000
 MOST_ROWS = 1_000_000
-
-
-@dataclass(frozen=True)
-class Target:
-    """What an effect is averaged over.
-
-    Attributes
-    ----------
-    population : object
-        Population, several, or None for the sample.
-    estimand : str or None
-        One of `ESTIMANDS`; None for the default.
-    weights : {"bayesian_bootstrap"} or None
-        Whether the population is the sample itself (None) or what it was drawn from.
-    covariate_rows : {"both", "arm"}
-        Whether both arms are evaluated on the same rows, or each on its own (bmco).
-    """
-
-    population: Any = None
-    estimand: str | None = None
-    weights: str | None = None
-    covariate_rows: str = "both"
-
-    def check(self, clustered: bool) -> None:
-        """Raise a `SpecificationError` for words that are not known."""
-        if self.estimand is not None and self.estimand not in ESTIMANDS:
-            raise SpecificationError(
-                f"estimand={self.estimand!r} is not known. Use one of {', '.join(ESTIMANDS)}."
-            )
-        if self.estimand is not None and not clustered:
-            raise SpecificationError(
-                f"estimand={self.estimand!r} is about clusters, and the model has none. Leave "
-                "it out, or fit with cluster=."
-            )
-        if self.weights not in (None, "bayesian_bootstrap"):
-            raise SpecificationError(
-                f"weights={self.weights!r} is not known. Use 'bayesian_bootstrap', or None for "
-                "the sample as it is."
-            )
-        if self.covariate_rows not in ("both", "arm"):
-            raise SpecificationError(
-                f"covariate_rows={self.covariate_rows!r} is not known. Use 'both' (default), or "
-                "'arm' to average each arm over its own persons, as bmco does."
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +53,8 @@ class TrialDraws:
     offsets : ndarray, shape (sample, cluster, dim), or None
     shape : tuple of int
         Chains and draws per chain.
-    members : tuple of MemberDraws
-        Of each term.
+    members : tuple of AbstractTermDraws
+        Of each kind of a term's units, and of each other term.
     """
 
     design: TrialModelDesign
@@ -107,7 +62,7 @@ class TrialDraws:
     roots: Array | None
     offsets: Array | None
     shape: tuple[int, int]
-    members: tuple[MemberDraws, ...] = ()
+    members: tuple[AbstractTermDraws, ...] = ()
 
     @property
     def effects(self) -> Array:
@@ -126,7 +81,7 @@ def trial_draws(
     flat = beta.reshape(-1, *beta.shape[2:])
     coefficients = CoefficientDraws(flat, design.trial.basis)
     contrasts = design.contrasts
-    members = tuple(member_draws(term, part, posterior, contrasts) for term, part in design.terms)
+    members = term_draws(design.terms, posterior, contrasts)
     if design.trial.cluster is None:
         return TrialDraws(design, coefficients, None, None, shape, members)
     roots = prior.roots(posterior, len(design.matrix.random), contrasts)
@@ -157,6 +112,7 @@ def population_cells(draws: TrialDraws, target: Target, points: int = NEW_CLUSTE
     estimand = (target.estimand or "new_cluster") if design.units else None
     alike = _alike_persons(draws, estimand)
     rows = population_rows(as_populations(target.population), design.columns, len(design.X))
+    _refuse_changed_columns(rows, design)
     coded = design.code(rows.columns, len(rows))
     own_arm = np.where(rows.person >= 0, design.trial.arm.codes[rows.person], -1)
     own_cluster = np.where(rows.person >= 0, design.cluster_codes[rows.person], -1)
@@ -189,6 +145,20 @@ def population_cells(draws: TrialDraws, target: Target, points: int = NEW_CLUSTE
     return np.stack(out, axis=1)
 
 
+def _refuse_changed_columns(rows: PopulationRows, design: TrialModelDesign) -> None:
+    """Refuse populations that change a covariate which a term reads from the persons, too."""
+    read = {c: term for term, _ in design.terms for c in term.columns}
+    for name, values in rows.columns.items():
+        if name in read:
+            own = design.columns[name][np.maximum(rows.person, 0)]
+            if not ((rows.person >= 0) & (values == own)).all():
+                raise SpecificationError(
+                    f"The population changes {name!r}, and the term [{read[name].label}] reads it "
+                    "from the persons themselves. Ask for the sample or a Range, or fit without "
+                    f"{name!r} in the term."
+                )
+
+
 def row_shift(
     draws: TrialDraws,
     design: TrialModelDesign,
@@ -207,10 +177,13 @@ def row_shift(
         effects = _with_new(draws, cluster.factor, rng)
         parts.append(ObservedClusters(effects, cluster.factor.codes).shift(slice(None), Z))
     persons = np.arange(len(design.X))
-    for (term, part), fitted in zip(design.terms, draws.members, strict=True):
-        if not set(term.id_columns) & set(typical):
-            own = fitted.on(term, part, rng).observed(persons)
-            parts.append(own.shift(slice(None), design.X))
+    shared = int(rng.integers(2**31)) if draws.members else 0
+    for fitted in draws.members:
+        is_typical = set(fitted.units) & set(typical)
+        own = fitted.typical() if is_typical else fitted
+        if own is not None:
+            on_rows = own.on(design.terms, rng, shared).observed(persons)
+            parts.append(on_rows.shift(slice(None), design.X))
     return sum(parts[1:], start=parts[0]) if parts else None
 
 
@@ -264,22 +237,6 @@ def outcome_draws(
         coords={design.row_dim: design.row_labels, "outcome": list(design.trial.outcomes)},
         name="outcomes",
     )
-
-
-def described(target: Target, clustered: bool, members: bool = False) -> str:
-    """Describe a target in a sentence, with clusters, members of terms, or both."""
-    population = " and ".join(p.label for p in as_populations(target.population))
-    rows = "both arms on the same covariate rows"
-    if not clustered and not members:
-        return f"Population: {population}; {rows}."
-    estimand = target.estimand or "new_cluster"
-    units = " and ".join([*["clusters"] * clustered, *["members"] * members])
-    meaning = {
-        "new_cluster": f"averaged over {units} that are still to come",
-        "observed_clusters": f"averaged over the observed {units} only",
-        "typical_cluster": f"with {units} whose effects are zero",
-    }[estimand]
-    return f"Population: {population}; {rows}, {meaning} (estimand {estimand!r})."
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,11 +308,17 @@ class _Rows:
 def _alike_persons(draws: TrialDraws, estimand: str | None) -> CollapsedRows:
     """Join persons to whom the units of terms, those that an estimand asks for, add alike."""
     design, count = draws.design, len(draws.design.X)
-    if not draws.members or estimand == "typical_cluster":
-        return collapse_rows(np.zeros(count))
-    if estimand == "observed_clusters":
+    if draws.members and estimand == "observed_clusters":
         return collapse_rows(kinds_of_persons(design.terms, count), design.cluster_codes)
-    return collapse_rows(*(members.kinds() for members in draws.members))
+    terms = draws.members if estimand == "new_cluster" else _at_typical(draws)
+    kinds = [own.kinds() for own in terms]
+    return collapse_rows(*(kinds or [np.zeros(count)]))
+
+
+def _at_typical(draws: TrialDraws) -> list[AbstractTermDraws]:
+    """Return what terms add where no unit has an effect."""
+    found = (own.typical() for own in draws.members)
+    return [own for own in found if own is not None]
 
 
 def _clusters(
@@ -363,6 +326,8 @@ def _clusters(
 ) -> AbstractClusters | None:
     """Return whose effects are added: those of clusters, and of the members of persons."""
     parts: list[AbstractClusters] = []
+    if estimand in (None, "typical_cluster"):
+        parts += [own.observed(person) for own in _at_typical(draws)]
     if estimand == "observed_clusters":
         if draws.offsets is not None:
             parts.append(ObservedClusters(draws.effects, code))

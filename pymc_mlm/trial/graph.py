@@ -10,8 +10,6 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from pymc_mlm.data.factor import Factor
-from pymc_mlm.data.membership import Membership
 from pymc_mlm.data.trial_matrix import TrialMatrix
 from pymc_mlm.distributions.coefficients import linear_map, preconditioned
 from pymc_mlm.distributions.levels_and_slopes import LevelsAndSlopes
@@ -27,16 +25,18 @@ from pymc_mlm.terms.cluster_effects import (
     AbstractClusterPrior,
     InverseWishart,
 )
-from pymc_mlm.terms.several_predictors import predictor_sums, unit_contribution
+from pymc_mlm.terms.several_predictors import blocks_of, on_predictors, predictor_sums
+from pymc_mlm.terms.unit_block import UnitBlock, one_unit_each
 from pymc_mlm.trial.arguments import check_coefficient_prior
 from pymc_mlm.trial.design import TrialModelDesign
-from pymc_mlm.trial.terms import SCALE
+from pymc_mlm.trial.terms import SCALE, all_blocks
 
 # Log odds per standard deviation of a covariate; rstanarm's scale for logistic regression.
 SLOPE_SD = 2.5
 VARIABLES = ("beta", "cluster_sd", "cluster_z", "cluster_partial", "cluster_variance",
              "cluster_chain", "cell_probability", "loglik", "X", "Z", "cluster_code", "basis",
              "pattern", "compatible", "count")  # fmt: skip
+MEANINGS = {"weight": "weights", "sd": "sd of effects, log odds", "effect": "effects, log odds"}
 # Arrays and variables of a term that reports do not show.
 OF_TERM = ("z", "predictor_weights", "predictor_unit", "predictor_group", "predictor_indptr",
            "contrasts", "group", "indptr", "link", "place", "ones", "ends")  # fmt: skip
@@ -179,12 +179,17 @@ class TrialPriors:
     def _of_terms(self, design: TrialModelDesign) -> list[tuple[str, str, str]]:
         rows = []
         for term, part in design.terms:
-            for name, prior in term.priors_used(part, SCALE).items():
-                what = "sd of effects, log odds" if name == f"{part.name}_sd" else "weights"
-                rows.append((name, f"{what} [{term.label}]", repr(prior)))
-            if design.trial.basis.shape[1] > 1:
-                meaning = f"correlations of effects, as partial correlations [{term.label}]"
-                rows.append((f"{part.name}_partial", meaning, "LKJ(eta=1)"))
+            blocks, roles = blocks_of(term, part), term.roles(part)
+            sds = {f"{block.name}_sd": block for block in blocks}
+            for name, prior in term.unit_priors(part, SCALE).items():
+                label = sds[name].label if name in sds else term.label
+                what = roles[name].kind if name in roles else "parameter"
+                what = "sd of effects, log odds" if name in sds else MEANINGS.get(what, what)
+                rows.append((name, f"{what} [{label}]", repr(prior)))
+            for block in blocks:
+                if design.trial.basis.shape[1] * block.Z.shape[1] > 1:
+                    meaning = f"correlations of effects, as partial correlations [{block.label}]"
+                    rows.append((f"{block.name}_partial", meaning, f"LKJ(eta={block.eta:g})"))
         return rows
 
     def notes(self, design: TrialModelDesign, conjugate: bool) -> tuple[str, ...]:
@@ -302,21 +307,14 @@ def _coefficients(
 
 def _all_units(design: TrialModelDesign, clusters: Any) -> Any:
     """Return what terms and clusters add to the predictors of persons, (person, predictor)."""
-    eta = sum(
-        unit_contribution(term, part, term.memberships(part), design.contrasts, SCALE)
-        for term, part in design.terms
-    )
+    eta = sum(on_predictors(term, part, design.contrasts, SCALE) for term, part in design.terms)
     if design.trial.cluster is None:
         return eta
     # A slope of a cluster is a member, whose weight is the person's column.
-    factor, Z = design.trial.cluster.factor, design.matrix.random_rows(design.X)
-    persons, slopes = Z.shape
-    codes = (factor.codes[:, None] * slopes + np.arange(slopes)).ravel()
-    ends = np.arange(persons + 1) * slopes
-    group = np.repeat(np.arange(persons), slopes)
-    units = Factor(factor.name, np.arange(len(factor) * slopes), codes, len(factor) * slopes)
-    links = Membership(units, group, ends, np.arange(len(codes)))
-    return eta + predictor_sums("cluster", Z.ravel(), clusters, links, len(design.contrasts))
+    links, Z = one_unit_each(design.trial.cluster.factor), design.matrix.random_rows(design.X)
+    block = UnitBlock("cluster", "cluster", links, np.ones(len(Z)), Z)
+    links, columns = block.each_coefficient()
+    return eta + predictor_sums("cluster", columns, clusters, links, len(design.contrasts))
 
 
 def refuse_taken_names(design: TrialModelDesign, roles: Iterable[str]) -> None:
@@ -333,7 +331,7 @@ def refuse_taken_names(design: TrialModelDesign, roles: Iterable[str]) -> None:
     SpecificationError
         The column is named.
     """
-    of_terms = [part.name for _, part in design.terms]
+    of_terms = [block.name for block in all_blocks(design.terms)]
     variables = {*VARIABLES, *roles, *(f"{n}_{what}" for n in of_terms for what in OF_TERM)}
     dims = [*design.units, *([] if design.persons is None else [design.row_dim])]
     refuse_slashes([*dims, *variables])

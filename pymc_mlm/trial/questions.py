@@ -28,7 +28,10 @@ from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting.extrapolation import population_outside, values_outside
 from pymc_mlm.trial.design import read_population
-from pymc_mlm.trial.draws import Target, TrialDraws, population_cells, trial_draws
+from pymc_mlm.trial.draws import TrialDraws, population_cells, trial_draws
+from pymc_mlm.trial.members import MemberDraws
+from pymc_mlm.trial.target import Target
+from pymc_mlm.trial.terms import all_blocks
 
 MEASURES = {"difference": difference, "ratio": ratio, "odds_ratio": odds_ratio}
 CURVE_POINTS = 256
@@ -116,7 +119,7 @@ def treatment_effect_curve(
 def effect_draws(fit: Fit, term: str | None = None) -> xr.DataArray:
     """Return draws of clusters' effects, dims (chain, draw, cluster, slope, predictor)."""
     design, cluster = fit.design, fit.design.trial.cluster
-    names = [part.name for _, part in design.terms]
+    names = [block.name for block in all_blocks(design.terms)]
     have = [*([] if cluster is None else [cluster.factor.name]), *names]
     if not have:
         raise SpecificationError(
@@ -130,8 +133,10 @@ def effect_draws(fit: Fit, term: str | None = None) -> xr.DataArray:
     if cluster is not None and chosen == cluster.factor.name:
         factor, effects, slopes = cluster.factor, draws.effects, design.matrix.random_names
     else:
-        own = draws.members[names.index(chosen)]
-        factor, effects, slopes = own.links.member, own.effects[:, :, None], (INTERCEPT,)
+        members = [own for own in draws.members if isinstance(own, MemberDraws)]
+        own = members[names.index(chosen)]
+        factor, slopes = own.block.links.member, own.block.coefs or (INTERCEPT,)
+        effects = own.effects.reshape(*own.effects.shape[:2], len(slopes), -1)
     return xr.DataArray(
         effects.reshape(*draws.shape, *effects.shape[1:]),
         dims=("chain", "draw", factor.name, "slope", "predictor"),

@@ -12,7 +12,7 @@ from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.reporting import trial_plots
 from pymc_mlm.reporting.trial_summary import TrialSummary, trial_summary
 from pymc_mlm.trial.arguments import check_plot_arguments
-from pymc_mlm.trial.draws import described
+from pymc_mlm.trial.members import MemberDraws
 from pymc_mlm.trial.questions import (
     draws_of,
     effect_draws,
@@ -22,6 +22,7 @@ from pymc_mlm.trial.questions import (
     treatment_effect,
     treatment_effect_curve,
 )
+from pymc_mlm.trial.target import described
 
 QUESTION = ("population", "estimand", "treatment")
 
@@ -40,8 +41,12 @@ def summary(
     draws = draws_of(fit) if fit.design.units else None
     words = described(target, fit.design.trial.cluster is not None, bool(fit.design.terms))
     roots = None if draws is None else draws.roots
-    of_terms = zip(fit.design.terms, () if draws is None else draws.members, strict=True)
-    members = {term.label: own.roots for (term, _), own in of_terms}
+    of_terms = [] if draws is None else draws.members
+    members = {
+        own.block.label: (own.block.coefs, own.roots)
+        for own in of_terms
+        if isinstance(own, MemberDraws)
+    }
     return trial_summary(fit, cells, roots, words, ci_prob, alpha, alternative, warned, members)
 
 

@@ -21,7 +21,7 @@ from pymc_mlm.model.names import uniquely_named
 from pymc_mlm.priors import check_priors
 from pymc_mlm.terms.base import AbstractTerm, Role
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior, as_cluster_prior
-from pymc_mlm.terms.several_predictors import unit_roles
+from pymc_mlm.terms.several_predictors import roles_on_predictors
 from pymc_mlm.trial.arguments import check_arguments
 from pymc_mlm.trial.design import (
     TrialColumns,
@@ -31,7 +31,7 @@ from pymc_mlm.trial.design import (
     reread_trial,
 )
 from pymc_mlm.trial.graph import TrialPriors, refuse_taken_names, trial_model
-from pymc_mlm.trial.terms import SCALE, check_terms
+from pymc_mlm.trial.terms import SCALE, all_blocks, check_terms
 
 # Priors of the trial itself, whatever its terms are called.
 OWN_PRIORS = ("beta", "cell_probability", "slope")
@@ -60,7 +60,7 @@ class TrialSpecification(AbstractSpecification):
     missing : {"error", "drop"}
         Whether persons without arm, cluster, a covariate or any outcome are refused, or left out.
     terms : tuple of AbstractTerm
-        Units whose effects enter every predictor: `mm` and `hm`.
+        Terms that enter every predictor, with effects or coefficients of their own.
 
     Raises
     ------
@@ -174,7 +174,7 @@ class TrialSpecification(AbstractSpecification):
         clusters = {} if self.cluster is None else as_cluster_prior(self.cluster_prior).roles()
         roles = {"beta": Role("coefficient", None)} | clusters
         for term, part in design.terms:
-            roles |= unit_roles(term, part)
+            roles |= roles_on_predictors(term, part)
         return roles
 
     def title(self, design: TrialModelDesign) -> str:
@@ -216,8 +216,8 @@ class TrialSpecification(AbstractSpecification):
         arms = design.trial.arm
         return [
             text
-            for term, part in design.terms
-            for text in few_in_arms(term.label, part.name, term.memberships(part), arms)
+            for block in all_blocks(design.terms)
+            for text in few_in_arms(block.label, block.name, block.links, arms)
         ]
 
     def observed(self, design: TrialModelDesign) -> xr.Dataset:

@@ -14,6 +14,9 @@ from pymc_mlm.data.factor import Factor, encode
 from pymc_mlm.data.frame import Table, columns, open_table
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.terms import AbstractTerm, Hierarchical, MultipleMembership
+from pymc_mlm.terms.each_predictor import OnEachPredictor
+from pymc_mlm.terms.several_predictors import blocks_of
+from pymc_mlm.terms.unit_block import UnitBlock
 
 Array = np.ndarray[Any, Any]
 # Default priors of sds are HalfNormal(2.5 scale) on what a unit adds to a person: HalfNormal(2).
@@ -44,7 +47,7 @@ def check_terms(terms: Sequence[Any], taken: Sequence[str], cluster: str | None)
     for term in terms:
         _check_term(term)
     names = [t.name for t in terms if t.name is not None]
-    units = [c for t in terms for c in t.id_columns]
+    units = [c for t in terms if not _only_aggregates(t) for c in t.id_columns]
     for name in names:
         if names.count(name) > 1:
             raise SpecificationError(
@@ -63,6 +66,14 @@ def check_terms(terms: Sequence[Any], taken: Sequence[str], cluster: str | None)
             f"All mm() terms of a trial share one group column, that of the persons; found "
             f"{groups}. Other units go into hm()."
         )
+    for term in terms:
+        for name in term.columns:
+            if name in taken and name not in (*units, *groups):
+                raise SpecificationError(
+                    f"[{term.label}] reads {name!r}, an outcome or the arm. Effects compare the "
+                    "arms on the same persons, and this term would keep the arm that each has. "
+                    "cluster= has effects of arms that vary, with random='1 + arm'."
+                )
     for name in [*units, *groups]:
         if name in taken or (name in groups and name == cluster):
             raise SpecificationError(
@@ -75,32 +86,41 @@ def check_terms(terms: Sequence[Any], taken: Sequence[str], cluster: str | None)
 def _check_term(term: Any) -> None:
     if not isinstance(term, AbstractTerm):
         raise SpecificationError(
-            f"{term!r} is not a term. Terms of a trial are mm(...) and hm(...): "
+            f"{term!r} is not a term. Terms are mm(...), hm(...), nested(...) or your own: "
             "terms=[mm('clinician', 'patient')]."
         )
-    if not (
-        isinstance(term, (MultipleMembership, Hierarchical)) and term.is_of_effect("memberships")
-    ):
+    if isinstance(term, Hierarchical) and term.covariates:
         raise SpecificationError(
-            f"A trial takes the terms mm() and hm(), not {type(term).__name__}: a term needs "
-            "effects on every response pattern. Units within units are one hm() for each level."
+            f"[{term.label}]: covariates of a unit are the same for all its persons. Name them in "
+            "covariates= of the trial, and leave them out of the term."
         )
-    if term.covariates:
-        raise SpecificationError(
-            f"[{term.label}]: covariates of a term have no coefficients in a trial. Name columns "
-            "of persons in covariates= of the trial, and leave them out of the term."
-        )
-    if term.effect_type != "random":
+    if isinstance(term, Hierarchical) and term.effect_type != "random":
         raise SpecificationError(
             f"[{term.label}]: effect={term.effect_type!r} is not for trials: effects of new units "
             "are averaged over, and only random ones have a distribution. Use effect='random', or "
             f"covariates='C({term.columns[0]})' for coefficients of a few units."
         )
+    if isinstance(term, MultipleMembership) and term.covariates:
+        if term.effect_type is not None:
+            name = f"{term.name or term.member}_covariates"
+            raise SpecificationError(
+                f"[{term.label}]: effects of members and coefficients of their covariates are two "
+                "terms in a trial. Leave covariates out, and add the term mm("
+                f"{term.member!r}, {term.group!r}, covariates={term.covariates!r}, "
+                f"effect=None, name={name!r}) with the same weight."
+            )
+        if term.weight_function.parameters:
+            raise SpecificationError(
+                f"[{term.label}]: each response pattern has coefficients of its own, and weights "
+                "with free parameters would be estimated for each pattern, too. Give covariates a "
+                "weight without free parameters."
+            )
 
 
 def person_column(terms: Sequence[AbstractTerm]) -> str | None:
     """Return the column of persons: the group of `mm` terms; None where each row is a person."""
-    return next((t.group for t in terms if isinstance(t, MultipleMembership)), None)
+    own = (t.term if isinstance(t, OnEachPredictor) else t for t in terms)
+    return next((t.group for t in own if isinstance(t, MultipleMembership)), None)
 
 
 def persons(data: Table, terms: Sequence[AbstractTerm]) -> Factor | None:
@@ -121,6 +141,7 @@ def read_terms(
     terms: Sequence[AbstractTerm],
     person: Factor | None,
     kept: Array,
+    predictors: tuple[str, ...],
     known: Sequence[tuple[Any, Any]] = (),
 ) -> tuple[tuple[Any, Any], ...]:
     """Read the terms of the persons that are analysed.
@@ -134,6 +155,8 @@ def read_terms(
         Person of each row; None where each row is one.
     kept : ndarray of int, shape (person,)
         Which persons are analysed, ascending.
+    predictors : tuple of str
+        Labels of the linear predictors.
     known : sequence of pairs, optional
         Terms and designs of the fitted table.
 
@@ -151,25 +174,57 @@ def read_terms(
     names = list(dict.fromkeys(c for t in terms for c in t.columns))
     read = {name: values[rows] for name, values in columns(data, names).items()}
     table = replace(open_table(read, names), names=data.names)
-    before = [part for _, part in known] or [None] * len(terms)
-    parts = [t.resolve(table, k, group=group) for t, k in zip(terms, before, strict=True)]
-    return tuple(zip(terms, parts, strict=True))
+    if known:
+        return tuple((term, term.resolve(table, part, group=group)) for term, part in known)
+    return tuple(_read(term, table, group, predictors) for term in terms)
 
 
-def links_of(terms: Sequence[tuple[Any, Any]]) -> list[Any]:
-    """Return the memberships of each term."""
-    return [term.memberships(part) for term, part in terms]
+def _read(
+    term: AbstractTerm, table: Table, group: Factor | None, predictors: tuple[str, ...]
+) -> tuple[AbstractTerm, Any]:
+    """Return term and design; a term that is more than effects of units repeats itself."""
+    part = term.resolve(table, group=group)
+    if blocks_of(term, part):
+        return term, part
+    if getattr(part, "fixed", None) is not None:
+        raise SpecificationError(
+            f"[{term.label}]: coefficients cannot be fixed in a trial, where every response "
+            "pattern has its own. Leave fix(...) out."
+        )
+    priors = getattr(term, "priors", {})
+    each = OnEachPredictor(replace(term, priors={}), predictors, priors)  # type: ignore[type-var]
+    return each, each.resolve(table, group=group)
+
+
+def unit_columns(terms: Sequence[tuple[Any, Any]]) -> tuple[str, ...]:
+    """Return the id columns of units that have effects."""
+    found: list[str] = []
+    for term, part in terms:
+        found += [block.links.member.name for block in blocks_of(term, part)]
+        if isinstance(term, OnEachPredictor) and term.has_effects(part):
+            found += term.id_columns
+    return tuple(found)
+
+
+def all_blocks(terms: Sequence[tuple[Any, Any]]) -> list[UnitBlock]:
+    """Return the blocks of units of all terms."""
+    return [block for term, part in terms for block in blocks_of(term, part)]
 
 
 def kinds_of_persons(terms: Sequence[tuple[Any, Any]], length: int) -> Array:
-    """Number persons by term so that those with the same members and weights share a number.
+    """Number persons by units so that those with the same units and weights share a number.
+
+    Of a user's own term nothing is known: no two persons are alike.
 
     Returns
     -------
-    ndarray of int, shape (person, term)
+    ndarray of int, shape (person, block)
     """
-    kinds = np.zeros((length, len(terms)), dtype=np.int64)
-    for j, ((term, part), links) in enumerate(zip(terms, links_of(terms), strict=True)):
-        weighs = part.weight_columns.values() if isinstance(term, MultipleMembership) else ()
-        kinds[:, j] = links.kinds(*weighs)
-    return kinds
+    kinds = [block.kinds() for block in all_blocks(terms)]
+    if any(isinstance(term, OnEachPredictor) for term, _ in terms):
+        kinds.append(np.arange(length))
+    return np.column_stack(kinds) if kinds else np.zeros((length, 0), dtype=np.int64)
+
+
+def _only_aggregates(term: Any) -> bool:
+    return isinstance(term, MultipleMembership) and term.effect_type is None

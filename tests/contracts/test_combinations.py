@@ -8,6 +8,7 @@ import pytest
 import pymc_mlm as mlm
 from pymc_mlm.ops.base import uncompiled
 from tests.mocked import PriorDraws
+from tests.terms.test_own_term import Saturation
 
 RNG = np.random.default_rng(5)
 ROWS = 36
@@ -145,10 +146,16 @@ def test_counts_beyond_64_bits_are_cut_and_said():
     assert drawn.max() > 1e15
 
 
+ESTIMANDS = ("new_cluster", "observed_clusters", "typical_cluster")
 TRIAL_TERMS = {
     "mm": lambda: [mlm.mm("member", "group")],
     "estimated weights": lambda: [mlm.mm("member", "group", weight="exp(b * share)")],
     "hm": lambda: [mlm.hm("year")],
+    "nested": lambda: [mlm.nested(["region", "school"], {"region": "1 + share"})],
+    "fixed covariates": lambda: [mlm.mm("member", "group", covariates="share", effect=None)],
+    "own": lambda: [Saturation("weeks")],
+    "own and members": lambda: [Saturation("weeks"), mlm.mm("member", "group")],
+    "nested and members": lambda: [mlm.nested(["region"]), mlm.mm("member", "group")],
     "two terms": lambda: [mlm.hm("year"), mlm.mm("member", "group", weight="exp(b * share)")],
 }
 
@@ -169,15 +176,21 @@ TRIAL_CASES = [(term, "saturated", None) for term in TRIAL_TERMS]
     ("term", "dependence", "cluster"), [*TRIAL_CASES, ("two terms", "independent", "region")]
 )
 def test_terms_in_a_trial(term, dependence, cluster, rng):
-    table = TABLE | {"treated": np.tile([0, 1], ROWS // 2)}
+    table = TABLE | {"treated": np.tile([0, 1], ROWS // 2), "year": np.arange(ROWS) // 3}
     trial = trial_of(term, dependence, cluster=cluster)
     refuse_wrong_gradient(trial.build(table), rng)
     with pytest.warns(UserWarning):
         trial.fit(table, draws=5, chains=2, random_seed=1, sampler=PriorDraws())
-    assert trial.treatment_effect().shape == (2, 5, 2)
+    for estimand in ESTIMANDS if trial.result_.design.units else (None,):
+        assert trial.treatment_effect(estimand=estimand).shape == (2, 5, 2)
+    assert str(trial.summary())
     new = {name: list(values[:3]) for name, values in table.items()}
-    column = "year" if term == "hm" else "member"
-    new |= {column: [table[column][0], 99, None], "group": [100, 101, 102]}
+    new |= {"group": [100, 101, 102]}
+    column = {"hm": "year", "nested": "school", "nested and members": "region"}.get(term, "member")
+    if term not in ("own", "fixed covariates"):
+        new |= {column: [table[column][0], 99, None]}
+    if term == "nested":
+        new |= {"region": [table["region"][0]] * 3}
     for kind in ("mean", "cell", "outcome"):
         drawn = trial.predict(new, kind=kind, random_seed=1)
         assert drawn.sizes[drawn.dims[2]] == 3

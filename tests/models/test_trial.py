@@ -18,7 +18,8 @@ from pymc_mlm.decisions.standardization import CoefficientDraws
 from pymc_mlm.intervals import interval_names
 from pymc_mlm.reporting.trial_plots import _on_one_scale
 from pymc_mlm.terms.cluster_effects import Z, as_cluster_prior
-from pymc_mlm.trial.draws import Target, TrialDraws, population_cells, trial_draws
+from pymc_mlm.trial.draws import TrialDraws, population_cells, trial_draws
+from pymc_mlm.trial.target import Target
 
 COVARIATES = {"outcomes": ["y1", "y2"], "arm": "group", "control": "old", "covariates": ["age"]}
 

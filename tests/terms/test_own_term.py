@@ -64,6 +64,17 @@ def test_predictions_of_the_fitted_table_are_the_models_own(name):
         assert np.ptp(varying[..., unit == u], axis=-1).max() < 1e-9
 
 
+def test_the_term_in_a_trial_has_parameters_on_every_predictor():
+    table = TABLE | {"yes": RNG.integers(0, 2, 60), "arm": np.tile([0, 1], 30)}
+    trial = mlm.MultivariateLogitTrial("yes", "arm", terms=[Saturation("dose")])
+    with pytest.warns(UserWarning):
+        trial.fit(table, draws=20, chains=2, random_seed=1, sampler=PriorDraws())
+    assert {"top [dose_1]", "half [dose_1]"} <= set(trial.summary().weights.index)
+    new = {k: [v[0]] * 2 for k, v in table.items()} | {"dose": [0.0, 1e12]}
+    eta = trial.predict(new, kind="eta")[..., 0]
+    np.testing.assert_allclose(eta[..., 1] - eta[..., 0], trial.idata.posterior["dose_1_top"])
+
+
 def test_prediction_lists_no_variables_of_pymc(caplog):
     model = MODELS["membership"](Saturation("dose"))
     with pytest.warns(UserWarning):
