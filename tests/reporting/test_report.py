@@ -335,6 +335,9 @@ def test_where_analysis_and_plan_differ_both_are_named(direct):
     assert "Planned outcomes: a, b; analysed: y1, y2." in said(replace(PLAN, outcomes=("a", "b")))
     assert "planned threshold is 0.975" in said(replace(PLAN, alpha=0.025))
     assert said(replace(PLAN, alpha=0.025), alpha=0.025).startswith("Outcomes, arms, rule and")
+    any_one = calibrate(replace(PLAN, rule=mlm.rules.Any()), 0.05, "exact")
+    alpha = 2 * (1 - any_one.threshold)
+    assert said(any_one, alpha=alpha).startswith("Outcomes, arms, rule and")
 
 
 # ---------------------------------------------------------------------- cautions
