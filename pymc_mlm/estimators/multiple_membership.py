@@ -30,8 +30,9 @@ class MultipleMembershipModel(AbstractLinearEstimator):
         Multiple-membership blocks `mm` (all of one group column), hierarchical terms `hm`, `nested`
         levels, or terms of your own; also as ``terms=[...]``.
     family : str or AbstractFamily, default "gaussian"
-        "gaussian", "student_t", "bernoulli", "poisson", "negative_binomial", "weibull", "cox", or
-        an object such as ``Binomial("trials")``.
+        "gaussian", "student_t", "bernoulli", "poisson", "negative_binomial", "weibull", "cox",
+        "exponential", "lognormal", "loglogistic", "gamma", "beta", or an object
+        such as ``Binomial("trials")``.
     priors : mapping of str to prior, optional
         Priors by variable name (``Intercept``, ``beta``, ``sigma``, ``shape``, ``party_sd``, ...)
         that replace the defaults; `model.priors(data)` lists the names.

@@ -37,8 +37,9 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         What varies, ``"1 + x"``, at every level or by level. By default the intercept and every
         covariate of the formula that varies within the innermost units, at every level.
     family : str or AbstractFamily, default "gaussian"
-        "gaussian", "student_t", "bernoulli", "poisson", "negative_binomial", "weibull", "cox", or
-        an object such as ``Binomial("trials")``.
+        "gaussian", "student_t", "bernoulli", "poisson", "negative_binomial", "weibull", "cox",
+        "exponential", "lognormal", "loglogistic", "gamma", "beta", or an object
+        such as ``Binomial("trials")``.
     parameterization : str or mapping of str to str, default "auto"
         "centered", "noncentered", or "auto": each unit by its information. The collapsed path
         has no units to sample.

@@ -7,9 +7,14 @@ from typing import Any
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
 from pymc_mlm.families.bernoulli import Bernoulli
+from pymc_mlm.families.beta import Beta
 from pymc_mlm.families.binomial import Binomial
 from pymc_mlm.families.cox import Cox
+from pymc_mlm.families.exponential import Exponential
+from pymc_mlm.families.gamma import Gamma
 from pymc_mlm.families.gaussian import Gaussian
+from pymc_mlm.families.loglogistic import LogLogistic
+from pymc_mlm.families.lognormal import LogNormal
 from pymc_mlm.families.negative_binomial import NegativeBinomial
 from pymc_mlm.families.poisson import Poisson
 from pymc_mlm.families.student_t import StudentT
@@ -18,9 +23,14 @@ from pymc_mlm.families.weibull import Weibull
 __all__ = [
     "AbstractFamily",
     "Bernoulli",
+    "Beta",
     "Binomial",
     "Cox",
+    "Exponential",
+    "Gamma",
     "Gaussian",
+    "LogLogistic",
+    "LogNormal",
     "NegativeBinomial",
     "OutcomeScale",
     "Poisson",
@@ -30,6 +40,11 @@ __all__ = [
 ]
 
 _NAMES: dict[str, Any] = {
+    "beta": Beta,
+    "exponential": Exponential,
+    "gamma": Gamma,
+    "loglogistic": LogLogistic,
+    "lognormal": LogNormal,
     "gaussian": Gaussian,
     "normal": Gaussian,
     "bernoulli": Bernoulli,
@@ -64,6 +79,6 @@ def as_family(family: Any) -> AbstractFamily:
             f"family={family.__name__} is a class; give an object: family={family.__name__}()."
         )
     raise SpecificationError(
-        f"Unknown family {family!r}. Use 'gaussian', 'student_t', 'bernoulli', 'poisson', "
-        "'negative_binomial', 'weibull' or 'cox', or an object such as Binomial('trials')."
+        f"Unknown family {family!r}. Use one of {', '.join(map(repr, sorted(_NAMES)))}, or an "
+        "object such as Binomial('trials')."
     )

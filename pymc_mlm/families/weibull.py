@@ -10,12 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
-from pymc_mlm.errors import DataError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
+from pymc_mlm.families.durations import PRIOR_SD, durations
 from pymc_mlm.priors import Prior, create
-
-# Of the log of the shape.
-PRIOR_SD = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,25 +51,7 @@ class Weibull(AbstractFamily):
 
     def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Positive times, and events that are 0 or 1; without events all times are events."""
-        time = values["time"].astype(np.float64)
-        event = values.get("event", np.ones_like(time)).astype(np.float64)
-        if (time <= 0).any():
-            raise DataError(
-                f"The time in {label!r} must be positive; found {time[time <= 0][0]:g} in "
-                f"{int((time <= 0).sum())} group(s). Drop them, or measure from an earlier start."
-            )
-        wrong = event[(event != 0) & (event != 1)]
-        if len(wrong):
-            raise DataError(
-                f"The event in {label!r} must be 1 (event seen) or 0 (right-censored); found "
-                f"{wrong[0]:g}. Recode it."
-            )
-        if not event.any():
-            raise DataError(
-                f"No event was seen in {label!r}: every time is censored, and nothing can be "
-                "learned about durations. Check the coding of the event column (1 = event)."
-            )
-        return {"time": time, "event": event}
+        return durations(label, values)
 
     def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
         """Log scale, and sd of a log time, of a Weibull for all rows; censored rows count."""

@@ -20,9 +20,14 @@ import numpy as np
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import (
     Bernoulli,
+    Beta,
     Binomial,
     Cox,
+    Exponential,
+    Gamma,
     Gaussian,
+    LogLogistic,
+    LogNormal,
     NegativeBinomial,
     Poisson,
     StudentT,
@@ -41,9 +46,9 @@ MARK = "$"
 SPECIFICATIONS = {
     cls.__name__: cls
     for cls in (
-        Bernoulli, Binomial, Cox, Expression, Gaussian, Hierarchical, InverseWishart, LKJ,
-        MultipleMembership, NegativeBinomial, Nested, Nutpie, Poisson, Prior, PymcNuts,
-        Specification, StudentT, TrialSpecification, Weibull,
+        Bernoulli, Beta, Binomial, Cox, Exponential, Expression, Gamma, Gaussian, Hierarchical,
+        InverseWishart, LKJ, LogLogistic, LogNormal, MultipleMembership, NegativeBinomial, Nested,
+        Nutpie, Poisson, Prior, PymcNuts, Specification, StudentT, TrialSpecification, Weibull,
     )
 }  # fmt: skip
 # What labels and arguments are beside text and numbers: how each is written, and read again.

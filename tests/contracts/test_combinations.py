@@ -29,6 +29,9 @@ FAMILIES = {
     "bernoulli": ("yes", "bernoulli"), "binomial": ("wins", mlm.Binomial("games")),
     "poisson": ("count", "poisson"), "negative_binomial": ("count", "negative_binomial"),
     "weibull": ("Surv(weeks, ended)", "weibull"), "cox": ("Surv(weeks, ended)", mlm.Cox(4)),
+    "exponential": ("Surv(weeks, ended)", "exponential"), "beta": ("share", "beta"),
+    "lognormal": ("Surv(weeks, ended)", "lognormal"), "gamma": ("weeks", "gamma"),
+    "loglogistic": ("Surv(weeks, ended)", "loglogistic"),
 }  # fmt: skip
 # Terms, the column of their units, and the rows of a variance decomposition that they give.
 TERMS = {

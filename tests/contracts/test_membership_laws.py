@@ -24,6 +24,10 @@ FAMILIES = {
     "bernoulli": "ended ~ 1 + majority",
     "weibull": "Surv(weeks, ended) ~ 1 + majority",
     "cox": "Surv(weeks, ended) ~ 1 + majority",
+    "exponential": "Surv(weeks, ended) ~ 1 + majority",
+    "lognormal": "Surv(weeks, ended) ~ 1 + majority",
+    "loglogistic": "Surv(weeks, ended) ~ 1 + majority",
+    "gamma": "weeks ~ 1 + majority",
 }
 
 
