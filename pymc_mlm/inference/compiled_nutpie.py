@@ -38,6 +38,8 @@ JITTER = 1.0
 HALVINGS = 30
 # How far sums in another order may be apart, as a part of the whole.
 AGREEMENT = 1e-7
+# Seed of the point beside the start at which the two are compared.
+CHECK_SEED = 7
 # Status of the compiled function where lengths do not fit or an index is outside.
 FAULT = -1
 _DOUBLES = ctypes.POINTER(ctypes.c_double)
@@ -99,7 +101,10 @@ class CompiledModel:
         return value, gradient
 
     def check(self) -> str:
-        """Compare the compiled function with NumPy, once, where sampling starts.
+        """Compare the compiled function with NumPy at the initial point and beside it.
+
+        Effects are zero at the initial point, where a fault of what they are multiplied by does
+        not show; the second point is as far from it as chains start, the same in every process.
 
         Returns
         -------
@@ -114,16 +119,28 @@ class CompiledModel:
         """
         start = self.model.initial_point()
         point = np.concatenate([np.ravel(start[name]) for name, _ in self.layout])
+        if difference := self._difference(point, "at the start"):
+            return difference
+        step = np.random.default_rng(CHECK_SEED).uniform(-JITTER, JITTER, len(point))
+        for _ in range(HALVINGS):
+            found = self._difference(point + step, "beside the start")
+            if found is not None:
+                return found
+            step = step / 2.0
+        return ""
+
+    def _difference(self, point: np.ndarray, where: str) -> str | None:
+        """Return what differs from NumPy at a point; None where NumPy is not finite."""
         compiled, data = self.sampled.compiled_logp_func, self.sampled.user_data
         status, value, gradient = _called(compiled, data, point)
         with np.errstate(all="ignore"):
             expected, slopes = self.sampled.logp_func(point)
         if not (np.isfinite(expected) and np.all(np.isfinite(slopes))):
-            return ""
+            return None
         if status:
-            return f"at the start it ends with status {status}, and NumPy has {float(expected):.6g}"
+            return f"{where} it ends with status {status}, and NumPy has {float(expected):.6g}"
         if not np.isclose(value, expected, rtol=AGREEMENT, atol=AGREEMENT):
-            return f"at the start it is {value:.10g}, and by NumPy {float(expected):.10g}"
+            return f"{where} it is {value:.10g}, and by NumPy {float(expected):.10g}"
         scale = AGREEMENT * max(1.0, float(np.max(np.abs(slopes), initial=0.0)))
         wrong = np.flatnonzero(~(np.abs(gradient - slopes) <= scale))
         if len(wrong):
@@ -131,7 +148,7 @@ class CompiledModel:
             ends = np.cumsum([int(np.prod(shape)) for _, shape in self.layout])
             name = self.layout[int(np.searchsorted(ends, at, side="right"))][0]
             return (
-                f"at the start its gradient by {name!r} is {gradient[at]:.10g}, and by NumPy "
+                f"{where} its gradient by {name!r} is {gradient[at]:.10g}, and by NumPy "
                 f"{slopes[at]:.10g}"
             )
         return ""

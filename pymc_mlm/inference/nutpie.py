@@ -10,11 +10,12 @@ from typing import Literal
 import pymc as pm
 import xarray as xr
 
-from pymc_mlm.errors import SpecificationError
+from pymc_mlm.errors import SpecificationError, warn_user
 from pymc_mlm.inference.base import TARGET_ACCEPT, AbstractSampler, Run, check_target_accept
 from pymc_mlm.inference.compiled_nutpie import compile_model
 from pymc_mlm.inference.interrupt import kept
 from pymc_mlm.inference.observed import add_observed
+from pymc_mlm.inference.pymc_nuts import PymcNuts
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,18 @@ class Nutpie(AbstractSampler):
         check_target_accept(self.target_accept)
 
     def sample(self, model: pm.Model, var_names: Sequence[str], run: Run) -> xr.DataTree:
-        """Compile (or load) the model and sample it."""
-        import nutpie
-
+        """Compile (or load) the model and sample it; by PyMC where nutpie cannot be imported."""
+        try:
+            import nutpie
+        except ImportError as error:
+            warn_user(
+                f"nutpie cannot be imported ({error}): PyMC's own NUTS samples, with the same "
+                "posterior, more slowly, and without max_treedepth and adaptation. Install "
+                "nutpie, which pymc_mlm depends on, or choose sampler=PymcNuts().",
+                RuntimeWarning,
+            )
+            other = PymcNuts("pymc", self.target_accept, self.cores)
+            return other.sample(model, var_names, run)
         start = time.perf_counter()
         compiled = compile_model(model, var_names)
         compiled_at = time.perf_counter()

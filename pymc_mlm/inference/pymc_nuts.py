@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pymc as pm
 import xarray as xr
@@ -32,9 +34,8 @@ class PymcNuts(AbstractSampler):
 
     Notes
     -----
-    Ctrl-C during sampling keeps the draws so far with "pymc" and "nutpie"; with ``cores=1`` PyMC
-    ends the chain at hand and goes on with the next. The samplers on JAX keep nothing: they draw
-    all chains in one compiled call.
+    Ctrl-C during sampling keeps the draws so far with "pymc" and "nutpie", also with ``cores=1``.
+    The samplers on JAX keep nothing: they draw all chains in one compiled call.
 
     Examples
     --------
@@ -82,12 +83,29 @@ class PymcNuts(AbstractSampler):
                     nuts={"target_accept": self.target_accept or TARGET_ACCEPT},
                     var_names=list(var_names),
                     compute_convergence_checks=False,
+                    callback=self._watch(run),
                 )
         except ValueError as error:
             # PyMC swallows the interrupt, and then finds that no chain has a draw.
             if str(error) == NO_DRAWS:
                 raise KeyboardInterrupt(TOO_EARLY) from error
             raise
+
+    def _watch(self, run: Run) -> Callable[..., None] | None:
+        """Return what ends a run of one chain after another at an interrupt.
+
+        PyMC ends the chain at hand alone and goes on with the next, up to the last one.
+        """
+        if self.engine != "pymc" or (self.cores or os.cpu_count()) != 1:
+            return None
+        done = {"chain": 0, "draws": 0}
+
+        def watch(trace: Any, draw: Any) -> None:
+            if draw.chain != done["chain"] and done["draws"] < run.tune + run.draws:
+                raise KeyboardInterrupt
+            done.update(chain=draw.chain, draws=draw.draw_idx + 1)
+
+        return watch
 
 
 def _prepare_jax(engine: str) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -105,6 +106,34 @@ def test_the_short_trace_of_pymc_is_noticed(model, monkeypatch):
     monkeypatch.setattr(pm, "sample", lambda **_: numbered([6, 6]))
     posterior = PymcNuts().sample(model, ["x"], Run(10, 5, 4))["posterior"]
     assert "6 of 10 draws are kept of 2 of 4 chains" in posterior.attrs["interrupted"]
+
+
+def test_an_interrupt_of_one_chain_after_another_ends_them_all(model, monkeypatch):
+    def sample(callback, draws, tune, chains, **_):
+        """Do what PyMC does with cores=1; the third chain is interrupted at its draw 14."""
+        lengths = []
+        for chain in range(chains):
+            done = 0
+            try:
+                for i in range(tune + draws):
+                    if (chain, i) == (2, 14):
+                        raise KeyboardInterrupt
+                    done = i + 1
+                    callback(trace=None, draw=SimpleNamespace(chain=chain, draw_idx=i))
+            except KeyboardInterrupt:
+                pass
+            lengths.append(max(done - tune, 0))
+        assert lengths == [10, 10, 9, 0, 0]
+        return numbered(lengths)
+
+    monkeypatch.setattr(pm, "sample", sample)
+    posterior = PymcNuts(cores=1).sample(model, ["x"], Run(10, 5, 5))["posterior"]
+    assert "9 of 10 draws are kept of 3 of 5 chains" in posterior.attrs["interrupted"]
+
+
+def test_chains_side_by_side_are_not_watched(model, monkeypatch):
+    monkeypatch.setattr(pm, "sample", lambda callback, **_: numbered([10] * (callback is None)))
+    assert PymcNuts(cores=2).sample(model, ["x"], Run(10, 5, 1))["posterior"].sizes["draw"] == 10
 
 
 def test_an_interrupt_that_pymc_turns_into_an_error_is_an_interrupt_again(model, monkeypatch):
