@@ -40,8 +40,9 @@ from pymc_mlm.integration.rows import Rows
 
 Array = np.ndarray[Any, Any]
 
-# Of the squared Newton decrement: twice the log density that a step could still gain.
-TOLERANCE = 1e-12
+# Of the squared Newton decrement, twice the log density that a step could still gain: the last
+# step is taken at less, and leaves its square.
+TOLERANCE = 1e-8
 MOST_STEPS = 100
 # Solves with an old factor that take longer are dearer than a new one.
 MOST_SOLVES = 8
@@ -195,6 +196,7 @@ def laplace(
     parameters: Array,
     near: tuple[Array, Factor] | None = None,
     tolerance: float = TOLERANCE,
+    is_proposal: bool = False,
 ) -> Laplace:
     """Find the mode of the effects and the normal approximation there.
 
@@ -211,7 +213,9 @@ def laplace(
     near : tuple of ndarray and Factor, optional
         Mode and root at parameters nearby: where the search starts.
     tolerance : float
-        Squared Newton decrement at which it stops.
+        Squared Newton decrement before the last step.
+    is_proposal : bool
+        Whether draws will be weighted, so that the factor of the last step serves.
 
     Returns
     -------
@@ -241,11 +245,11 @@ def laplace(
         l1, l2, *_ = rows.derivatives(eta, parameters).by_eta
         gradient = rows.transposed(entries, l1) - a
         W = np.maximum(-l2, 0.0)
-        step = None
+        step, is_factor_near = None, False
         if root is not None and rows.size - rows.num_front > CHEAP_FACTOR:
             step = _solve(rows, entries, W, root, gradient)
         if step is None:
-            root = factor(rows, entries, W)
+            root, is_factor_near = factor(rows, entries, W), bool((l2 <= 0).all())
             step = root.solve(gradient)
         move = rows.times(entries, step)
         if gradient @ step < tolerance:
@@ -254,7 +258,8 @@ def laplace(
         a, eta, value = _ascend(rows, parameters, (a, eta, value), step, move)
     else:
         raise IntegrationError(f"the mode of the effects is not reached in {MOST_STEPS} steps")
-    root = factor(rows, entries, -rows.derivatives(eta, parameters).by_eta[1])
+    if root is None or not (is_proposal and is_factor_near):
+        root = factor(rows, entries, -rows.derivatives(eta, parameters).by_eta[1])
     joint = rows.log_density(eta, parameters) - 0.5 * a @ a
     marginal = float(joint - root.log_determinant)
     return Laplace(rows, entries, offset, parameters, a, eta, root, marginal)

@@ -34,6 +34,8 @@ class Trend:
         First derivative of the variance of each row's linear predictor.
     smallest, largest : ndarray, shape (row,)
         Of the variances that were met: no other is believed.
+    orders : ndarray, shape (axis, 2)
+        Second order of the log marginal ahead and behind on each axis.
     """
 
     mode: Mode
@@ -43,6 +45,7 @@ class Trend:
     spread: Array
     smallest: Array
     largest: Array
+    orders: Array
 
     def effects(self, point: Array) -> Array:
         """Return the effects' mode at hyperparameters nearby."""
@@ -54,6 +57,13 @@ class Trend:
         followed = self.center.variance + self._along(point) @ self.spread
         prior = np.bincount(found.rows.owners, found.entries**2, minlength=len(found.eta))
         return np.asarray(np.minimum(np.clip(followed, self.smallest, self.largest), prior))
+
+    def second_order(self, point: Array) -> float:
+        """Return the second order of the log marginal at hyperparameters nearby."""
+        center = self.center.second_order
+        smallest, largest = min(center, self.orders.min()), max(center, self.orders.max())
+        along = self._along(point) @ (self.orders[:, 0] - self.orders[:, 1]) / 2
+        return float(np.clip(center + along, smallest, largest))
 
     def _along(self, point: Array) -> Array:
         root = root_of(self.mode.covariance)
@@ -88,4 +98,5 @@ def trend(approximate: Callable[[Array], Laplace], mode: Mode) -> Trend:
     curve = np.array([a.mode + b.mode - 2 * center.mode for a, b in ends])
     spread = np.array([(a.variance - b.variance) / 2 for a, b in ends])
     met = np.array([center.variance, *(found.variance for pair in ends for found in pair)])
-    return Trend(mode, center, slope, curve, spread, met.min(axis=0), met.max(axis=0))
+    orders = np.array([(a.second_order, b.second_order) for a, b in ends])
+    return Trend(mode, center, slope, curve, spread, met.min(axis=0), met.max(axis=0), orders)

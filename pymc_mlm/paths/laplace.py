@@ -42,8 +42,12 @@ MOST_HYPERPARAMETERS = 30
 # With a heavier tail of the hyperparameters' weights, or fewer effective points, not even the
 # approximation is drawn from.
 WORST_K_HAT, FEWEST_POINTS = 1.0, 50
-# Squared Newton decrement at which the mode of the effects is near enough to propose from.
-NEAR_ENOUGH = 1e-6
+# At each point of a model of many effects.
+FEWEST_DRAWS = 16
+# Squared Newton decrement at which the last step leads near enough to the mode to propose there.
+NEAR_ENOUGH = 1e-4
+# From so many rows on the second order is followed from the mode.
+MANY_ROWS = 5000
 
 
 class LogMarginal:
@@ -53,13 +57,20 @@ class LogMarginal:
         self.model = model
         self.near: tuple[Array, Factor] | None = None
 
-    def at(self, point: Array, tolerance: float = TOLERANCE) -> tuple[float, Laplace]:
+    def at(self, point: Array) -> tuple[float, Laplace]:
         """Return the log prior and the approximation of the effects."""
+        return self._at(point, TOLERANCE, False)
+
+    def proposal(self, point: Array) -> tuple[float, Laplace]:
+        """Return the log prior, and an approximation that is near enough to draw and weigh."""
+        return self._at(point, NEAR_ENOUGH, True)
+
+    def _at(self, point: Array, tolerance: float, is_proposal: bool) -> tuple[float, Laplace]:
         p = self.model.pieces(point)
         given = self.model.rows, p.entries, p.offset, p.parameters
         if self.model.rows.family == "gaussian":
             return p.log_prior, collapsed(*given)
-        return p.log_prior, laplace(*given, self.near, tolerance)
+        return p.log_prior, laplace(*given, self.near, tolerance, is_proposal)
 
     def __call__(self, point: Array) -> tuple[float, Array]:
         """Return value and gradient by Laplace's method, minus infinity where it fails."""
@@ -90,13 +101,16 @@ class Draws:
         if self.trend is not None:
             self.density.near = self.trend.effects(point), self.trend.center.root
         try:
-            log_prior, found = self.density.at(point, NEAR_ENOUGH)
+            log_prior, found = self.density.proposal(point)
         except IntegrationError:
             return -np.inf
-        if self.trend is not None and _is_large(found.rows) and found.rows.patterns is None:
-            # Only the proposal depends on it; the inverse is the dear part.
+        if self.trend is not None and (
+            _is_large(found.rows) or len(found.eta) >= MANY_ROWS
+        ):  # only proposals depend on these, and they are the dear part
             found = replace(found, known_variance=self.trend.variance(point, found))
-        marginal = found.value + found.second_order
+            marginal = found.value + self.trend.second_order(point)
+        else:
+            marginal = found.value + found.second_order
         key = point.tobytes()
         self.effects[key], log_ratio = found.draw(self.each, self.rng)
         self.log_weights[key] = log_ratio - marginal
@@ -156,8 +170,8 @@ def integrate(model: Conditional, count: int, rng: np.random.Generator) -> Weigh
     follow = None
     if model.rows.family != "gaussian":
         follow = trend(lambda point: density.at(point)[1], mode)
-    rounds = rounds_of(model.rows.size - model.rows.num_front, len(model.start))
-    draws = Draws(density, follow, -(-count // sum(rounds)) + 1, rng)
+    rounds, each = points_of(model.rows, len(model.start), count)
+    draws = Draws(density, follow, each, rng)
     sample = importance_sample(draws, mode, rng, rounds)
     if sample.k_hat > WORST_K_HAT or sample.effective_size < FEWEST_POINTS:
         raise IntegrationError(
@@ -171,12 +185,15 @@ def _is_large(rows: Rows) -> bool:
     return rows.size - rows.num_front > CHEAP_FACTOR
 
 
-def rounds_of(effects: int, hyperparameters: int) -> tuple[int, int, int]:
-    """Return the points of each round: fewer where factors are dear and parameters few."""
-    if effects <= CHEAP_FACTOR:
-        return 150, 150, 300
-    each = int(np.clip(20 * hyperparameters, 50, 150))
-    return each, each, 2 * each
+def points_of(rows: Rows, hyperparameters: int, count: int) -> tuple[tuple[int, int, int], int]:
+    """Return the points of each round, and how many effects are drawn at each point.
+
+    Fewer points where factors are dear and parameters few, with more draws, which are cheap.
+    """
+    if not _is_large(rows):
+        return (150, 150, 300), -(-count // 600) + 1
+    one = int(np.clip(20 * hyperparameters, 40, 150))
+    return (one, one, 2 * one), max(-(-count // (4 * one)) + 1, FEWEST_DRAWS)
 
 
 def _weighted(
@@ -294,14 +311,15 @@ def weighted_draws(spec: Any, design: Any, run: Run) -> xr.DataTree:
             f"nested level are held, at most {MOST_EFFECTS}; there are {others}. Use "
             "path='sampled'."
         )
-    points = sum(rounds_of(others, len(model.start)))
-    memory = 8 * model.rows.size * (run.chains * run.draws + points)
+    count = run.chains * run.draws
+    rounds, each = points_of(model.rows, len(model.start), count)
+    memory = 8 * model.rows.size * (count + sum(rounds) * each)
     if memory > MOST_MEMORY:
         raise SpecificationError(
             f"Effects cannot be integrated out: so many draws of {model.rows.size} effects take "
             f"{memory / 1e9:.1f} GB, {MOST_MEMORY / 1e9:g} at most. Ask for fewer draws."
         )
-    found = integrate(model, run.chains * run.draws, np.random.default_rng(run.random_seed))
+    found = integrate(model, count, np.random.default_rng(run.random_seed))
     posterior = _dataset(model.model, found.values, (run.chains, run.draws))
     posterior = posterior.assign(spec.derived(posterior, design))
     posterior.attrs = {

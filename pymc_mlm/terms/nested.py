@@ -322,9 +322,10 @@ class Nested(AbstractTerm):
         for level, prefix in enumerate(design.prefixes):
             at = np.flatnonzero(design.varies[level])
             sd, p, units = model[f"{prefix}_sd"], len(at), len(design.nesting.labels[level])
-            root = pt.diag(sd)
+            of_one: Any = np.eye(p)
             if design.pairs(level):
-                root = sd[:, None] * cholesky_from_partials(model[f"{prefix}_partial"], p)
+                of_one = cholesky_from_partials(model[f"{prefix}_partial"], p)
+            root = sd[:, None] * of_one
             unit = design.nesting.codes(design.levels[level])
             columns = (p * unit[:, None] + np.arange(p)).ravel()
             entries = pt.dot(design.Z[:, at], root).ravel()

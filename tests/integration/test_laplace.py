@@ -204,3 +204,18 @@ def test_what_has_no_mode_is_an_error():
     rows = Rows("student_t", apart, np.arange(3), np.zeros(2, dtype=int), 1)
     with pytest.raises(IntegrationError, match="not curved downwards"):
         laplace(rows, np.full(2, 60.0), np.zeros(2), np.log([1.0, 1.0]))
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "student_t"])
+def test_a_proposal_has_the_density_of_its_draws(family, rng):
+    """With the factor of the last step the weighted draws estimate the same marginal."""
+    rows, entries, offset, logs = table_of(family, "ragged", rng)
+    exact = laplace(rows, entries, offset, logs)
+    near = exact.mode + 0.2 * rng.normal(size=rows.size), exact.root
+    rough = laplace(rows, entries, offset, logs, near, 10.0, is_proposal=True)
+    assert not np.allclose(rough.mode, exact.mode, atol=1e-8)
+    assert np.allclose(rough.mode, exact.mode, atol=0.2)
+    estimates = [
+        np.log(np.exp(x.draw(20_000, rng)[1] - exact.value).mean()) for x in (exact, rough)
+    ]
+    assert estimates[0] == pytest.approx(estimates[1], abs=0.02)

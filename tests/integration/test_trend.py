@@ -57,3 +57,13 @@ def test_another_variance_moves_proposals_and_no_weighted_mean(approximate, near
         np.log(np.exp(x.draw(20_000, rng)[1] - found.value).mean()) for x in (found, other)
     ]
     assert estimates[0] == pytest.approx(estimates[1], abs=0.01)
+
+
+def test_the_second_order_is_followed_within_what_was_met(approximate, near, rng):
+    found = trend(approximate, near)
+    root = np.linalg.cholesky(near.covariance)
+    met = found.orders.min(), found.orders.max()
+    for z in rng.normal(size=(5, 2)):
+        point = near.point + root @ z
+        assert found.second_order(point) == pytest.approx(approximate(point).second_order, abs=0.05)
+        assert met[0] <= found.second_order(near.point + 50 * root @ z) <= met[1]
