@@ -31,8 +31,8 @@ class MultipleMembershipModel(AbstractLinearEstimator):
         levels, or terms of your own; also as ``terms=[...]``.
     family : str or AbstractFamily, default "gaussian"
         "gaussian", "student_t", "bernoulli", "poisson", "negative_binomial", "weibull", "cox",
-        "exponential", "lognormal", "loglogistic", "gamma", "beta", or an object
-        such as ``Binomial("trials")``.
+        "exponential", "lognormal", "loglogistic", "gamma", "beta", "cumulative",
+        or an object such as ``Binomial("trials")``.
     priors : mapping of str to prior, optional
         Priors by variable name (``Intercept``, ``beta``, ``sigma``, ``shape``, ``party_sd``, ...)
         that replace the defaults; `model.priors(data)` lists the names.

@@ -38,8 +38,8 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         covariate of the formula that varies within the innermost units, at every level.
     family : str or AbstractFamily, default "gaussian"
         "gaussian", "student_t", "bernoulli", "poisson", "negative_binomial", "weibull", "cox",
-        "exponential", "lognormal", "loglogistic", "gamma", "beta", or an object
-        such as ``Binomial("trials")``.
+        "exponential", "lognormal", "loglogistic", "gamma", "beta", "cumulative",
+        or an object such as ``Binomial("trials")``.
     parameterization : str or mapping of str to str, default "auto"
         "centered", "noncentered", or "auto": each unit by its information. The collapsed path
         has no units to sample.

@@ -10,6 +10,7 @@ from pymc_mlm.families.bernoulli import Bernoulli
 from pymc_mlm.families.beta import Beta
 from pymc_mlm.families.binomial import Binomial
 from pymc_mlm.families.cox import Cox
+from pymc_mlm.families.cumulative import Cumulative
 from pymc_mlm.families.exponential import Exponential
 from pymc_mlm.families.gamma import Gamma
 from pymc_mlm.families.gaussian import Gaussian
@@ -26,6 +27,7 @@ __all__ = [
     "Beta",
     "Binomial",
     "Cox",
+    "Cumulative",
     "Exponential",
     "Gamma",
     "Gaussian",
@@ -50,6 +52,7 @@ _NAMES: dict[str, Any] = {
     "bernoulli": Bernoulli,
     "binomial": Bernoulli,
     "cox": Cox,
+    "cumulative": Cumulative,
     "negative_binomial": NegativeBinomial,
     "poisson": Poisson,
     "student_t": StudentT,

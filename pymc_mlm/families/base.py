@@ -22,18 +22,18 @@ class OutcomeScale:
         Typical value of the linear predictor.
     spread : float
         Standard deviation that the linear predictor may plausibly have.
-    log_rate : float
-        Log of the hazard of all rows together, for a family with a baseline.
+    baseline : float
+        Typical value of what takes the place of the intercept, if something does.
     """
 
     location: float
     spread: float
-    log_rate: float = 0.0
+    baseline: float = 0.0
 
     @property
     def from_zero(self) -> OutcomeScale:
         """The scale of a predictor without a level: the distance to zero is to be explained."""
-        return OutcomeScale(0.0, float(np.hypot(self.location, self.spread)), self.log_rate)
+        return OutcomeScale(0.0, float(np.hypot(self.location, self.spread)), self.baseline)
 
 
 class AbstractFamily(ABC):

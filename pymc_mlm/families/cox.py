@@ -136,7 +136,7 @@ class Cox(AbstractFamily):
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
         """Normal around the log rate of all rows; 95% within a factor of 130 either way."""
-        return {LOG_HAZARD: Prior("Normal", mu=scale.log_rate, sigma=2.5 * scale.spread)}
+        return {LOG_HAZARD: Prior("Normal", mu=scale.baseline, sigma=2.5 * scale.spread)}
 
     def near_mode(self, outcome: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the log of events over time in each interval."""

@@ -196,7 +196,7 @@ class Specification(AbstractSpecification):
         """Return variable, meaning and prior of every parameter."""
         roles = self.roles(design)
         used = self.priors_used(design)
-        each = {self.family.baseline: "each interval"}
+        each = {self.family.baseline: f"each {' '.join(self.family.own_dims)}"}
         rows = [(n, roles[n].text(each.get(n, "each column")), repr(p)) for n, p in used.items()]
         if self.nested is not None:
             shapes = self.nested.correlation_priors(design.nested)

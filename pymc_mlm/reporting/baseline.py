@@ -97,7 +97,7 @@ def plot_baseline(fit: Fit, ci_prob: float = CI_PROB, **kwargs: Any) -> Any:
 def _curves(fit: Fit) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return where intervals begin and end, and draws (draw, interval) of hazard and survival."""
     family = getattr(fit.spec, "family", None)
-    if getattr(family, "baseline", None) is None:
+    if "interval" not in getattr(family, "own_dims", ()):
         raise SpecificationError("The model has no baseline hazard; family='cox' has one.")
     log_hazard = fit.arrays("family")[fit.spec.family.baseline]
     begin = fit.design.outcome["cuts"]

@@ -23,6 +23,7 @@ from pymc_mlm.families import (
     Beta,
     Binomial,
     Cox,
+    Cumulative,
     Exponential,
     Gamma,
     Gaussian,
@@ -46,9 +47,10 @@ MARK = "$"
 SPECIFICATIONS = {
     cls.__name__: cls
     for cls in (
-        Bernoulli, Beta, Binomial, Cox, Exponential, Expression, Gamma, Gaussian, Hierarchical,
-        InverseWishart, LKJ, LogLogistic, LogNormal, MultipleMembership, NegativeBinomial, Nested,
-        Nutpie, Poisson, Prior, PymcNuts, Specification, StudentT, TrialSpecification, Weibull,
+        Bernoulli, Beta, Binomial, Cox, Cumulative, Exponential, Expression, Gamma, Gaussian,
+        Hierarchical, InverseWishart, LKJ, LogLogistic, LogNormal, MultipleMembership,
+        NegativeBinomial, Nested, Nutpie, Poisson, Prior, PymcNuts, Specification, StudentT,
+        TrialSpecification, Weibull,
     )
 }  # fmt: skip
 # What labels and arguments are beside text and numbers: how each is written, and read again.

@@ -30,6 +30,7 @@ FAMILIES = {
     "poisson": ("count", "poisson"), "negative_binomial": ("count", "negative_binomial"),
     "weibull": ("Surv(weeks, ended)", "weibull"), "cox": ("Surv(weeks, ended)", mlm.Cox(4)),
     "exponential": ("Surv(weeks, ended)", "exponential"), "beta": ("share", "beta"),
+    "cumulative": ("wins", "cumulative"),
     "lognormal": ("Surv(weeks, ended)", "lognormal"), "gamma": ("weeks", "gamma"),
     "loglogistic": ("Surv(weeks, ended)", "loglogistic"),
 }  # fmt: skip
@@ -61,7 +62,7 @@ CASES = [
     (model, term, family) for model in MODELS for term in TERMS for family in FAMILIES
     if not (model == "nested" and term == "nested")
     # Time: what a term adds to the predictor does not depend on the family.
-    if term in ("mm", "hm") or family in ("gaussian", "poisson", "weibull", "cox")
+    if term in ("mm", "hm") or family in ("gaussian", "poisson", "weibull", "cox", "cumulative")
 ]  # fmt: skip
 
 

@@ -31,6 +31,7 @@ CASES = {
     "weibull": (mlm.Weibull(), {"shape": SHAPE}, stats.gumbel_l(0, 1 / SHAPE).var()),
     # log of the cumulative baseline hazard at the event: a Gumbel minimum around -eta.
     "cox": (mlm.Cox(), {}, stats.gumbel_l().var()),
+    "cumulative": (mlm.Cumulative(), {}, stats.logistic().var()),
     "exponential": (mlm.Exponential(), {}, stats.gumbel_l().var()),
     "lognormal": (mlm.LogNormal(), {"sigma": SIGMA}, stats.norm(0, SIGMA).var()),
     "loglogistic": (mlm.LogLogistic(), {"shape": SHAPE}, stats.logistic(0, 1 / SHAPE).var()),
