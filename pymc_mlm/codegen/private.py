@@ -6,12 +6,16 @@ Ask `pymc_mlm.codegen.host()` for this module: it may fail to import under other
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.registry import CPUDispatcher
 from pytensor.graph.replace import _vectorize_node
 from pytensor.link.numba.cache import NumbaPyTensorCacheLocator, compile_numba_function_src
@@ -23,6 +27,7 @@ from pytensor.link.numba.dispatch.basic import (
 from pytensor.link.numba.dispatch.random import numba_core_rv_funcify
 
 njit = numba_njit
+_CHECKSUM = b"sha256 of what comes before:"
 
 _NUTPIE = {
     "make_user_data": {"shared_var_keys", "shared_data"},
@@ -85,6 +90,40 @@ def function_of(op: Any, node: Any) -> tuple[Any, str | None]:
     return function if isinstance(function, CPUDispatcher) else numba_njit(function), key
 
 
+class _CheckedFile(IndexDataCacheFile):
+    """Files of numba's cache that end with a checksum, which pickle does not read.
+
+    One changed byte of machine code is loaded like any other, and ends the process or is wrong.
+    Files without a checksum are those of PyTensor without this package.
+    """
+
+    @contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[io.BytesIO]:
+        with super()._open_for_write(filepath) as file:
+            content = io.BytesIO()
+            yield content
+            file.write(content.getvalue() + _CHECKSUM + sha256(content.getvalue()).digest())
+
+    def _load_index(self) -> Any:
+        _verify(self._index_path)
+        return super()._load_index()
+
+    def _load_data(self, name: str) -> Any:
+        _verify(self._data_path(name))
+        return super()._load_data(name)
+
+
+def _verify(path: str) -> None:
+    """Raise a `ValueError` where a file's content does not fit the checksum at its end."""
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        return
+    content, mark, digest = data.rpartition(_CHECKSUM)
+    if mark and sha256(content).digest() != digest:
+        raise ValueError("a checksum does not fit")
+
+
 def wrap_disk_cache(load: Callable[..., Any], save: Callable[..., Any]) -> None:
     """Put ``load(method, cache, ...)`` and ``save(method, cache, ...)`` around PyTensor's cache."""
 
@@ -94,6 +133,11 @@ def wrap_disk_cache(load: Callable[..., Any], save: Callable[..., Any]) -> None:
             # Caches of a user's own numba functions lie elsewhere.
             if not isinstance(cache._impl.locator, NumbaPyTensorCacheLocator):
                 return method(cache, *args)
+            if not isinstance(cache._cache_file, _CheckedFile):
+                stamp = cache._impl.locator.get_source_stamp()
+                cache._cache_file = _CheckedFile(
+                    cache._cache_path, cache._impl.filename_base, stamp
+                )
             return guard(method, cache, *args)
 
         return call

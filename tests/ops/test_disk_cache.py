@@ -59,10 +59,21 @@ def version_alone(path):
     path.write_bytes(data[: data.index(b".", 5) + 1] + b"\x80\x04N.")
 
 
+def one_byte(share):
+    def flip(path):
+        """Change one byte at a share of the file's length."""
+        data = bytearray(path.read_bytes())
+        data[int(share * (len(data) - 1))] ^= 0x10
+        path.write_bytes(bytes(data))
+
+    return flip
+
+
+FLIPS = [(one_byte(s), end) for s in (0.0, 0.05, 0.3, 0.5, 0.7, 0.85) for end in (".nbi", ".nbc")]
 DAMAGES = [
     (half, ".nbi"), (nothing, ".nbi"), (noise, ".nbi"), (version_alone, ".nbi"),
     (half, ".nbc"), (nothing, ".nbc"), (noise, ".nbc"),
-    (half, ""), (noise, ""),
+    (half, ""), (noise, ""), *FLIPS,
 ]  # fmt: skip
 
 
@@ -80,6 +91,24 @@ def test_damaged_code_is_compiled_anew_with_one_warning_and_healed(folder, damag
     function, caught = compiled()
     assert function.cache_hits == 1
     assert caught == []
+
+
+@pytest.mark.parametrize("share", [0.999, 1.0])
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+def test_a_changed_byte_of_a_checksum_is_damage(folder, share, suffix):
+    compiled()
+    for path in folder.glob(f"*{suffix}"):
+        one_byte(share)(path)
+    assert len(compiled()[1]) == 1
+    assert compiled()[0].cache_hits == 1
+
+
+def test_code_that_pytensor_kept_without_a_checksum_is_used(folder):
+    compiled()
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes().rpartition(b"sha256 of what comes before:")[0])
+    function, caught = compiled()
+    assert (function.cache_hits, caught) == (1, [])
 
 
 def a_file_in_its_place(folder, monkeypatch):
