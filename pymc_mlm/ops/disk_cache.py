@@ -7,13 +7,16 @@ damaged file does so for ever, since it is read before it would be replaced.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pytensor
 from pytensor import config
 
 from pymc_mlm.codegen import host
@@ -36,12 +39,41 @@ def settle_folder() -> None:
     """
     try:
         (config.base_compiledir / "numba").mkdir(parents=True, exist_ok=True)
-        _ = config.compiledir  # made when it is first read
+        compiled = config.compiledir  # made when it is first read
     except (OSError, ValueError) as error:
         _report("cannot be made or written", config.base_compiledir, error, _REMEDY)
         _temporary.append(tempfile.TemporaryDirectory(prefix="pytensor"))
         # PyTensor closes the setting to changes; nothing has been compiled under it yet.
         type(config).base_compiledir.val = Path(_temporary[0].name)
+    else:
+        if "pytensor.link.c.lazylinker_c" not in sys.modules:
+            check_linker(compiled / "lazylinker_ext")
+
+
+def check_linker(folder: Path) -> None:
+    """Remove PyTensor's compiled linker, which it then compiles anew, where its files changed.
+
+    PyTensor loads it to evaluate initial points. A damaged library ends the process. It has no
+    checksum, so one of what is found first is kept beside it, with PyTensor's version.
+
+    Parameters
+    ----------
+    folder : Path
+        ``lazylinker_ext`` in PyTensor's folder of compiled code.
+    """
+    seal, code = folder / "sha256", folder / "__init__.py"
+    try:
+        content = b"".join(path.read_bytes() for path in sorted(folder.glob("*.so")))
+        found = f"{pytensor.__version__} {sha256(content + code.read_bytes()).hexdigest()}"
+        kept = seal.read_text() if seal.exists() else ""
+        if kept.startswith(f"{pytensor.__version__} ") and kept != found:
+            shutil.rmtree(folder)
+            error = ValueError("a checksum does not fit")
+            _report("was damaged", folder, error, _DAMAGED)
+        elif kept != found and b"_version" in code.read_bytes():  # PyTensor writes it last.
+            seal.write_text(found)
+    except (OSError, UnicodeDecodeError):
+        return  # Nothing compiled yet, or a folder that cannot be written.
 
 
 @cache

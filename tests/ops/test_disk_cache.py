@@ -185,6 +185,46 @@ def test_caches_of_the_users_own_functions_fail_as_before(folder, tmp_path, monk
         f(1)
 
 
+@pytest.fixture
+def linker(tmp_path, monkeypatch):
+    """Return a folder of PyTensor's linker, looked at once."""
+    monkeypatch.setattr(disk_cache, "_reported", set())
+    folder = tmp_path / "lazylinker_ext"
+    folder.mkdir()
+    (folder / "lazylinker_ext.so").write_bytes(bytes(range(256)) * 50)
+    (folder / "__init__.py").write_text("_version = 0.32\n")
+    disk_cache.check_linker(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["lazylinker_ext.so", "__init__.py"])
+@pytest.mark.parametrize("damage", [half, nothing, noise, one_byte(0.5)])
+def test_a_damaged_linker_is_removed_with_one_warning(linker, damage, name):
+    disk_cache.check_linker(linker)
+    assert linker.exists()
+    damage(linker / name)
+    with pytest.warns(RuntimeWarning, match="lazylinker_ext was damaged"):
+        disk_cache.check_linker(linker)
+    assert not linker.exists()
+    disk_cache.check_linker(linker)
+
+
+def test_a_linker_of_another_pytensor_is_not_damaged(linker, monkeypatch):
+    monkeypatch.setattr(pytensor, "__version__", "99.0")
+    noise(linker / "lazylinker_ext.so")
+    disk_cache.check_linker(linker)
+    half(linker / "lazylinker_ext.so")
+    with pytest.warns(RuntimeWarning, match="was damaged"):
+        disk_cache.check_linker(linker)
+
+
+def test_a_linker_that_is_being_compiled_is_left_alone(tmp_path):
+    (tmp_path / "lazylinker_ext.so").write_bytes(b"half")
+    (tmp_path / "__init__.py").write_text("")
+    disk_cache.check_linker(tmp_path)
+    assert not (tmp_path / "sha256").exists()
+
+
 SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -220,6 +260,19 @@ def test_a_base_folder_that_cannot_be_made_is_replaced_for_the_session(tmp_path)
     assert "hits 0 warnings 0" in out
     assert err.count("The cache of compiled code") == 1
     assert str(base) in err
+
+
+def test_a_truncated_linker_does_not_end_the_process(tmp_path):
+    def run():
+        process = started(tmp_path)
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        return err.count("lazylinker_ext was damaged")
+
+    assert (run(), run()) == (0, 0)
+    (library,) = tmp_path.glob("compiledir*/lazylinker_ext/*.so")
+    library.write_bytes(library.read_bytes()[:5000])
+    assert (run(), run()) == (1, 0)
 
 
 def test_two_processes_that_compile_at_once_leave_a_cache_that_serves_a_third(tmp_path):
