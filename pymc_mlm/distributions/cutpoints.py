@@ -25,7 +25,8 @@ class OrderedAround(Transform):
     with the centre t and the mode m inputs of the variable.
     """
 
-    name = "ordered_around"
+    # One word: PyMC finds the name of a variable before the last underscore.
+    name = "ordered"
     ndim_supp = 0
 
     def forward(self, value: Variable, *inputs: Any) -> Variable:
@@ -85,7 +86,7 @@ def cutpoints(
     ...         "c", pm.Normal, {"mu": 0.0, "sigma": 3.0}, 0.0, np.array([-1.0, 2.0]), "cut"
     ...     )
     >>> {k: v.tolist() for k, v in model.initial_point().items()}
-    {'c_ordered_around__': [0.0, 0.0]}
+    {'c_ordered__': [0.0, 0.0]}
     """
     names = list(parameters)
 

@@ -125,6 +125,20 @@ def test_fitted_new_and_unknown_units_are_predicted_and_the_variance_is_split(mo
     assert (model == "nested") == ("school" in found)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_has_all_groups_for_arviz(family):
+    fitted = model_of("membership", "hm", family)
+    with warnings.catch_warnings():
+        # Draws of the priors may lie far away.
+        warnings.simplefilter("ignore", UserWarning)
+        fitted.fit(TABLE, draws=10, chains=2, random_seed=1, sampler=PriorDraws(), path="sampled")
+        tree = fitted.extend(random_seed=1, prior_draws=5)
+    assert tree["log_likelihood"]["outcome"].shape == (2, 10, ROWS)
+    assert set(fitted.result_.names("coefficient", "sd", "family")) == set(tree["log_prior"])
+    assert tree["prior_predictive"]["outcome"].shape == (1, 5, ROWS)
+    assert tree["posterior_predictive"]["outcome"].shape == (2, 10, ROWS)
+
+
 def test_terms_that_do_not_go_together_are_named():
     with pytest.raises(mlm.SpecificationError, match="share one group column"):
         membership("y ~ 1", "gaussian", mlm.mm("member", "group"), mlm.mm("member", "school"))

@@ -122,7 +122,7 @@ def test_without_covariates_the_start_is_the_observed_distribution(table):
     model = built(table, "y ~ 1")
     start = model.initial_point()
     assert [rv.name for rv in model.free_RVs] == ["cutpoint"]
-    np.testing.assert_allclose(start["cutpoint_ordered_around__"], np.zeros(3), atol=1e-12)
+    np.testing.assert_allclose(start["cutpoint_ordered__"], np.zeros(3), atol=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,10 @@ def test_reports_name_the_cut_points(fitted):
     assert "1|2 [cutpoint]" in model.summary().frame.index
     assert "each cut [cutpoint]" in set(model.priors().frame["meaning"])
     assert any("take the place of the intercept" in note for note in model.summary().notes)
-    assert model.extend("log_likelihood")["log_likelihood"]["outcome"].shape == (2, 30, 60)
+    tree = model.extend()
+    assert tree["log_likelihood"]["outcome"].shape == (2, 30, 60)
+    assert "cutpoint" in tree["log_prior"]
+    assert (np.diff(tree["prior"]["cutpoint"].values, axis=-1) > 0).all()
     with pytest.raises(mlm.SpecificationError, match="no baseline hazard"):
         model.baseline_hazard()
 
