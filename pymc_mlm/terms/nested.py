@@ -33,7 +33,9 @@ from pymc_mlm.distributions.partial_correlation import PartialCorrelation
 from pymc_mlm.distributions.unit_effects import Coordinates, UnitEffects
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.ops.correlation import cholesky_from_partials, lkj_partial_alphas
-from pymc_mlm.ops.unit_score import unit_predictor, unit_score, unit_totals
+from pymc_mlm.ops.unit_predictor import unit_predictor
+from pymc_mlm.ops.unit_score import unit_score
+from pymc_mlm.ops.unit_totals import unit_totals
 from pymc_mlm.priors import Prior, as_priors, check_priors, create
 from pymc_mlm.terms.base import AbstractTerm, add_coords, data, pick_priors
 from pymc_mlm.terms.linear import LinearPart

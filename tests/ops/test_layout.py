@@ -22,14 +22,9 @@ from pymc_mlm.ops.linear_predictors import SmallProduct
 from pymc_mlm.ops.multinomial_logit import MultinomialLogit
 from pymc_mlm.ops.multivariate_bernoulli import MultivariateBernoulliLogp
 from pymc_mlm.ops.nested_gaussian import NestedGaussianLoglik, is_nested
-from pymc_mlm.ops.unit_score import (
-    UnitPredictor,
-    UnitPredictorVJP,
-    UnitScore,
-    UnitScoreVJP,
-    UnitTotals,
-    UnitTotalsVJP,
-)
+from pymc_mlm.ops.unit_predictor import UnitPredictor, UnitPredictorVJP
+from pymc_mlm.ops.unit_score import UnitScore, UnitScoreVJP
+from pymc_mlm.ops.unit_totals import UnitTotals, UnitTotalsVJP
 from pymc_mlm.ops.weibull import CensoredWeibullLogp
 
 OPS = [

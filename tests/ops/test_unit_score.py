@@ -9,14 +9,9 @@ import pytest
 from pytensor.gradient import verify_grad
 
 from pymc_mlm.ops import register_jax
-from pymc_mlm.ops.unit_score import (
-    reference_unit_predictor,
-    reference_unit_score,
-    reference_unit_totals,
-    unit_predictor,
-    unit_score,
-    unit_totals,
-)
+from pymc_mlm.ops.unit_predictor import reference_unit_predictor, unit_predictor
+from pymc_mlm.ops.unit_score import reference_unit_score, unit_score
+from pymc_mlm.ops.unit_totals import reference_unit_totals, unit_totals
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is missing")
 BACKENDS = ["NUMBA", pytest.param("JAX", marks=needs_jax)]

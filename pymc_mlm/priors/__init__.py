@@ -1,0 +1,23 @@
+"""Priors as values, and the variables of a model that they become."""
+
+from pymc_mlm.priors.creation import check_shape, create, on_real_line, parts_of, support_point
+from pymc_mlm.priors.prior import (
+    Prior,
+    SupportsCreateVariable,
+    as_priors,
+    check_priors,
+    with_element,
+)
+
+__all__ = [
+    "Prior",
+    "SupportsCreateVariable",
+    "as_priors",
+    "check_priors",
+    "check_shape",
+    "create",
+    "on_real_line",
+    "parts_of",
+    "support_point",
+    "with_element",
+]
