@@ -23,19 +23,25 @@ def logistic(eta, rng):
     return 1 * (rng.random(len(eta)) < 1 / (1 + np.exp(-eta)))
 
 
-def memberships(rows, rng):
-    """Groups of five members, weights that are a softmax, a binary outcome."""
+def memberships(rows, rng, family="bernoulli"):
+    """Groups of five members, weights that are a softmax."""
     groups, members = rows // 5, rows // 50
     member = rng.integers(0, members, (groups, 5))
     z, s, x = rng.normal(size=(groups, 5)), rng.normal(size=(groups, 5)), rng.normal(size=groups)
     w = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
     u = 0.7 * rng.normal(size=members)
-    y = logistic(0.3 + 0.5 * x + (w * (u[member] - 0.4 * z)).sum(axis=1), rng)
+    eta = 0.3 + 0.5 * x + (w * (u[member] - 0.4 * z)).sum(axis=1)
+    y = eta + 0.96 * rng.normal(size=groups) if family == "gaussian" else logistic(eta, rng)
     of_group = {"group": np.arange(groups), "x": x, "y": y}
     table = {k: np.repeat(v, 5) for k, v in of_group.items()}
     table |= {"member": member.ravel(), "z": z.ravel(), "s": s.ravel()}
     term = mlm.mm("member", "group", covariates="z", weight=mlm.weights.softmax("s"))
-    return table, mlm.MultipleMembershipModel("y ~ 1 + x", term, family="bernoulli")
+    return table, mlm.MultipleMembershipModel("y ~ 1 + x", term, family=family)
+
+
+def gaussian(rows, rng):
+    """The same with a Gaussian outcome."""
+    return memberships(rows, rng, "gaussian")
 
 
 def doubles(matches, rng, players=992):
@@ -63,6 +69,7 @@ def nested(rows, rng):
 
 
 TABLES = {
+    "gaussian-10k": (gaussian, 10_000),
     "memberships-10k": (memberships, 10_000),
     "memberships-100k": (memberships, 100_000),
     "doubles": (doubles, 13_038),
@@ -84,7 +91,8 @@ def main(names, with_nuts):
         simulate, size = TABLES[name]
         table, model = simulate(size, np.random.default_rng(1))
         table = pd.DataFrame(table)
-        wall, cpu = timed(model, table, path="laplace")
+        path = "collapsed" if simulate is gaussian else "laplace"
+        wall, cpu = timed(model, table, path=path)
         found = model.result_.posterior
         sds = [n for n in found if str(n).endswith("_sd")]
         attrs = found.attrs

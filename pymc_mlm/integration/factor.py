@@ -100,7 +100,7 @@ class Factor:
         return links.starts, links.columns, self.units, self.links, x
 
 
-def factor(rows: Rows, entries: Array, W: Array) -> Factor:
+def factor(rows: Rows, entries: Array, W: Array, is_proposal: bool = False) -> Factor:
     """Return the factor of ``I + B'WB``.
 
     Parameters
@@ -111,6 +111,9 @@ def factor(rows: Rows, entries: Array, W: Array) -> Factor:
         Entries of B.
     W : ndarray, shape (row,)
         Curvature of each row.
+    is_proposal : bool
+        Whether draws will be weighted, so that a factor in single precision serves. Its draws are
+        of exactly the distribution that it tells.
 
     Raises
     ------
@@ -133,7 +136,18 @@ def factor(rows: Rows, entries: Array, W: Array) -> Factor:
     kernels.assemble(rows.indptr, rows.columns, links.unit, links.link, entries, W, D, C, E)
     is_positive, root, failed = kernels.eliminate(links.starts, links.columns, D, C, E), E.T, 0
     if others:
-        root, failed = lapack.dpotrf(root, lower=0, clean=0, overwrite_a=1)
+        root, failed = _in_single(root) if is_proposal else (root, 1)
+        if failed:
+            root, failed = lapack.dpotrf(E.T, lower=0, clean=0, overwrite_a=1)
     if failed or not is_positive or not np.isfinite(np.diagonal(root)).all():
         raise IntegrationError(NOT_CURVED)
     return Factor(rows, D, C, root)
+
+
+def _in_single(S: Array) -> tuple[Array, bool]:
+    """Factor in half the time, where the precision allows it."""
+    with np.errstate(over="ignore"):
+        single = S.astype(np.float32)
+    root, failed = lapack.spotrf(single, lower=0, clean=0, overwrite_a=1)
+    is_finite = np.isfinite(np.diagonal(root)).all()
+    return root.astype(np.float64), failed or not is_finite

@@ -194,6 +194,7 @@ def importance_sample(
     mode: Mode,
     rng: np.random.Generator,
     rounds: Sequence[int] = (200, 200, 600),
+    enough: float = np.inf,
 ) -> ImportanceSample:
     r"""Draw weighted points of a density by adaptive importance sampling.
 
@@ -208,6 +209,8 @@ def importance_sample(
     rounds : sequence of int
         Points of each round. A round proposes from a t distribution with the weighted mean and
         covariance of all rounds before it.
+    enough : float
+        Effective size at which no further round is drawn, after the third.
 
     Returns
     -------
@@ -259,7 +262,10 @@ def importance_sample(
         used += components
         mixture = np.logaddexp.reduce([_log_t(points, *component) for component in used])
         weights, k_hat = pareto_smooth(values - mixture)
-    return ImportanceSample(points, weights, k_hat)
+        found = ImportanceSample(points, weights, k_hat)
+        if number >= 2 and found.is_exact and found.effective_size >= enough:
+            break
+    return found
 
 
 def _draw_t(center: Array, root: Array, count: int, rng: np.random.Generator) -> Array:

@@ -259,7 +259,9 @@ def laplace(
     else:
         raise IntegrationError(f"the mode of the effects is not reached in {MOST_STEPS} steps")
     if root is None or not (is_proposal and is_factor_near):
-        root = factor(rows, entries, -rows.derivatives(eta, parameters).by_eta[1])
+        curvature = -rows.derivatives(eta, parameters).by_eta[1]
+        is_large = rows.size - rows.num_front > CHEAP_FACTOR
+        root = factor(rows, entries, curvature, is_proposal and is_large)
     joint = rows.log_density(eta, parameters) - 0.5 * a @ a
     marginal = float(joint - root.log_determinant)
     return Laplace(rows, entries, offset, parameters, a, eta, root, marginal)

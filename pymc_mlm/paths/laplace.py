@@ -44,6 +44,8 @@ MOST_HYPERPARAMETERS = 30
 WORST_K_HAT, FEWEST_POINTS = 1.0, 50
 # At each point of a model of many effects.
 FEWEST_DRAWS = 16
+# Effective points with which a model of many effects is content.
+ENOUGH = 150
 # Squared Newton decrement at which the last step leads near enough to the mode to propose there.
 NEAR_ENOUGH = 1e-4
 # From so many rows on the second order is followed from the mode.
@@ -172,7 +174,9 @@ def integrate(model: Conditional, count: int, rng: np.random.Generator) -> Weigh
         follow = trend(lambda point: density.at(point)[1], mode)
     rounds, each = points_of(model.rows, len(model.start), count)
     draws = Draws(density, follow, each, rng)
-    sample = importance_sample(draws, mode, rng, rounds)
+    sample = importance_sample(
+        draws, mode, rng, rounds, ENOUGH if _is_large(model.rows) else np.inf
+    )
     if sample.k_hat > WORST_K_HAT or sample.effective_size < FEWEST_POINTS:
         raise IntegrationError(
             "the approximate posterior of the parameters has tails that no proposal covers (k-hat "
@@ -185,15 +189,17 @@ def _is_large(rows: Rows) -> bool:
     return rows.size - rows.num_front > CHEAP_FACTOR
 
 
-def points_of(rows: Rows, hyperparameters: int, count: int) -> tuple[tuple[int, int, int], int]:
+def points_of(rows: Rows, hyperparameters: int, count: int) -> tuple[tuple[int, ...], int]:
     """Return the points of each round, and how many effects are drawn at each point.
 
-    Fewer points where factors are dear and parameters few, with more draws, which are cheap.
+    Where factors are dear, short rounds that end when the points are enough, with more draws, which
+    are cheap.
     """
     if not _is_large(rows):
         return (150, 150, 300), -(-count // 600) + 1
-    one = int(np.clip(20 * hyperparameters, 40, 150))
-    return (one, one, 2 * one), max(-(-count // (4 * one)) + 1, FEWEST_DRAWS)
+    one = int(np.clip(10 * hyperparameters, 40, 100))
+    most = int(np.clip(80 * hyperparameters, 160, 600))
+    return (one,) * -(-most // one), max(-(-count // (3 * one)) + 1, FEWEST_DRAWS)
 
 
 def _weighted(

@@ -151,3 +151,12 @@ def test_a_tail_that_is_too_heavy_for_its_number_of_points_is_no_certificate():
 
     assert sample(5000).is_exact
     assert not sample(500).is_exact
+
+
+def test_rounds_end_when_the_points_are_enough(rng):
+    mode = find_mode(normal, np.full(3, 0.3))
+    rounds = (60,) * 10
+    found = importance_sample(lambda x: normal(x)[0], mode, rng, rounds, enough=150)
+    assert 180 <= len(found.points) < 400
+    assert found.effective_size >= 150
+    assert len(importance_sample(lambda x: normal(x)[0], mode, rng, rounds).points) == 600
