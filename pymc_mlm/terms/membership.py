@@ -7,29 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
-import pytensor
-import pytensor.tensor as pt
 
 from pymc_mlm.approximation.effect_information import EffectInformation
-from pymc_mlm.data.checks import as_numbers
 from pymc_mlm.data.column_scale import spread
-from pymc_mlm.data.factor import UNKNOWN, Factor, encode
-from pymc_mlm.data.frame import category_levels, columns, open_table
-from pymc_mlm.data.membership import Membership, sort_by_group
+from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.term_covariates import (
-    TermCovariates,
     covariate_columns,
-    read_term_covariates,
 )
-from pymc_mlm.data.values import show
-from pymc_mlm.errors import DataError, SpecificationError
-from pymc_mlm.ops.base import uncompiled
-from pymc_mlm.ops.group_mean import group_mean
-from pymc_mlm.ops.group_softmax import group_softmax
-from pymc_mlm.ops.group_sum import group_sum
-from pymc_mlm.ops.linear_predictor import linear_predictor
-from pymc_mlm.priors import Prior, as_priors, check_priors, create
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.priors import Prior, as_priors, check_priors
 from pymc_mlm.terms.base import (
     AbstractTerm,
     Role,
@@ -37,95 +23,25 @@ from pymc_mlm.terms.base import (
     as_names,
     check_name,
     contribution_at_mean,
-    data,
     pick_priors,
 )
 from pymc_mlm.terms.coefficients import coefficients
 from pymc_mlm.terms.linear import LinearPart
-from pymc_mlm.terms.unit_block import UnitBlock, unit_codes
-from pymc_mlm.terms.varying import Given, unit_effects
-from pymc_mlm.weights import AbstractWeight, Expression, RawWeight, WeightDesign, as_weight
+from pymc_mlm.terms.member_weights import evaluate_weights, membership_variance
+from pymc_mlm.terms.membership_design import MembershipDesign, read_memberships
+from pymc_mlm.terms.membership_graph import membership_effect, membership_entries, weight_graph
+from pymc_mlm.terms.unit_block import UnitBlock
+from pymc_mlm.terms.varying import Given
+from pymc_mlm.weights import AbstractWeight, as_weight
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    pass
 
 
 WIDE = (
     " mm() reads one row per membership: a wide table, with a column for each member, is made long "
     "first: mlm.long_memberships(table, members=[...], weights=[...])."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class MembershipDesign:
-    """Everything that a multiple-membership term needs to know about a table.
-
-    Attributes
-    ----------
-    name : str
-        Prefix of the term's variables.
-    group : Factor
-        Groups, one observation each.
-    membership : Membership
-        Members of each group; its rows are in group order.
-    weight : WeightDesign
-        Folded columns of the weight function.
-    start : ndarray, shape (row,)
-        Weights at the starting values, where every free parameter is zero; the weights
-        themselves if the function has no free parameters.
-    covariates : tuple of str
-        Member-level covariates.
-    X : ndarray, shape (row, covariate)
-        Their values, in the order of the membership's rows.
-    weight_columns : dict of str to ndarray, shape (row,)
-        Columns that the weight function reads, for pictures.
-    fixed : ndarray, shape (row,), or None
-        Part of the covariates with fixed coefficients.
-    coding : PopulationDesign or None
-        How a formula of covariates was coded.
-    """
-
-    name: str
-    group: Factor
-    membership: Membership
-    weight: WeightDesign
-    start: np.ndarray
-    covariates: tuple[str, ...]
-    X: np.ndarray
-    weight_columns: Mapping[str, np.ndarray]
-    fixed: np.ndarray | None = None
-    coding: Any = None
-
-    @property
-    def group_fixed(self) -> np.ndarray:
-        """Part with fixed coefficients, summed with the starting weights, shape (group,)."""
-        count = self.membership.num_groups
-        if self.fixed is None:
-            return np.zeros(count)
-        return np.bincount(self.membership.group, self.start * self.fixed, minlength=count)
-
-    @property
-    def group_covariates(self) -> np.ndarray:
-        """Covariates summed with the starting weights, shape (group, covariate)."""
-        group, count = self.membership.group, self.membership.num_groups
-        sums = [np.bincount(group, self.start * x, minlength=count) for x in self.X.T]
-        return np.column_stack(sums) if sums else np.zeros((count, 0))
-
-    @property
-    def incidence(self) -> csr_array:
-        """Starting weight of each member in each group, (group, member); unknown ones left out."""
-        from scipy.sparse import csr_array
-
-        m = self.membership
-        known = m.member.codes != UNKNOWN
-        places = m.group[known], m.member.codes[known]
-        return csr_array((self.start[known], places), shape=(m.num_groups, len(m.member)))
-
-    @property
-    def mean_squared_weight(self) -> float:
-        """Mean over groups of the sum of squared starting weights; 1/n for equal weights."""
-        group, count = self.membership.group, self.membership.num_groups
-        return float(np.bincount(group, self.start**2, minlength=count).mean())
 
 
 @dataclass(frozen=True)
@@ -197,134 +113,11 @@ class MultipleMembership(AbstractTerm):
     def resolve(
         self, data: Any, known: MembershipDesign | None = None, group: Factor | None = None
     ) -> MembershipDesign:
-        """Read the members of each group, their covariates and the columns of the weights.
+        """Read members, covariates and weights (`membership_design.read_memberships`).
 
-        Parameters
-        ----------
-        data : dataframe or mapping of str to array_like
-            One row per membership.
-        known : MembershipDesign, optional
-            Fitted design; its members keep their place, others become new members, and a
-            missing id is an unknown one.
-        group : Factor, optional
-            Groups, where the caller has coded them already.
-
-        Returns
-        -------
-        MembershipDesign
-
-        Raises
-        ------
-        DataError
-            An id, covariate or weight column is unusable; the message names it.
+        New members come after the fitted ones, and a missing id is an unknown member.
         """
-        data = open_table(data, self.columns)
-        self._refuse_shadowed(data.names)
-        self.weight_function.check(data.names)
-        table = columns(data, self.columns)
-        group = encode(self.group, table[self.group]) if group is None else group
-        member, keep = self._members(table[self.member], known)
-        membership = sort_by_group(member, group, self.repeated, keep)
-        rows = membership.rows
-        coded = self._coded(data, table, rows, known)
-        read = self.weight_function.columns
-        ordered = {c: as_numbers(c, table[c][rows], rows) for c in read}
-        weight = self.weight_function.resolve(
-            ordered, membership.group, membership.indptr, None if known is None else known.weight
-        )
-        if self.normalize and not weight.nonnegative:
-            self._refuse_negative(weight, membership, group)
-            raise SpecificationError(
-                f"The weight function {self.weight_function.label!r} of mm({self.member!r}, "
-                f"{self.group!r}) can be negative, and weights that are scaled to sum to one "
-                "must not be: a sum near zero would blow them up. Wrap it in exp(...) or "
-                "ilogit(...), or use normalize=False for signed weights."
-            )
-        start = self._weights_at_start(weight, membership, group)
-        name = self.name or self.member
-        return MembershipDesign(
-            name, group, membership, weight, start, coded.names, coded.X, ordered,
-            coded.fixed, coded.coding,
-        )  # fmt: skip
-
-    def _coded(
-        self,
-        data: Any,
-        table: Mapping[str, np.ndarray],
-        rows: np.ndarray,
-        known: MembershipDesign | None,
-    ) -> TermCovariates:
-        """Read the covariates of the rows of the membership, in its order."""
-        items = as_names(self.covariates)
-        names, kept = covariate_columns(items), np.sort(rows)
-        own = {n: table[n][kept] for n in names}
-        coding = None if known is None else known.coding
-        levels = category_levels(data, names)
-        coded = read_term_covariates(items, own, len(kept), levels, coding, known is None, kept)
-        return coded.take(np.searchsorted(kept, rows))
-
-    def _refuse_shadowed(self, available: Sequence[str]) -> None:
-        """Refuse a text whose n or b is a column of the table too."""
-        weight = self.weight_function
-        if not isinstance(self.weight, str) or not isinstance(weight, Expression):
-            return
-        own = [] if weight.label == "1 / n" else weight.own_names
-        twice = [n for n in own if n in available and n not in self.parameters]
-        if twice:
-            name = twice[0]
-            what = "the number of rows of a group" if name == "n" else "a free parameter"
-            raise SpecificationError(
-                f"weight={self.weight!r}: {name!r} is {what} here, and the table has a column "
-                f"{name!r}. Write `{name}` in backquotes for the column; if {what} is meant, "
-                f"rename the column, or pass weights.Expression({self.weight!r})."
-            )
-
-    def _members(
-        self, ids: np.ndarray, known: MembershipDesign | None
-    ) -> tuple[Factor, np.ndarray | None]:
-        unseen, missing = ("error", "error") if known is None else ("new", "unknown")
-        if self.missing == "skip":
-            missing = "unknown"
-        factor = encode(
-            self.member, ids, None if known is None else known.membership.member, unseen, missing
-        )
-        keep = factor.codes != UNKNOWN if self.missing == "skip" else None
-        if known is None and self.effect_type == "random" and len(factor) < 2:
-            raise DataError(
-                f"{self.member!r} has {len(factor)} member(s); random effects need at least two. "
-                "Use effect=None to aggregate covariates only."
-            )
-        return factor, keep
-
-    def _refuse_negative(self, weight: WeightDesign, membership: Membership, group: Factor) -> None:
-        """Name the group of the first negative weight, where the weights are known."""
-        if weight.value is None or not (weight.value < 0).any():
-            return
-        row = int(np.flatnonzero(weight.value < 0)[0])
-        raise DataError(
-            f"The weights {self.weight_function.label!r} are negative in "
-            f"{int((weight.value < 0).sum())} row(s), first in {group.name!r}="
-            f"{show(group.labels[membership.group[row]])} ({weight.value[row]:g}). Weights "
-            "that are scaled to sum to one must not be negative: correct the column, or use "
-            "normalize=False for signed weights."
-        )
-
-    def _weights_at_start(
-        self, weight: WeightDesign, membership: Membership, group: Factor
-    ) -> np.ndarray:
-        zeros = {b: np.zeros((1,)) for b in self.weight_function.parameters}
-        start = _evaluate(self.weight_function, weight, membership, self.normalize, zeros)[0]
-        bad = ~np.isfinite(start)
-        if bad.any():
-            at = membership.group[int(np.flatnonzero(bad)[0])]
-            size = int(membership.size[at])
-            raise DataError(
-                f"The weights {self.weight_function.label!r} are undefined or sum to zero in "
-                f"{len(np.unique(membership.group[bad]))} group(s), first in {group.name!r}="
-                f"{show(group.labels[at])} with {size} member(s). Every group needs a positive "
-                "weight: change the function, or drop those groups."
-            )
-        return start
+        return read_memberships(self, data, known, group)
 
     def weights(self, design: MembershipDesign, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Evaluate the weight function at given parameter values.
@@ -345,7 +138,7 @@ class MultipleMembership(AbstractTerm):
             draws = len(next(iter(parameters.values()))) if parameters else 1
             return np.broadcast_to(design.start, (draws, len(design.start)))
         args = (self.weight_function, design.weight, design.membership, self.normalize)
-        return _evaluate(*args, parameters)
+        return evaluate_weights(*args, parameters)
 
     def effect(
         self,
@@ -355,112 +148,16 @@ class MultipleMembership(AbstractTerm):
         beta: Any = None,
         given: Sequence[Given] = (),
     ) -> Any:
-        """Add the members' effects, weights and covariates to the current model.
-
-        Parameters
-        ----------
-        design : MembershipDesign
-            From `resolve`.
-        scale : float
-            Spread of the linear predictor, for default priors.
-
-        information : EffectInformation, optional
-            Score and information of the effects (`approximation.effect_information`). It helps
-            the sampler and does not change the model.
-        beta : TensorVariable, optional
-            From `coefficients`, which is called without it.
-        given : sequence of Given
-            What the information is given: intercept, coefficients and other terms' effects.
-
-        Returns
-        -------
-        TensorVariable, shape (group,)
-            Weighted sum over the members of each group.
-        """
-        priors = self.priors_used(design, scale)
-        name, membership = design.name, design.membership
-        add_coords({self.group: design.group.labels})
-        group = data(f"{name}_group", membership.group)
-        indptr = data(f"{name}_indptr", membership.indptr)
-        effects, member = pt.zeros(0), group
-        beta = self.coefficients(design, scale) if beta is None else beta
-        if self.effect_type == "random":
-            sd = create(priors[f"{name}_sd"], f"{name}_sd", positive=True)
-            effects = unit_effects(name, membership.member, sd, information, given)
-            member = data(f"{name}_member", unit_codes(membership.member))
-        if design.weight.fixed:
-            return self._known_weights(design, beta, effects, member, group, indptr)
-        raw = self._raw_weight(design, priors, group, indptr)
-        of_rows = self._covariates(design, beta, design.X, design.fixed)
-        if self.normalize:
-            return group_mean(raw.log, effects, of_rows, member, group, indptr)
-        w, eta = raw.natural(), 0.0
-        if self.effect_type == "random":
-            eta = group_sum(w, effects, member, group, indptr)
-        if design.covariates or design.fixed is not None:
-            rows = data(f"{name}_rows", np.arange(len(design.start)))
-            eta = eta + group_sum(w, of_rows, rows, group, indptr)
-        return eta
+        """Add effects, weights and covariates of members (`membership_graph.membership_effect`)."""
+        return membership_effect(self, design, scale, information, beta, given)
 
     def linear(self, design: MembershipDesign) -> tuple[LinearPart, ...]:
         """Return one entry per membership row: its weight times the standard deviation."""
-        if self.effect_type is None:
-            return ()
-        model, name, m = pm.modelcontext(None), design.name, design.membership
-        sd, w = model[f"{name}_sd"], pt.as_tensor(design.start)
-        if not design.weight.fixed:
-            places = model[f"{name}_group"], model[f"{name}_indptr"]
-            b = {p: model[f"{name}_weight_{p}"] for p in self.weight_function.parameters}
-            pieces = {k: model[f"{name}_weight_{k}"] for k in design.weight.data}
-            raw = self.weight_function.evaluate(pieces, b, *places)
-            w = group_softmax(raw.log, *places) if self.normalize else raw.natural()
-        entries = sd * w * pt.ones(len(m.group))
-        part = f"{name}_effect", (len(m.member),), m.group, m.member.codes, entries, sd
-        return (LinearPart(*part),)
+        return membership_entries(self, design)
 
     def at_mean(self, design: MembershipDesign) -> Any:
         """Coefficients times the mean of the aggregated covariates, at the starting weights."""
         return contribution_at_mean(f"{design.name}_beta", design.group_covariates)
-
-    def _known_weights(
-        self,
-        design: MembershipDesign,
-        beta: Any,
-        effects: Any,
-        member: Any,
-        group: Any,
-        indptr: Any,
-    ) -> Any:
-        """Sum with weights that are data; the sums of the covariates are then data, too."""
-        fixed = None if design.fixed is None else design.group_fixed
-        of_groups = self._covariates(design, beta, design.group_covariates, fixed)
-        if self.effect_type is None:
-            return of_groups
-        w = data(f"{design.name}_weights", design.start)
-        eta = group_sum(w, effects, member, group, indptr)
-        return eta + of_groups if design.covariates or fixed is not None else eta
-
-    def _raw_weight(
-        self, design: MembershipDesign, priors: Mapping[str, Any], group: Any, indptr: Any
-    ) -> RawWeight:
-        name = design.name
-        b = {
-            p: create(priors[f"{name}_weight_{p}"], f"{name}_weight_{p}")
-            for p in self.weight_function.parameters
-        }
-        pieces = {k: data(f"{name}_weight_{k}", v) for k, v in design.weight.data.items()}
-        return self.weight_function.evaluate(pieces, b, group, indptr)
-
-    def _covariates(
-        self, design: MembershipDesign, beta: Any, X: np.ndarray, fixed: np.ndarray | None
-    ) -> Any:
-        """Return the covariates times their coefficients, one entry per row of X, if any."""
-        known = None if fixed is None else data(f"{design.name}_fixed", fixed)
-        if beta is None:
-            return pt.zeros(0) if known is None else known
-        values = data(f"{design.name}_covariates", np.ascontiguousarray(X))
-        total = linear_predictor(values, beta)
-        return total if known is None else total + known
 
     def fixed_part(self, design: MembershipDesign) -> np.ndarray:
         """Sum the part with fixed coefficients with the starting weights, shape (group,)."""
@@ -547,23 +244,8 @@ class MultipleMembership(AbstractTerm):
         )  # fmt: skip
 
     def weight_graph(self, design: MembershipDesign, scale: float, group: Any, indptr: Any) -> Any:
-        """Add the free parameters of estimated weights to the current model; return the weights.
-
-        Parameters
-        ----------
-        design : MembershipDesign
-            From `resolve`.
-        scale : float
-            Spread of the linear predictor, for default priors.
-        group, indptr : TensorVariable of int
-            Group of each row, and first row of each group.
-
-        Returns
-        -------
-        TensorVariable, shape (row,)
-        """
-        raw = self._raw_weight(design, self.priors_used(design, scale), group, indptr)
-        return group_softmax(raw.log, group, indptr) if self.normalize else raw.natural()
+        """Add the free parameters of estimated weights to the current model; return the weights."""
+        return weight_graph(self, design, scale, group, indptr)
 
     def size(self, design: MembershipDesign) -> str:
         """Memberships and members."""
@@ -614,67 +296,6 @@ class MultipleMembership(AbstractTerm):
         for b in self.weight_function.parameters:
             roles[f"{name}_weight_{b}"] = Role("weight", f"weight {b}", self.label)
         return roles
-
-
-def membership_variance(sd: np.ndarray, weights: np.ndarray, num_groups: int) -> np.ndarray:
-    r"""Return the variance that member effects give to their groups, averaged over groups.
-
-    .. math:: V^{(s)} = \frac{1}{J} \sum_j \bigl(\sigma^{(s)}\bigr)^2
-        \sum_{k \in j} \bigl(w_{jk}^{(s)}\bigr)^2
-
-    Per draw `s`, weights included: the mean of a squared weight is larger than the square of
-    its mean, and plugging in mean weights understates the variance.
-
-    Parameters
-    ----------
-    sd : ndarray, shape (draw,)
-        Standard deviation of the member effects.
-    weights : ndarray, shape (draw, row) or (1, row)
-        Weights of the membership rows.
-    num_groups : int
-        Number of groups.
-
-    Returns
-    -------
-    ndarray, shape (draw,)
-        Variance on the scale of the linear predictor, squared.
-
-    Examples
-    --------
-    >>> membership_variance(np.array([2.0]), np.array([[0.5, 0.5, 1.0]]), 2)
-    array([3.])
-    """
-    # Summing over all rows at once: the average over groups needs no sum per group.
-    return np.asarray(sd**2 * (weights**2).sum(axis=1) / num_groups)
-
-
-def _evaluate(
-    weight: AbstractWeight,
-    design: WeightDesign,
-    membership: Membership,
-    normalize: bool,
-    parameters: Mapping[str, np.ndarray],
-) -> np.ndarray:
-    """Evaluate the very graph that the model uses, by NumPy, without compilation."""
-    b = {name: pt.dscalar(name) for name in weight.parameters}
-    group, indptr = pt.lvector("group"), pt.lvector("indptr")
-    raw = weight.evaluate(design.data, b, group, indptr)
-    w = group_softmax(raw.log, group, indptr) if normalize else raw.natural()
-    rows = len(membership.group)
-    w = pt.as_tensor(w) + pt.zeros(rows)
-    f = pytensor.function(
-        [*b.values()],
-        w,
-        givens=[(group, pt.constant(membership.group)), (indptr, pt.constant(membership.indptr))],
-        mode=uncompiled(),
-        on_unused_input="ignore",
-    )
-    draws = max((len(v) for v in parameters.values()), default=1)
-    out = np.empty((draws, rows))
-    with np.errstate(all="ignore"):
-        for s in range(draws):
-            out[s] = f(*(parameters[name][s] for name in b))
-    return out
 
 
 def mm(

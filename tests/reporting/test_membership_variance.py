@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pymc_mlm.terms.membership import membership_variance
+from pymc_mlm.terms.member_weights import membership_variance
 
 GROUP = np.array([0, 0, 1, 1, 1])
 
