@@ -9,6 +9,9 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+# The normal probability above so many sds is 1e-268.
+UNDERFLOWS = 35.0
+
 
 def censored_lognormal(name: str, eta: Any, sigma: Any, event: Any, **kwargs: Any) -> Any:
     r"""Add durations whose logarithm is normal, seen or right-censored, to the current model.
@@ -79,11 +82,14 @@ def censored_loglogistic(name: str, eta: Any, shape: Any, event: Any, **kwargs: 
 
 
 def _log_normal_tail(z: Any) -> Any:
-    """Return the log of the normal probability above z, also where it underflows."""
-    return np.log(0.5) + pt.switch(
-        pt.gt(z, 0.0),
-        pt.log(pt.erfcx(pt.maximum(z, 0.0) / np.sqrt(2.0))) - 0.5 * z**2,
-        pt.log(pt.erfc(pt.minimum(z, 0.0) / np.sqrt(2.0))),
+    """Return the log of the normal probability above z, by its series where that underflows."""
+    near, far = pt.minimum(z, UNDERFLOWS), pt.maximum(z, UNDERFLOWS)
+    inverse = 1.0 / far**2
+    series = pt.log1p(inverse * (-1.0 + inverse * (3.0 - 15.0 * inverse)))
+    return pt.switch(
+        pt.lt(z, UNDERFLOWS),
+        pt.log(pt.erfc(near / np.sqrt(2.0))) + np.log(0.5),
+        series - 0.5 * far**2 - pt.log(far) - 0.5 * np.log(2.0 * np.pi),
     )
 
 

@@ -43,7 +43,7 @@ class OrderedAround(Transform):
     def log_jac_det(self, value: Variable, *inputs: Any) -> Variable:
         """Return the logarithms of the gaps, zero for the first value."""
         gaps = pt.log(_gaps(inputs[MODE])) + value[1:]
-        return pt.concatenate([pt.zeros_like(value[:1]), gaps])
+        return pt.concatenate([pt.zeros(1), gaps])
 
 
 def _gaps(mode: Variable) -> Variable:

@@ -62,9 +62,9 @@ def test_density_of_values(name):
 
 
 def test_a_normal_tail_that_underflows_has_its_logarithm():
-    eta, time, zero = np.zeros(3), np.exp([40.0, 3.0, -40.0]), np.zeros(3)
+    eta, time, zero = np.zeros(5), np.exp([40.0, 3.0, -40.0, 34.9, 35.1]), np.zeros(5)
     ours = logp(mlm.LogNormal(), {"sigma": 1.0}, eta, {"time": time, "event": zero})
-    np.testing.assert_allclose(ours, stats.norm.logsf([40.0, 3.0, -40.0]), rtol=1e-10)
+    np.testing.assert_allclose(ours, stats.norm.logsf([40.0, 3.0, -40.0, 34.9, 35.1]), rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", DURATIONS | VALUES)
