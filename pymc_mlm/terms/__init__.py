@@ -1,10 +1,11 @@
 """Terms of a linear predictor: `resolve` reads data, `effect` writes graph."""
 
-from pymc_mlm.terms.base import AbstractTerm, Role, numeric_column
+from pymc_mlm.terms.base import AbstractTerm, numeric_column
 from pymc_mlm.terms.hierarchical import Hierarchical, HierarchicalDesign, hm
 from pymc_mlm.terms.membership import MultipleMembership, mm
 from pymc_mlm.terms.membership_design import MembershipDesign
 from pymc_mlm.terms.population import Population
+from pymc_mlm.terms.role import Role
 
 __all__ = [
     "AbstractTerm",

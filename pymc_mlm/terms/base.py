@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,31 +17,8 @@ from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.priors import with_element
 from pymc_mlm.terms.linear import LinearPart
+from pymc_mlm.terms.role import Role
 from pymc_mlm.terms.unit_block import UnitBlock
-
-
-@dataclass(frozen=True)
-class Role:
-    """What a variable of the posterior means, so that reports need not parse its name.
-
-    Attributes
-    ----------
-    kind : {"coefficient", "sd", "weight", "effect", "family"}
-        What it is.
-    label : str or None
-        Name in a summary; None for a vector whose coordinates are its names.
-    term : str
-        Term that it belongs to, such as ``"mm pid"``; empty for the population part.
-    """
-
-    kind: str
-    label: str | None
-    term: str = ""
-
-    def text(self, coordinate: Any = None) -> str:
-        """Return the row label in a summary, for example ``"cohesion [mm pid]"``."""
-        name = self.label if self.label is not None else str(coordinate)
-        return f"{name} [{self.term}]" if self.term else name
 
 
 class AbstractTerm(ABC):
@@ -161,10 +137,6 @@ class AbstractTerm(ABC):
     def sizes(self, design: Any) -> dict[str, int]:
         """Return the number of units with random effects, by the name in reports."""
         return {}
-
-    def num_effects(self, design: Any) -> int:
-        """Return the number of random effects: that of units, or more where slopes vary."""
-        return sum(self.sizes(design).values())
 
     def size(self, design: Any) -> str:
         """Return the number of units in words, for headings."""

@@ -23,7 +23,8 @@ from pymc_mlm.ops.correlation import (
 )
 from pymc_mlm.ops.linear_predictors import linear_predictors
 from pymc_mlm.priors import Prior, check_priors, create
-from pymc_mlm.terms.base import Role, data
+from pymc_mlm.terms.base import data
+from pymc_mlm.terms.role import Role
 
 Z = "cluster_z"
 DIMENSION = "cluster_dimension"

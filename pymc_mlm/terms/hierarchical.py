@@ -24,7 +24,6 @@ from pymc_mlm.ops.linear_predictor import linear_predictor
 from pymc_mlm.priors import Prior, as_priors, check_priors, create, on_real_line, parts_of
 from pymc_mlm.terms.base import (
     AbstractTerm,
-    Role,
     add_coords,
     as_names,
     check_name,
@@ -34,6 +33,7 @@ from pymc_mlm.terms.base import (
 )
 from pymc_mlm.terms.coefficients import coefficients
 from pymc_mlm.terms.linear import LinearPart
+from pymc_mlm.terms.role import Role
 from pymc_mlm.terms.unit_block import UnitBlock, one_unit_each, unit_codes
 from pymc_mlm.terms.varying import Given, score_given, unit_effects
 

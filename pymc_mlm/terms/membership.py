@@ -18,7 +18,6 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.priors import Prior, as_priors, check_priors
 from pymc_mlm.terms.base import (
     AbstractTerm,
-    Role,
     add_coords,
     as_names,
     check_name,
@@ -30,6 +29,7 @@ from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.member_weights import evaluate_weights, membership_variance
 from pymc_mlm.terms.membership_design import MembershipDesign, read_memberships
 from pymc_mlm.terms.membership_graph import membership_effect, membership_entries, weight_graph
+from pymc_mlm.terms.role import Role
 from pymc_mlm.terms.unit_block import UnitBlock
 from pymc_mlm.terms.varying import Given
 from pymc_mlm.weights import AbstractWeight, as_weight

@@ -19,8 +19,9 @@ import pymc as pm
 from pymc_mlm.data.membership import Membership
 from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.priors import create
-from pymc_mlm.terms.base import AbstractTerm, Role, add_coords, data
+from pymc_mlm.terms.base import AbstractTerm, add_coords, data
 from pymc_mlm.terms.cluster_effects import CONTRAST, correlated_effects
+from pymc_mlm.terms.role import Role
 from pymc_mlm.terms.unit_block import UnitBlock
 
 Array = np.ndarray[Any, Any]

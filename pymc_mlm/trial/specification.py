@@ -19,8 +19,9 @@ from pymc_mlm.data.missing import check_rule
 from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.model.names import uniquely_named
 from pymc_mlm.priors import check_priors
-from pymc_mlm.terms.base import AbstractTerm, Role
+from pymc_mlm.terms.base import AbstractTerm
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior, as_cluster_prior
+from pymc_mlm.terms.role import Role
 from pymc_mlm.terms.several_predictors import roles_on_predictors
 from pymc_mlm.trial.arguments import check_arguments
 from pymc_mlm.trial.design import (

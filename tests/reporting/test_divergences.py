@@ -6,7 +6,7 @@ import xarray as xr
 
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting.diagnostics import diagnose
-from pymc_mlm.terms.base import Role
+from pymc_mlm.terms.role import Role
 
 
 class Specification:

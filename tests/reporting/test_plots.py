@@ -8,7 +8,7 @@ import xarray as xr
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting.plots import plot_forest, plot_trace
-from pymc_mlm.terms.base import Role
+from pymc_mlm.terms.role import Role
 
 ROLES = {
     "beta": Role("coefficient", "homework hours"),
