@@ -214,3 +214,19 @@ def is_outside(index: Any, stop: Any) -> Any:
         # Without a branch, so that the loop is vectorised. Negative ones are large unsigned ones.
         wrong |= np.uint64(index[k]) >= np.uint64(stop)
     return wrong != 0
+
+
+def is_nested(parent: Any, sizes: Any, leaves: Any) -> Any:
+    """Tell whether units of each level have parents of the level before; for numba."""
+    start, before, last = 0, 0, 0
+    for level in range(sizes.shape[0]):
+        last = sizes[level]
+        if last < 0 or start + last > parent.shape[0]:
+            return False
+        if level > 0:
+            for g in range(start, start + last):
+                if parent[g] < before or parent[g] >= start:
+                    return False
+        before = start
+        start += last
+    return start == parent.shape[0] and last == leaves

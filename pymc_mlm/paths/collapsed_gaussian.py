@@ -19,7 +19,8 @@ from pymc_mlm.fit import EXACT, K_HAT
 from pymc_mlm.inference import AbstractSampler, Run
 from pymc_mlm.integration.importance import IntegrationError
 from pymc_mlm.model import Design, Specification
-from pymc_mlm.ops.nested_gaussian import NestedStatistics, draw_effects, nested_gaussian_loglik
+from pymc_mlm.ops.nested_gaussian import NestedStatistics, nested_gaussian_loglik
+from pymc_mlm.ops.nested_gaussian_draws import draw_effects
 from pymc_mlm.paths.base import AbstractPath
 from pymc_mlm.paths.laplace import certificate, effects_obstacle, weighted_draws
 from pymc_mlm.paths.sampled import Sampled, completed, sampled

@@ -13,6 +13,7 @@ from pymc_mlm.approximation.standard import CoefficientInformation
 from pymc_mlm.data.column_scale import spread
 from pymc_mlm.distributions.located import located
 from pymc_mlm.priors import create, on_real_line, parts_of
+from pymc_mlm.terms.base import add_coords
 
 # Where nothing is known of the data: start within a third of what the default prior allows.
 ROUGH = 0.5
@@ -50,6 +51,25 @@ def coefficients(
         known = rough(X, scale)
     centre = pytensor.shared(np.asarray(known[0], dtype=np.float64))
     return located(name, *parts_of(prior, name, dim), centre, known[1], dim)
+
+
+def covariate_coefficients(term: Any, design: Any, scale: float = 1.0, known: Any = None) -> Any:
+    """Add the coefficients of a term's covariates to the current model; None if it has none.
+
+    Parameters
+    ----------
+    term : AbstractTerm
+    design : design
+        With `name`, `covariates` and `group_covariates`.
+    scale, known
+        As in `coefficients`.
+    """
+    if not design.covariates:
+        return None
+    name, dim = f"{design.name}_beta", f"{design.name}_covariate"
+    add_coords({dim: design.covariates})
+    prior = term.priors_used(design, scale)[name]
+    return coefficients(name, prior, dim, design.group_covariates, scale, known)
 
 
 def rough(X: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:

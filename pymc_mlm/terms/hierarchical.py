@@ -31,7 +31,7 @@ from pymc_mlm.terms.base import (
     data,
     pick_priors,
 )
-from pymc_mlm.terms.coefficients import coefficients
+from pymc_mlm.terms.coefficients import covariate_coefficients
 from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.role import Role
 from pymc_mlm.terms.unit_block import UnitBlock, one_unit_each, unit_codes
@@ -190,26 +190,9 @@ class Hierarchical(AbstractTerm):
         beta: Any = None,
         given: Sequence[Given] = (),
     ) -> Any:
-        """Add the units' effects and covariates to the current model.
+        """Add the units' effects and covariates to the current model, shape (group,).
 
-        Parameters
-        ----------
-        design : HierarchicalDesign
-            From `resolve`.
-        scale : float
-            Spread of the linear predictor, for default priors.
-
-        information : EffectInformation, optional
-            Score and information of the effects (`approximation.effect_information`). It helps
-            the sampler and does not change the model.
-        beta : TensorVariable, optional
-            From `coefficients`, which is called without it.
-        given : sequence of Given
-            What the information is given: intercept, coefficients and other terms' effects.
-
-        Returns
-        -------
-        TensorVariable, shape (group,)
+        The arguments are those of `membership_graph.membership_effect`.
         """
         priors = self.priors_used(design, scale)
         name, units = design.name, design.units
@@ -244,21 +227,8 @@ class Hierarchical(AbstractTerm):
     def coefficients(
         self, design: HierarchicalDesign, scale: float = 1.0, known: Any = None
     ) -> Any:
-        """Add the coefficients of the unit-level covariates; None if there are none.
-
-        Parameters
-        ----------
-        design, scale
-            As in `effect`.
-        known : tuple of ndarray, optional
-            Where they are (`pymc_mlm.terms.coefficients.coefficients`).
-        """
-        if not design.covariates:
-            return None
-        name, dim = f"{design.name}_beta", f"{design.name}_covariate"
-        add_coords({dim: design.covariates})
-        prior = self.priors_used(design, scale)[name]
-        return coefficients(name, prior, dim, design.X, scale, known)
+        """Add the coefficients of the unit-level covariates; None if there are none."""
+        return covariate_coefficients(self, design, scale, known)
 
     def at_mean(self, design: HierarchicalDesign) -> Any:
         """Coefficients times the mean of the unit-level covariates."""

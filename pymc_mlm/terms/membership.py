@@ -18,13 +18,12 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.priors import Prior, as_priors, check_priors
 from pymc_mlm.terms.base import (
     AbstractTerm,
-    add_coords,
     as_names,
     check_name,
     contribution_at_mean,
     pick_priors,
 )
-from pymc_mlm.terms.coefficients import coefficients
+from pymc_mlm.terms.coefficients import covariate_coefficients
 from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.member_weights import evaluate_weights, membership_variance
 from pymc_mlm.terms.membership_design import MembershipDesign, read_memberships
@@ -164,21 +163,8 @@ class MultipleMembership(AbstractTerm):
         return design.group_fixed
 
     def coefficients(self, design: MembershipDesign, scale: float = 1.0, known: Any = None) -> Any:
-        """Add the coefficients of the member-level covariates; None if there are none.
-
-        Parameters
-        ----------
-        design, scale
-            As in `effect`.
-        known : tuple of ndarray, optional
-            Where they are (`pymc_mlm.terms.coefficients.coefficients`).
-        """
-        if not design.covariates:
-            return None
-        name, dim = f"{design.name}_beta", f"{design.name}_covariate"
-        add_coords({dim: design.covariates})
-        prior = self.priors_used(design, scale)[name]
-        return coefficients(name, prior, dim, design.group_covariates, scale, known)
+        """Add the coefficients of the member-level covariates; None if there are none."""
+        return covariate_coefficients(self, design, scale, known)
 
     def priors_used(self, design: MembershipDesign, scale: float = 1.0) -> dict[str, Any]:
         """Return the prior of every free parameter by variable name.

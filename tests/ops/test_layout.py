@@ -16,12 +16,12 @@ from pymc_mlm.ops.group_softmax import GroupSoftmax, GroupSoftmaxVJP
 from pymc_mlm.ops.group_sum import GroupSum, GroupSumVJP
 from pymc_mlm.ops.informed_effects import InformedEffects, InformedEffectsVJP
 from pymc_mlm.ops.informed_normal import InformedNormal, InformedNormalVJP
-from pymc_mlm.ops.layout import Layout, inputs_of, is_outside
+from pymc_mlm.ops.layout import Layout, inputs_of, is_nested, is_outside
 from pymc_mlm.ops.linear_predictor import LinearPredictor
 from pymc_mlm.ops.linear_predictors import SmallProduct
 from pymc_mlm.ops.multinomial_logit import MultinomialLogit
 from pymc_mlm.ops.multivariate_bernoulli import MultivariateBernoulliLogp
-from pymc_mlm.ops.nested_gaussian import NestedGaussianLoglik, is_nested
+from pymc_mlm.ops.nested_gaussian import NestedGaussianLoglik
 from pymc_mlm.ops.unit_predictor import UnitPredictor, UnitPredictorVJP
 from pymc_mlm.ops.unit_score import UnitScore, UnitScoreVJP
 from pymc_mlm.ops.unit_totals import UnitTotals, UnitTotalsVJP

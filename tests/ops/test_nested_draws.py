@@ -5,8 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pymc_mlm.ops import nested_gaussian
-from pymc_mlm.ops.nested_gaussian import NestedStatistics, draw_effects
+from pymc_mlm.ops import nested_gaussian_draws
+from pymc_mlm.ops.nested_gaussian import NestedStatistics
+from pymc_mlm.ops.nested_gaussian_draws import draw_effects
 
 SIZES = np.array([4, 2_000])
 
@@ -39,7 +40,7 @@ def statistics(rng):
 
 def test_the_length_of_a_chunk_does_not_change_the_draws(draws, statistics, monkeypatch):
     whole = draw_effects(*draws, statistics, np.random.default_rng(3))
-    monkeypatch.setattr(nested_gaussian, "CHUNK_NUMBERS", 7 * 2 * SIZES.sum())
+    monkeypatch.setattr(nested_gaussian_draws, "CHUNK_NUMBERS", 7 * 2 * SIZES.sum())
     parts = draw_effects(*draws, statistics, np.random.default_rng(3))
     for one, other in zip(whole, parts, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -19,10 +19,10 @@ from pymc_mlm.ops.correlation import partials_to_cholesky
 from pymc_mlm.ops.nested_gaussian import (
     NestedGaussianLoglik,
     NestedStatistics,
-    draw_effects,
     nested_gaussian_loglik,
     reference_nested_gaussian,
 )
+from pymc_mlm.ops.nested_gaussian_draws import draw_effects
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is missing")
 
@@ -386,7 +386,7 @@ def test_draws_do_not_vary_where_the_sd_is_zero(rng):
 
 
 def test_chunks_of_draws_are_joined_in_order(rng, monkeypatch):
-    monkeypatch.setattr("pymc_mlm.ops.nested_gaussian.CHUNK_NUMBERS", 300)
+    monkeypatch.setattr("pymc_mlm.ops.nested_gaussian_draws.CHUNK_NUMBERS", 300)
     case = make_case(2, 2)
     beta, sd, partial, sigma = repeat_point(case, 10)
     sd = sd * np.where(np.arange(10) == 6, 0.0, 1.0)[:, None, None]
