@@ -85,16 +85,7 @@ def unit_effects(fit: Fit, name: str) -> xr.DataArray:
 def coefficient_draws(fit: Fit, level: str | None = None) -> xr.DataArray:
     """Return draws of the units' own intercepts and slopes: population and all deviations.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fitted model with nested levels.
-    level : str, optional
-        Level; the innermost by default.
-
-    Returns
-    -------
-    xarray.DataArray, dims (chain, draw, level, coef)
+    Arguments and result are those of `AbstractLinearEstimator.coefficient_draws`.
     """
     nested, place = nested_of(fit), level_place(fit, level)
     total = fit.spec.nested.totals(nested, fit.arrays("effect"))[place]

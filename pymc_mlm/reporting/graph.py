@@ -10,16 +10,7 @@ from pymc_mlm.fit import Fit
 def to_graphviz(fit: Fit, **kwargs: Any) -> Any:
     """Draw the graph of the model with all effects.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fitted model.
-    **kwargs
-        Passed to `pymc.model_to_graphviz`.
-
-    Returns
-    -------
-    graphviz.Digraph
+    Arguments and result are those of `Estimator.to_graphviz`.
     """
     from pymc import model_to_graphviz
 

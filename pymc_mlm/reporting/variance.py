@@ -84,22 +84,7 @@ def variance_shares(
 ) -> pd.DataFrame:
     """Tabulate the variance partition coefficient of each part along a covariate.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fitted model with nested levels.
-    column : str, optional
-        Varying column; the first slope by default.
-    values : sequence of float, optional
-        Its values; 41 from two standard deviations below its mean to two above by default.
-    ci_prob : float
-        Probability inside the intervals.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per value and part: variance, and share of the total with its interval. The
-        other varying columns are at their means.
+    Arguments and result are those of `AbstractLinearEstimator.variance_shares`.
     """
     nested, column = nested_of(fit), varying_slope(fit, column)
     if values is None:

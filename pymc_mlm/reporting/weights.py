@@ -20,19 +20,7 @@ REPORT_DRAWS = 1_000
 def weights(fit: Fit, term: str | None = None, ci_prob: float = CI_PROB) -> pd.DataFrame:
     """Tabulate the weights of a multiple-membership term.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fitted model.
-    term : str, optional
-        Name of the term; the first one with estimated weights by default.
-    ci_prob : float
-        Probability inside the equal-tailed intervals.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per membership: group, member, equal weight, posterior mean, sd, interval.
+    Arguments and result are those of `AbstractLinearEstimator.weights`.
     """
     import pandas as pd
 

@@ -29,25 +29,7 @@ def predict(
 ) -> xr.DataArray:
     """Predict persons in the arms that they are in.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fitted trial.
-    data : dataframe, optional
-        New persons; the fitted ones by default.
-    kind : {"mean", "outcome", "eta", "cell"}
-        Success probabilities, new outcomes, linear predictors, or probabilities of response
-        patterns.
-    random_seed : int, optional
-        Seed of new clusters, members and outcomes.
-    typical : bool or sequence of str
-        Whether, or in which columns, clusters and members are typical: of effect zero.
-
-    Returns
-    -------
-    xarray.DataArray, dims (chain, draw, row, outcome), (chain, draw, row, predictor) or \
-        (chain, draw, row, cell)
-        Persons that a column names have its name as their dim.
+    Arguments and result are those of `AbstractTrialEstimator.predict`.
     """
     if kind not in KINDS:
         raise SpecificationError(f"kind is 'mean', 'outcome', 'eta' or 'cell', not {kind!r}.")
