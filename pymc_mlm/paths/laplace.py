@@ -168,7 +168,8 @@ def integrate(model: Conditional, count: int, rng: np.random.Generator) -> Weigh
     density = LogMarginal(model)
     mode = find_mode(density, model.start)
     density(mode.point)
-    mode = corrected_mode(density, density.second_order, mode)
+    # Rounds of points adapt to what one step leaves, where each evaluation is dear.
+    mode = corrected_mode(density, density.second_order, mode, 1 if _is_large(model.rows) else 2)
     follow = None
     if model.rows.family != "gaussian":
         follow = trend(lambda point: density.at(point)[1], mode)
