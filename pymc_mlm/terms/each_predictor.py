@@ -60,9 +60,9 @@ class OnEachPredictor(AbstractTerm):
         """The term under the name of each predictor."""
         base, out = self.term.base_name, []
         for predictor in self.predictors:
-            others = tuple(f"{base}_{p}_" for p in self.predictors if p != predictor)
+            others = tuple(f"{_of(base, p)}_" for p in self.predictors if p != predictor)
             mine = {k: v for k, v in self.priors.items() if not k.startswith(others)}
-            name = f"{base}_{predictor}"
+            name = _of(base, predictor)
             # Names of one predictor come last: they win over those of all.
             ordered = sorted(mine, key=lambda k: k.startswith(f"{name}_"))
             own = {_named(k, base, name): mine[k] for k in ordered}
@@ -133,8 +133,13 @@ class OnEachPredictor(AbstractTerm):
         return {n: role for term, part in pairs for n, role in term.roles(part).items()}
 
 
+def _of(base: str, predictor: str) -> str:
+    """Return the term's name on a predictor; levels have names of their own, and no base."""
+    return f"{base}_{predictor}" if base else predictor
+
+
 def _named(prior: str, base: str, name: str) -> str:
     """Return the name of a prior under the term's new name; short ones stay."""
-    if prior.startswith(f"{name}_") or not prior.startswith(f"{base}_"):
+    if not base or prior.startswith(f"{name}_") or not prior.startswith(f"{base}_"):
         return prior
     return name + prior.removeprefix(base)

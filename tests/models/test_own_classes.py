@@ -106,9 +106,22 @@ def test_levels_with_an_effect_of_their_own_are_predicted_by_it(table):
     assert abs(of_levels).max() <= 1
 
 
-def test_a_trial_takes_no_term_whose_effect_it_would_not_use():
-    with pytest.raises(mlm.SpecificationError, match=r"mm\(\) and hm\(\), not Saturated"):
-        mlm.MultivariateLogitTrial(["a", "b"], "arm", terms=[Saturated("school")])
+@pytest.mark.filterwarnings("ignore::pymc_mlm.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("term", "scale"),
+    [(Saturated("school"), "school_1_sd"), (SaturatedLevels(["school"]), "1_school_sd")],
+)
+def test_a_trial_repeats_a_term_with_an_effect_of_its_own(table, term, scale):
+    trial = mlm.MultivariateLogitTrial("yes", "arm", terms=[term])
+    persons = table.assign(arm=np.arange(len(table)) % 2)
+    trial.fit(persons, sampler=PriorDraws(), **RUN)
+    draws = trial.idata.posterior
+    assert scale in draws
+    arms = draws["beta"].values[:, :, 0] @ trial.result_.design.X.T
+    assert abs(draws[scale.replace("_sd", "_effect")]).max() > 1.1
+    assert abs(trial.predict(kind="eta").values[..., 0] - arms).max() <= 1
+    with pytest.raises(mlm.SpecificationError, match="new_cluster"):
+        trial.treatment_effect()
 
 
 @pytest.mark.filterwarnings("ignore::pymc_mlm.ConvergenceWarning")
