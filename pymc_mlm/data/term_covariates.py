@@ -105,7 +105,9 @@ def read_term_covariates(
         A covariate is missing, is of a type without coefficients, or varies too little.
     """
     formula = _formula(tuple(items))
-    plain = not formula.offsets and all(_is_number(p, columns) for p in formula.products)
+    # A category of numbers is a category, as it is in a formula.
+    numbers_of = {n: v for n, v in columns.items() if n not in (levels or {})}
+    plain = not formula.offsets and all(_is_number(p, numbers_of) for p in formula.products)
     if known is None and (plain or not fitting):
         names = right_hand_columns(formula)
         numbers = [as_numbers(name, columns[name], rows) for name in names]
@@ -125,7 +127,9 @@ def _is_number(product: tuple[Any, ...], columns: Mapping[str, np.ndarray]) -> b
     """Tell whether a term is one column, of numbers or of what is refused as such."""
     if len(product) != 1 or not isinstance(product[0], Column):
         return False
-    values = columns[product[0].name]
+    values = columns.get(product[0].name)
+    if values is None:
+        return False
     return values.dtype.kind in NUMBERS or not _is_text(values)
 
 

@@ -67,7 +67,7 @@ MODELS = {
 
 NUMBER, ID, BOTH, SIDE = "number", "id", "covariate", "side"
 ROLES = [
-    ("gaussian", "y", NUMBER), ("gaussian", "x", BOTH), ("gaussian", "z", NUMBER),
+    ("gaussian", "y", NUMBER), ("gaussian", "x", BOTH), ("gaussian", "z", BOTH),
     ("gaussian", "w", NUMBER), ("gaussian", "member", ID), ("gaussian", "group", ID),
     ("binomial", "y", NUMBER), ("binomial", "trials", NUMBER), ("bernoulli", "yes", NUMBER),
     ("bernoulli", "w", NUMBER), ("weibull", "time", NUMBER), ("weibull", "event", NUMBER),
