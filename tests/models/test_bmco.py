@@ -211,7 +211,7 @@ def prior_covariances(trial, data, draws):
     posterior = as_posterior({v.name: x for v, x in zip(variables, values, strict=True)})
     slopes, predictors = len(design.matrix.random), len(design.trial.predictors)
     root = trial.specification.trial_priors.clusters(design.matrix).roots(
-        posterior, slopes, predictors
+        posterior, slopes, design.contrasts
     )
     root = root.reshape(draws, slopes, predictors, slopes, predictors)[:, :, 1, :, 1]
     if not trial.cluster_prior.standardised:
@@ -242,11 +242,11 @@ def test_a_scale_matrix_gives_the_moments_of_scipy():
     prior = mlm.InverseWishart(df=df, scale=scale)
     coords = {"predictor": [0], "slope": range(3), "id": [0], "cluster_dimension": range(3)}
     with pm.Model(coords=coords) as model:
-        effects = prior.effects("id", 3, 1)
+        effects = prior.effects("id", 3, np.eye(1))
     drawn = pm.draw([*model.free_RVs, effects], draws=10_000, random_seed=1, mode="FAST_COMPILE")
     names = [rv.name for rv in model.free_RVs]
     posterior = as_posterior(dict(zip(names, drawn[:-1], strict=True)))
-    root = prior.roots(posterior, 3, 1)
+    root = prior.roots(posterior, 3, np.eye(1))
     np.testing.assert_allclose(np.einsum("sij,sj->si", root, posterior[Z].values[0, :, 0]),
                                drawn[-1][:, 0], atol=1e-10)  # fmt: skip
     covariance = root @ np.swapaxes(root, 1, 2)
