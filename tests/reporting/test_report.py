@@ -26,6 +26,7 @@ from pymc_mlm.reporting.document import Report, read_report
 from pymc_mlm.reporting.justified_priors import (
     GIVEN,
     NOT_STATED,
+    OF_FAMILIES,
     OF_TERMS,
     OF_TRIALS,
     ON_SD,
@@ -215,7 +216,9 @@ def test_a_prior_of_the_user_has_the_reason_that_is_given(sampled):
 
 def test_the_reasons_of_defaults_are_those_of_the_documentation():
     docs = " ".join(Path("docs/priors.md").read_text(encoding="utf-8").split())
-    for reason in (*REASONS.values(), *OF_TERMS.values(), *OF_TRIALS.values(), ON_SD, WEIGHT):
+    of_families = [reason for own in OF_FAMILIES.values() for reason in own.values()]
+    others = (*OF_TERMS.values(), *OF_TRIALS.values(), ON_SD, WEIGHT)
+    for reason in (*REASONS.values(), *of_families, *others):
         assert reason in docs
 
 
@@ -233,7 +236,8 @@ def test_every_family_has_reasons_of_its_priors():
     assert len(own) >= 8
     for family in own:
         arguments = {"trials": 3} if family is mlm.Binomial else {}
-        assert set(family(**arguments).default_priors(scale)) <= set(REASONS)
+        known = REASONS | OF_FAMILIES.get(family.name, {})
+        assert set(family(**arguments).default_priors(scale)) <= set(known)
 
 
 def test_a_prior_that_does_not_print_itself_has_no_address():
