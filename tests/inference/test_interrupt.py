@@ -225,6 +225,8 @@ INTERRUPTS_ITSELF = """
     import numpy as np, nutpie, pymc as pm
     from pymc_mlm.inference import Nutpie, Run
 
+    # A process in the background of a shell inherits that the signal is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sample, sent = nutpie.sample, []
 
     def watched(*args, **options):
