@@ -20,6 +20,7 @@ from pymc_mlm.reporting import graph
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning, diagnose
 from pymc_mlm.reporting.effects import unit_table
 from pymc_mlm.reporting.priors import priors_table
+from pymc_mlm.reporting.ranking import ranking
 from pymc_mlm.reporting.summary import Table
 from pymc_mlm.saving import load, save
 
@@ -278,6 +279,28 @@ class Estimator(AbstractMarginalEffects, ABC):
             No such term, or it has no effects.
         """
         return unit_table(self.effect_draws(term), ci_prob)
+
+    def ranking(
+        self, term: str | None = None, best: str = "highest", ci_prob: float = CI_PROB
+    ) -> Table:
+        """Rank the units of a term by their effects, with the uncertainty of the ranks.
+
+        Parameters
+        ----------
+        term : str, optional
+            As in `effects`.
+        best : {"highest", "lowest"}
+            Which effect has rank 1.
+        ci_prob : float
+            Probability inside the equal-tailed intervals.
+
+        Returns
+        -------
+        Table
+            A row per unit, sorted by expected rank, with its interval and the probability of
+            rank 1; and mean, sd and interval of the effect.
+        """
+        return ranking(self.effect_draws(term), best, ci_prob)
 
     def to_graphviz(self, **kwargs: Any) -> Any:
         """Draw the fitted model's graph with Graphviz.

@@ -41,16 +41,16 @@ from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
 from pymc_mlm.terms.nested import Nested
 from pymc_mlm.trial import TrialSpecification
-from pymc_mlm.weights import Expression
+from pymc_mlm.weights import Contest, Expression, Persistence
 
 MARK = "$"
 SPECIFICATIONS = {
     cls.__name__: cls
     for cls in (
-        Bernoulli, Beta, Binomial, Cox, Cumulative, Exponential, Expression, Gamma, Gaussian,
-        Hierarchical, InverseWishart, LKJ, LogLogistic, LogNormal, MultipleMembership,
-        NegativeBinomial, Nested, Nutpie, Poisson, Prior, PymcNuts, Specification, StudentT,
-        TrialSpecification, Weibull,
+        Bernoulli, Beta, Binomial, Contest, Cox, Cumulative, Exponential, Expression, Gamma,
+        Gaussian, Hierarchical, InverseWishart, LKJ, LogLogistic, LogNormal, MultipleMembership,
+        NegativeBinomial, Nested, Nutpie, Persistence, Poisson, Prior, PymcNuts, Specification,
+        StudentT, TrialSpecification, Weibull,
     )
 }  # fmt: skip
 # What labels and arguments are beside text and numbers: how each is written, and read again.

@@ -1,8 +1,9 @@
 """Weights: the raw weight of a membership row as a function of columns and free parameters.
 
 `Expression` is a function written as text; `equal`, `column`, `largest`, `softmax`,
-`generalized_logistic` and `size_power` are the usual ones by name; `AbstractWeight` is what a
-weight of one's own must implement.
+`generalized_logistic` and `size_power` are the usual ones by name, `persistence` those of
+value-added models and `contest` those of paired comparisons; `AbstractWeight` is what a weight of
+one's own must implement.
 """
 
 from __future__ import annotations
@@ -19,19 +20,25 @@ from pymc_mlm.weights.builtin import (
     size_power,
     softmax,
 )
+from pymc_mlm.weights.contest import Contest, contest
 from pymc_mlm.weights.expression import Expression
 from pymc_mlm.weights.parse import declare
+from pymc_mlm.weights.persistence import Persistence, persistence
 
 __all__ = [
     "AbstractWeight",
+    "Contest",
     "Expression",
+    "Persistence",
     "RawWeight",
     "WeightDesign",
     "as_weight",
     "column",
+    "contest",
     "equal",
     "generalized_logistic",
     "largest",
+    "persistence",
     "size_power",
     "softmax",
 ]

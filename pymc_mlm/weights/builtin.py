@@ -6,9 +6,8 @@ are Normal(0, 1), scaled by the column's standard deviation where a parameter mu
 
 from __future__ import annotations
 
-from pymc_mlm.errors import SpecificationError
 from pymc_mlm.weights.expression import Expression
-from pymc_mlm.weights.tree import quote
+from pymc_mlm.weights.named import quoted
 
 
 def equal() -> Expression:
@@ -60,7 +59,7 @@ def column(name: str) -> Expression:
     >>> column("seat share").label
     '`seat share`'
     """
-    return Expression(_quoted(name))
+    return Expression(quoted(name))
 
 
 def largest(name: str) -> Expression:
@@ -82,7 +81,7 @@ def largest(name: str) -> Expression:
     >>> largest("seats").label
     'seats == max(seats)'
     """
-    x = _quoted(name)
+    x = quoted(name)
     return Expression(f"{x} == max({x})")
 
 
@@ -115,7 +114,7 @@ def softmax(name: str) -> Expression:
     >>> softmax("seats").label
     'exp(b * seats)'
     """
-    return Expression(f"exp(b * {_quoted(name)})", prior_scaled=True)
+    return Expression(f"exp(b * {quoted(name)})", prior_scaled=True)
 
 
 def generalized_logistic(name: str) -> Expression:
@@ -150,7 +149,7 @@ def generalized_logistic(name: str) -> Expression:
     >>> generalized_logistic("x").label
     '1 / (1 + (n - 1) * exp(-(b0 + b1 * x)))'
     """
-    text = f"1 / (1 + (n - 1) * exp(-(b0 + b1 * {_quoted(name)})))"
+    text = f"1 / (1 + (n - 1) * exp(-(b0 + b1 * {quoted(name)})))"
     return Expression(text, prior_scaled=True)
 
 
@@ -185,13 +184,4 @@ def size_power(name: str) -> Expression:
     >>> size_power("x").label
     '1 / n ** exp(b * x)'
     """
-    return Expression(f"1 / n ** exp(b * {_quoted(name)})", prior_scaled=True)
-
-
-def _quoted(name: str) -> str:
-    if not isinstance(name, str) or not name.isprintable() or "`" in name or not name:
-        raise SpecificationError(
-            f"{name!r} cannot be named in a weight: a column's name must be text without "
-            "backquotes and unprintable characters; rename the column."
-        )
-    return quote(name)
+    return Expression(f"1 / n ** exp(b * {quoted(name)})", prior_scaled=True)

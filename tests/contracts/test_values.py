@@ -37,6 +37,7 @@ TERMS = {
     "mm": mlm.mm("a", "b", covariates=["x"], weight="exp(b * x)", name="m"),
     "hm": mlm.hm("u", effect="fixed"), "nested": mlm.nested(["a", "b"], {"a": "1 + x"}),
     "softmax": mlm.weights.softmax("share"), "expression": mlm.weights.Expression("1 / n"),
+    "persistence": mlm.weights.persistence("lag", 2), "contest": mlm.weights.contest("side"),
 }  # fmt: skip
 
 
