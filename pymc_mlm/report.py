@@ -34,11 +34,16 @@ from pymc_mlm.trial.design_report import design_parts, model_parts
 from pymc_mlm.trial.estimand import estimand_rows
 from pymc_mlm.trial.predictive_report import MEANING, NOT_DRAWN, posterior_rows, prior_rows
 from pymc_mlm.trial.reports import summary
+from pymc_mlm.trial.tipping_point import tipping_parts
 
 # Log likelihoods of rows times draws that a report computes, draws per chain, and draws in all.
 MOST_NUMBERS, MOST_DRAWS, FEWEST_DRAWS = 20_000_000, 1000, 400
 PRIOR_DRAWS = 500
 SEED = 1  # of predictive draws, so that the report of a fit is always the same
+OF_THE_SAMPLE = (
+    "Missing outcomes are those of the trial's persons, so that trial.tipping_point(rule) answers "
+    "for them alone, and not for another population or a typical cluster."
+)
 POWER_SCALING = (
     "Sensitivity to raising the prior, or the likelihood, to a power near one (Kallioinen et al. "
     "2024): a cumulative Jensen-Shannon distance per doubling. Above 0.05 a result is sensitive."
@@ -101,6 +106,7 @@ def report_trial(
     draws = xr.concat(list(effects.values()), dim=comparisons).to_dataset(name="difference")
     rows = len(fit.design.X)
     sections |= _computed(fit, draws, rows)
+    sections["Sensitivity"] |= _missing(fit, found, population, estimand, alpha, alternative)
     sections |= _checked(fit, rows, ci_prob)
     sections["Diagnostics"] = convergence(fit, draws)
     plan = sections["Success criterion"]["Agreement with the plan"]
@@ -174,6 +180,21 @@ def _computed(fit: Fit, results: xr.Dataset, rows: int) -> dict[str, Any]:
         keep = np.linspace(0, results.sizes["draw"] - 1, size).astype(int)
         table = power_scaling(results.isel(draw=keep), tree)
     return {"Sensitivity": {"Meaning": POWER_SCALING, "Power-scaling": table}}
+
+
+def _missing(
+    fit: Fit,
+    found: decided.Decided,
+    population: Any,
+    estimand: str | None,
+    alpha: float,
+    alternative: Alternative,
+) -> dict[str, Any]:
+    """Return how far missing outcomes must be from missing at random to change decisions."""
+    if population is not None or estimand == "typical_cluster":
+        return {"Missing outcomes": OF_THE_SAMPLE}
+    rules = {decision.rule.label: decision.rule for _, decision in found}
+    return tipping_parts(fit, list(rules.values()), alpha, alternative, estimand)
 
 
 def _checked(fit: Fit, rows: int, ci_prob: float) -> dict[str, Any]:

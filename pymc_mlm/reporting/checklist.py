@@ -44,6 +44,8 @@ ITEMS: tuple[Item, ...] = (
 )  # fmt: skip
 OF_TRIALS: tuple[Item, ...] = (
     ("ICH E9(R1)", "estimand by its five attributes", "Estimand", "", ""),
+    ("ICH E9(R1)", "sensitivity to what is assumed of missing outcomes", "Sensitivity",
+     "Missing outcomes", "trial.tipping_point(rule)"),
     (FDA, "success criterion", "Success criterion", "", ""),
     (FDA, "that the criterion was stated before the data were seen", "", "", STATE),
     (FDA, "criterion calibrated to a type I error, or agreed as a posterior probability",

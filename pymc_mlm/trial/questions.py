@@ -73,7 +73,7 @@ def treatment_effect(
         raise SpecificationError(
             f"measure={measure!r} is not known. Use one of {', '.join(MEASURES)}."
         )
-    control, chosen = _arms(fit, treatment)
+    control, chosen = arms_of(fit, treatment)
     theta = success_probability(fit, population, estimand, weights, covariate_rows)
     return MEASURES[measure](theta, chosen, control).rename("treatment_effect")
 
@@ -106,7 +106,7 @@ def treatment_effect_curve(
     for text in values_outside(column, values, fit.design.columns[column]):
         warn_of_data(text)
     base = list(as_populations(_population(fit, population)))
-    (control, chosen), draws = _arms(fit, treatment), draws_of(fit)
+    (control, chosen), draws = arms_of(fit, treatment), draws_of(fit)
     curves = []
     for value in values:
         target = Target([*base, Value(**{column: value})], estimand)
@@ -209,7 +209,7 @@ def _labelled(fit: Fit, cells: np.ndarray, shape: tuple[int, int]) -> xr.DataArr
     )
 
 
-def _arms(fit: Fit, treatment: Any) -> tuple[Any, Any]:
+def arms_of(fit: Fit, treatment: Any) -> tuple[Any, Any]:
     """Return control and treatment."""
     control, *others = fit.design.trial.arm.labels.tolist()
     if treatment is None and len(others) > 1:
@@ -220,6 +220,11 @@ def _arms(fit: Fit, treatment: Any) -> tuple[Any, Any]:
     if treatment is not None and treatment == control:
         raise SpecificationError(
             f"treatment={treatment!r} is the control itself. Name another arm: "
+            f"{', '.join(map(repr, others))}."
+        )
+    if treatment is not None and treatment not in others:
+        raise SpecificationError(
+            f"treatment={treatment!r} is no arm of the trial; its treatments are "
             f"{', '.join(map(repr, others))}."
         )
     return control, others[0] if treatment is None else treatment

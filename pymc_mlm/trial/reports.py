@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pymc_mlm.decisions import All
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.reporting import trial_plots
+from pymc_mlm.reporting.tipping import plot_tipping_points
 from pymc_mlm.reporting.trial_summary import TrialSummary, trial_summary
 from pymc_mlm.trial.arguments import check_plot_arguments
 from pymc_mlm.trial.members import MemberDraws
@@ -23,6 +25,7 @@ from pymc_mlm.trial.questions import (
     treatment_effect_curve,
 )
 from pymc_mlm.trial.target import described
+from pymc_mlm.trial.tipping_point import tipping_point
 
 QUESTION = ("population", "estimand", "treatment")
 
@@ -97,6 +100,11 @@ def _curve(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
     return trial_plots.plot_curve(treatment_effect_curve(fit, column, **asked), column, **options)
 
 
+def _tipping_point(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
+    rule = asked.pop("rule", All())
+    return plot_tipping_points(tipping_point(fit, rule, **asked), **options)
+
+
 def _effects(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
     return trial_plots.plot_effects(effect_draws(fit, **asked), **options)
 
@@ -128,6 +136,11 @@ PICTURES: dict[str, Picture] = {
     ),
     "joint": (_joint, (*QUESTION, "weights", "covariate_rows"), (trial_plots.plot_joint,)),
     "curve": (_curve, (*QUESTION, "grid"), (trial_plots.plot_curve,)),
+    "tipping_point": (
+        _tipping_point,
+        ("rule", "along", "grid", "treatment", "estimand", "alpha", "alternative"),
+        (plot_tipping_points,),
+    ),
     "effects": (_effects, ("term",), (trial_plots.plot_effects,)),
     "forest": (_forest, (), (trial_plots.plot_parameters,)),
     "trace": (_trace, (), (trial_plots.plot_walks,)),
