@@ -13,6 +13,7 @@
 """
 
 from pymc_mlm import datasets, planning, populations, rules, weights
+from pymc_mlm.comparison import compare_weights
 from pymc_mlm.data.long_memberships import long_memberships
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
 from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
@@ -90,6 +91,7 @@ __all__ = [
     "SpecificationError",
     "StudentT",
     "Weibull",
+    "compare_weights",
     "datasets",
     "hm",
     "load",

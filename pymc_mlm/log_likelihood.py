@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import xarray as xr
-from pymc.stats import compute_log_likelihood
+from pytensor.graph import clone_replace
 
+from pymc_mlm.codegen.interpreted import interpreted
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.ops.base import uncompiled
@@ -53,26 +55,47 @@ def log_likelihood(fit: Fit, kind: str = "conditional") -> xr.Dataset:
 
 
 def _by_row(fit: Fit) -> xr.DataArray:
-    """Return each row's log density given all effects, dims (chain, draw, row).
+    """Return each row's log density given all effects, dims (chain, draw, row)."""
+    eta = linear_predictor_draws(fit, fit.design)
+    density = density_of_rows(fit)
+    samples = eta.values.reshape(-1, eta.shape[-1])
+    found = [density(s, own) for s, own in enumerate(samples)]
+    return eta.copy(data=np.reshape(found, eta.shape)).rename("outcome")
 
-    Draws of the linear predictor are there on every path; the density is the family's own graph.
+
+def density_of_rows(fit: Fit, rows: np.ndarray | None = None) -> Callable[..., np.ndarray]:
+    """Return a function to log densities of fitted outcomes: the family's own graph, evaluated.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model with one linear predictor.
+    rows : ndarray of int, shape (entry,), optional
+        Fitted row of each entry; all in order by default.
+
+    Returns
+    -------
+    callable
+        From the place of a draw, chains one after the other, and linear predictors, shape
+        (entry,), to log densities, shape (entry,).
     """
-    design = fit.design
-    eta = linear_predictor_draws(fit, design)
-    dim = str(eta.dims[-1])
-    with pm.Model(coords={dim: tuple(eta[dim].values.tolist())}, model=None) as model:
-        flat = pm.Flat("eta", shape=eta.sizes[dim], dims=dim)
+    design, family, dim = fit.design, fit.spec.family, "entry"
+    outcome = design.outcome
+    if rows is not None:
+        outcome = {k: v if k in family.constants else v[rows] for k, v in outcome.items()}
+    count = len(design.rows) if rows is None else len(rows)
+    with pm.Model(coords={dim: range(count)}, model=None) as model:
+        flat = pm.Flat("eta", shape=count, dims=dim)
         priors = fit.spec.family_priors(design.scale)
-        fit.spec.family.likelihood("outcome", flat, design.outcome, priors, dim)
-    own = {rv.name: fit.posterior[rv.name] for rv in model.free_RVs if rv.name != "eta"}
-    found = compute_log_likelihood(
-        xr.DataTree.from_dict({"posterior": xr.Dataset({"eta": eta, **own})}),
-        model=model,
-        extend_inferencedata=False,
-        progressbar=False,
-        compile_kwargs={"mode": uncompiled()},
-    )
-    return found["outcome"]
+        observed = family.likelihood("outcome", flat, outcome, priors, dim)
+    names = [str(rv.name) for rv in model.free_RVs if rv.name != "eta"]
+    draws = {n: fit.posterior[n].transpose("chain", "draw", ...).values for n in names}
+    stacked = [v.reshape(-1, *v.shape[2:]) for v in draws.values()]
+    inputs = [flat.type(), *(model[n].type() for n in names)]
+    graph = pm.logp(observed, model.rvs_to_values[observed])
+    given = dict(zip([flat, *(model[n] for n in names)], inputs, strict=True))
+    run = interpreted(inputs, [clone_replace(graph, given)], uncompiled())
+    return lambda draw, eta: np.asarray(run(eta, *(v[draw] for v in stacked))[0])
 
 
 def _by_leaf(fit: Fit) -> xr.DataArray:

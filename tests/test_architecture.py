@@ -76,7 +76,11 @@ WALLS = {
     "marginal_effects": wall(
         "errors data fit inference intervals prediction reporting trial", "numpy xarray pandas"
     ),
-    "log_likelihood": wall("errors ops fit prediction trial", "numpy xarray pymc"),
+    "log_likelihood": wall("errors codegen ops fit prediction trial", "numpy pytensor xarray pymc"),
+    "comparison": wall(
+        "errors codegen fit log_likelihood ops paths prediction reporting",
+        "numpy scipy pandas xarray pytensor arviz_stats",
+    ),
     "log_prior": wall("ops fit", "numpy xarray pymc"),
     "prior_predictive": wall("ops trial", "xarray pymc"),
     "arviz_groups": wall(

@@ -1,0 +1,113 @@
+"""Which rows are left out together: each row alone, or all rows of a unit of a term."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.fit import Fit
+
+ROW = "row"
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Rows that are left out together, sorted by block.
+
+    Attributes
+    ----------
+    name : str
+        What a block is: "row", the unit of observation, or a term.
+    labels : ndarray, shape (block,)
+    rows : ndarray of int, shape (entry,)
+        Rows of the blocks, one block after the other.
+    indptr : ndarray of int, shape (block + 1,)
+        First entry of each block.
+    part : LinearPart or None
+        How the effects of the units enter; None for rows.
+    places : ndarray of int, shape (entry of part,)
+        Entry of the blocks that each entry of `part` belongs to.
+    """
+
+    name: str
+    labels: np.ndarray
+    rows: np.ndarray
+    indptr: np.ndarray
+    part: Any = None
+    places: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def by_size(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the blocks of each size and their rows, shape (block,) and (block, size)."""
+        sizes = np.diff(self.indptr)
+        for size in np.unique(sizes):
+            which = np.flatnonzero(sizes == size)
+            yield which, self.rows[self.indptr[which][:, None] + np.arange(size)]
+
+    @property
+    def unit(self) -> np.ndarray:
+        """Block of each entry, shape (entry,)."""
+        return np.repeat(np.arange(len(self.labels)), np.diff(self.indptr))
+
+    def pairs_of(self, entries: np.ndarray) -> np.ndarray:
+        """Return the entries of `part`, those of one unit and row added up, shape (entry,)."""
+        return np.bincount(self.places, entries, minlength=len(self.rows))
+
+    def totals(self, values: np.ndarray) -> np.ndarray:
+        """Return sums over the entries of each block, shape (block, ...)."""
+        from scipy.sparse import csr_array
+
+        ones = np.ones(len(self.rows))
+        shape = (len(self.labels), len(self.rows))
+        return np.asarray(csr_array((ones, np.arange(len(ones)), self.indptr), shape) @ values)
+
+
+def linear_parts(fit: Fit) -> tuple[Any, ...]:
+    """Return how all normal effects of a model enter, in terms of its variables."""
+    with fit.model:
+        return tuple(p for term, part in fit.design.terms for p in term.linear(part))
+
+
+def blocks_of(fit: Fit, by: str, parts: tuple[Any, ...]) -> Blocks:
+    """Return the blocks of a fitted table.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model with one linear predictor.
+    by : str
+        "row" or the unit of observation; or a term, for all rows of each of its units.
+    parts : tuple of LinearPart
+        From `linear_parts`.
+
+    Returns
+    -------
+    Blocks
+
+    Raises
+    ------
+    SpecificationError
+        `by` is none of these.
+    """
+    rows = fit.design.rows
+    if by in (ROW, rows.name):
+        every = np.arange(len(rows))
+        return Blocks(rows.name, np.asarray(rows.labels), every, np.arange(len(rows) + 1))
+    own = {p.name.removesuffix("_effect"): p for p in parts}
+    if by not in own:
+        raise SpecificationError(
+            f"by={by!r} is nothing to leave out: use 'row', or a term with normal effects, to "
+            f"leave out all rows of one of its units at a time: {', '.join(own) or 'none here'}."
+        )
+    part = own[by]
+    unit = part.columns // int(np.prod(part.shape[1:], dtype=int))
+    # A member listed twice in a group, or an intercept and a slope, are one row of a unit.
+    every = np.column_stack([unit, part.rows])
+    pairs, places = np.unique(every, axis=0, return_inverse=True)
+    labels = fit.posterior[part.name]
+    counts = np.bincount(pairs[:, 0], minlength=part.shape[0])
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    return Blocks(by, labels[labels.dims[2]].values, pairs[:, 1], indptr, part, places)

@@ -1,0 +1,87 @@
+"""Log predictive densities of rows that are left out, at each draw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pymc_mlm.comparison.blocks import blocks_of, linear_parts
+from pymc_mlm.comparison.gaussian import exact_densities
+from pymc_mlm.comparison.quadrature import integrated_densities
+from pymc_mlm.errors import SpecificationError
+from pymc_mlm.fit import Fit
+from pymc_mlm.log_likelihood import log_likelihood
+from pymc_mlm.paths.laplace import effects_obstacle
+
+# Of all chains together.
+MOST_DRAWS = 1000
+# A matrix of this order is factored at each draw.
+LARGEST = 3000
+EXACT = "all effects are integrated out, exactly"
+INTEGRATED = "the effect of what is left out is integrated out, given all others"
+CONDITIONAL = "all effects are given"
+
+
+def left_out(fit: Fit, by: str = "row") -> tuple[xr.Dataset, str]:
+    """Return log densities of rows given those that are left, at each draw.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model with one linear predictor.
+    by : str
+        "row" or the unit of observation; or a term, for all rows of each of its units.
+
+    Returns
+    -------
+    densities : Dataset
+        Variable ``outcome``, dims (chain, draw, block).
+    how : str
+        What was done with the effects, in words.
+
+    Raises
+    ------
+    SpecificationError
+        Nothing of that name can be left out, or its effects cannot be integrated out.
+    """
+    fit = _thinned(fit)
+    parts = linear_parts(fit)
+    blocks = blocks_of(fit, by, parts)
+    if _is_exact(fit, parts):
+        found, how = exact_densities(fit, parts, blocks), EXACT
+    elif blocks.part is None:
+        given = log_likelihood(fit)["outcome"]
+        found, how = given.transpose("chain", "draw", ...).values, CONDITIONAL
+    elif len(blocks.part.shape) == 1 and blocks.part.root.ndim == 0:
+        found, how = integrated_densities(fit, blocks), INTEGRATED
+    else:
+        raise SpecificationError(
+            f"by={by!r}: its units have {blocks.part.shape[1]} effects each, which are integrated "
+            "out only where all effects are, of family='gaussian'. Use by='row'."
+        )
+    draws = {name: fit.posterior[name] for name in ("chain", "draw")}
+    dims = (*draws, blocks.name)
+    array = xr.DataArray(found, dims=dims, coords={**draws, blocks.name: blocks.labels})
+    return array.to_dataset(name="outcome"), how
+
+
+def _is_exact(fit: Fit, parts: tuple[Any, ...]) -> bool:
+    """Tell whether all effects of a Gaussian outcome enter as a matrix that is not too large."""
+    family = fit.spec.family
+    if family.name != "gaussian" or not family.is_standard or effects_obstacle(fit.design):
+        return False
+    order = min(sum(int(np.prod(p.shape)) for p in parts), len(fit.design.rows))
+    return order <= LARGEST
+
+
+def _thinned(fit: Fit) -> Fit:
+    chains, count = fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]
+    most = max(1, MOST_DRAWS // chains)
+    if count <= most:
+        return fit
+    keep = np.linspace(0, count - 1, most).astype(int)
+    tree = xr.DataTree.from_dict({"posterior": fit.posterior.isel(draw=keep)})
+    return replace(fit, idata=tree)

@@ -1,0 +1,121 @@
+"""Models compared: the table, its notes, what is refused, and leaving out by refitting."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy.special import logsumexp
+
+import pymc_mlm as mlm
+from pymc_mlm.comparison.left_out import left_out
+from tests.mocked import PriorDraws
+
+WEIGHTS = {"mean": "1 / n", "max": mlm.weights.largest("x"), "estimated": "exp(b * x)"}
+
+
+def memberships(b=2.0, groups=80, members=25, seed=3):
+    rng = np.random.default_rng(seed)
+    size = rng.integers(2, 5, groups)
+    g = np.repeat(np.arange(groups), size)
+    m = np.concatenate([rng.choice(members, k, replace=False) for k in size])
+    x, z = rng.normal(size=len(g)), rng.normal(size=len(g))
+    w = np.exp(b * x)
+    w /= np.bincount(g, w)[g]
+    u = rng.normal(size=members)
+    y = np.bincount(g, w * (z + u[m])) + 0.5 * rng.normal(size=groups)
+    return pd.DataFrame({"g": g, "m": m, "x": x, "z": z, "y": y[g], "country": g % 8})
+
+
+def model_of(weight):
+    term = mlm.mm("m", "g", covariates="z", weight=weight)
+    return mlm.MultipleMembershipModel("y ~ 1", term, mlm.hm("country"))
+
+
+def drawn(model, table):
+    return model.fit(table, draws=500, path="collapsed", random_seed=1, progressbar=False)
+
+
+@pytest.fixture(scope="module")
+def models():
+    table = memberships()
+    return {name: drawn(model_of(w), table) for name, w in WEIGHTS.items()}
+
+
+@pytest.mark.parametrize("by", ["row", "country", "m"])
+def test_the_weights_that_made_the_data_predict_best(models, by):
+    found = mlm.compare_weights(models, by)
+    assert found.frame.index[0] == "estimated"
+    assert found.frame.loc["mean", "elpd_diff"] < -3 * found.frame.loc["mean", "dse"]
+    assert found.frame["weight"].sum() == pytest.approx(1.0)
+    assert found.frame["weight"].iloc[0] > 0.8
+    assert found.title == f"Leaving out one {by} of {dict(row=80, country=8, m=25)[by]} at a time"
+    assert found.notes[0] == "Of the effects: all effects are integrated out, exactly."
+
+
+def test_leaving_a_country_out_is_what_a_refit_without_it_predicts(models):
+    table, whole = memberships(), models["estimated"].result_
+    densities = left_out(whole, "country")[0]["outcome"].values.reshape(-1, 8)
+    # 1 / E[1 / p]: importance sampling without smoothing, which eight countries do not need.
+    found = -(logsumexp(-densities, axis=0) - np.log(len(densities)))
+    for country in (0, 5):
+        part = drawn(model_of("exp(b * x)"), table[table["country"] != country]).result_.posterior
+        count = part.sizes["draw"]
+        own = whole.posterior.isel(draw=slice(count))
+        same = {n: (own[n].dims, part[n].values) for n in own if part[n].shape == own[n].shape}
+        tree = xr.DataTree.from_dict({"posterior": own.assign(same)})
+        at = left_out(replace(whole, idata=tree), "country")[0]["outcome"].values[..., country]
+        refitted = logsumexp(at) - np.log(at.size)
+        # Monte Carlo errors of some 400 effective draws, and a default prior of its own scale.
+        assert found[country] == pytest.approx(refitted, abs=0.15)
+
+
+def test_fits_serve_as_well_as_models_and_the_order_does_not_matter(models):
+    found = mlm.compare_weights(models).frame
+    fits = {n: models[n].result_ for n in reversed(models)}
+    pd.testing.assert_frame_equal(mlm.compare_weights(fits).frame, found, rtol=1e-6, atol=1e-6)
+
+
+def test_models_that_are_alike_are_said_to_be(models):
+    two = {"a": models["mean"], "b": models["mean"]}
+    assert "differ by less than two standard errors" in mlm.compare_weights(two).notes[-1]
+
+
+def prior_draws(model, table):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return model.fit(table, draws=50, chains=2, sampler=PriorDraws(), path="sampled")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:arviz_stats")
+def test_unreliable_densities_are_counted():
+    table = memberships(groups=12, members=6)
+    models = {n: prior_draws(model_of(WEIGHTS[n]), table) for n in ("mean", "max")}
+    found = mlm.compare_weights(models)
+    assert found.frame["k_above"].max() > 0
+    assert f"in up to {found.frame['k_above'].max()} of 12 cases" in found.notes[1]
+
+
+def test_what_cannot_be_compared_is_refused(models):
+    with pytest.raises(mlm.SpecificationError, match="two models or more by name"):
+        mlm.compare_weights({"mean": models["mean"]})
+    with pytest.raises(mlm.SpecificationError, match="two models or more by name"):
+        mlm.compare_weights([models["mean"], models["max"]])
+    with pytest.raises(mlm.NotFittedError, match="The model 'new' is not fitted"):
+        mlm.compare_weights({"mean": models["mean"], "new": model_of("1 / n")})
+    fewer = drawn(model_of("1 / n"), memberships(groups=40))
+    with pytest.raises(mlm.SpecificationError, match=r"fitted to other rows \(80 and 40\)"):
+        mlm.compare_weights({"mean": models["mean"], "fewer": fewer})
+    other = drawn(model_of("1 / n"), memberships().assign(y=lambda t: 2 * t["y"]))
+    with pytest.raises(mlm.SpecificationError, match="have other outcomes"):
+        mlm.compare_weights({"mean": models["mean"], "other": other})
+
+
+def test_a_trial_is_refused(models):
+    table = mlm.datasets.teaching_trial(schools=10, pupils=12)
+    trial = mlm.MultivariateLogitTrial(["math", "reading"], arm="method", control="traditional")
+    trial.fit(table, draws=200, random_seed=1)
+    with pytest.raises(mlm.SpecificationError, match="'trial' has several outcomes"):
+        mlm.compare_weights({"mean": models["mean"], "trial": trial})
