@@ -80,9 +80,8 @@ def test_gaussian_densities_are_those_of_dense_normals(by):
 def test_more_effects_than_rows_give_the_same_densities():
     table = memberships()
     few = membership_model(table)
-    extra = mlm.hm("g")  # one more effect a row
-    model = fitted(mlm.MultipleMembershipModel(
-        "y ~ z", mlm.mm("m", "g", weight="exp(b * x)"), mlm.hm("country"), extra), table)  # fmt: skip
+    terms = mlm.mm("m", "g", weight="exp(b * x)"), mlm.hm("country"), mlm.hm("g")
+    model = fitted(mlm.MultipleMembershipModel("y ~ z", *terms), table)
     posterior = few.result_.posterior
     own = model.result_.posterior
     same = {n: (own[n].dims, posterior[n].values) for n in posterior if n in own}
@@ -162,7 +161,7 @@ def test_single_rows_of_other_outcomes_are_given_all_effects():
 def test_what_cannot_be_left_out_is_refused():
     table = memberships()
     model = membership_model(table)
-    with pytest.raises(mlm.SpecificationError, match="'party' is nothing to leave out.*: m, count"):
+    with pytest.raises(mlm.SpecificationError, match=r"by='party' is nothing to.*: m, count"):
         left_out(model.result_, "party")
     rng = np.random.default_rng(1)
     binary = {"s": np.arange(20) % 5, "x": rng.normal(size=20), "y": rng.integers(0, 2, 20)}
