@@ -49,14 +49,17 @@ from pymc_mlm.reporting.diagnostics import ConvergenceWarning
 from pymc_mlm.saving import load, save
 from pymc_mlm.terms import AbstractTerm, hm, mm
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
+from pymc_mlm.terms.member_effects import AR1, AbstractMemberEffects, RandomWalk
 from pymc_mlm.terms.nested import nested
 from pymc_mlm.weights import AbstractWeight
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AR1",
     "LKJ",
     "AbstractFamily",
+    "AbstractMemberEffects",
     "AbstractSampler",
     "AbstractTerm",
     "AbstractWeight",
@@ -88,6 +91,7 @@ __all__ = [
     "Poisson",
     "Prior",
     "PymcNuts",
+    "RandomWalk",
     "SpecificationError",
     "StudentT",
     "Weibull",

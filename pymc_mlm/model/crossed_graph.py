@@ -94,7 +94,7 @@ def followed(terms: Terms, known: CrossedInformation | None) -> list[Any]:
     betas = [model[f"{part.name}_beta"] for _, part in terms if num_covariates(part)]
     if known is None:
         return []
-    with_effects = [part for term, part in terms if term.effect_type is not None]
+    with_effects = [part for term, part in terms if term.takes_information]
     few = known.order[: known.num_few]
     return [*betas, *(model[f"{with_effects[t].name}_effect"] for t in few)]
 
@@ -113,7 +113,7 @@ def _effects(
     given: list[Given],
 ) -> Any:
     """Add the terms in the order in which they follow each other."""
-    with_effects = [i for i, (term, _) in enumerate(terms) if term.effect_type is not None]
+    with_effects = [i for i, (term, _) in enumerate(terms) if term.takes_information]
     order = [with_effects[t] for t in known.order] if known else []
     total: Any = 0.0
     for n, i in enumerate([*order, *(i for i in range(len(terms)) if i not in order)]):

@@ -34,7 +34,7 @@ def effect_information(spec: Specification, design: Design) -> CrossedInformatio
     blocks, fixed = [], []
     for term, part in pairs:
         sd = term.fixed_sd(scale.spread) if isinstance(term, Hierarchical) else None
-        if term.effect_type is not None:
+        if term.takes_information:
             blocks.append(part.incidence if sd is None else part.contrasts)
             fixed.append(sd)
     standardization = standard(X, population.intercept)

@@ -89,7 +89,7 @@ def nested_model_information(
         coefficients, front = front_information(told, found.precision, found.slope, sizes, tau)
     except np.linalg.LinAlgError:
         return None
-    with_effects = [i for i, (term, _) in enumerate(terms) if term.effect_type is not None]
+    with_effects = [i for i, (term, _) in enumerate(terms) if term.takes_information]
     effects: list[EffectInformation | None] = [None] * len(with_effects)
     for i, known in zip(few, front, strict=True):
         effects[with_effects.index(i)] = known
@@ -105,7 +105,11 @@ def nested_model_information(
 
 def _few(terms: Sequence[tuple[Any, Any]]) -> list[int]:
     """Return the crossed terms of few units, the fewest first."""
-    random = [i for i, (term, _) in enumerate(terms) if term.effect_type == "random"]
+    random = [
+        i
+        for i, (term, _) in enumerate(terms)
+        if term.takes_information and term.effect_type == "random"
+    ]
     few: list[int] = []
     units = 0
     for i in sorted(random, key=lambda i: _num_units(terms[i][1])):

@@ -160,7 +160,7 @@ def _split(spec: Any, design: Any) -> Conditional:
     replaced = model.replace_rvs_by_values([*effects, *outputs, *free, *(p.root for p in parts)])
     # Only now: a copy of a graph with random variables would hold others than the model's. Where
     # coordinates of parameters follow effects, those that follow zero serve as well.
-    none = {u: pt.zeros(p.shape) for u, p in zip(replaced, parts, strict=False)}
+    none = {u: pt.zeros(p.count or p.shape) for u, p in zip(replaced, parts, strict=False)}
     log_prior, entries, offset, parameters, *values = clone_replace(replaced[len(parts) :], none)
     start_at(model, spec.starts(design))
     initial = model.initial_point()

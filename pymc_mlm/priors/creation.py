@@ -24,6 +24,7 @@ def create(
     name: str,
     dims: str | tuple[str, ...] | None = None,
     positive: bool = False,
+    most: float | None = None,
     **kwargs: Any,
 ) -> Any:
     """Create a variable from one of our priors or a foreign one.
@@ -42,6 +43,8 @@ def create(
     positive : bool
         Whether the parameter is a scale, a shape or another positive number. The created
         distribution is checked, whatever it is called and wherever it comes from.
+    most : float, optional
+        What a positive parameter may be at most.
     **kwargs
         Passed to our priors, for example ``shape``.
 
@@ -69,6 +72,12 @@ def create(
         )
     if positive:
         _check_positive(prior, name, variable)
+    if most is not None and _reaches(pm.modelcontext(None), variable, most + _MAGNITUDES, most):
+        raise SpecificationError(
+            f"The prior of {name!r} is {as_printed(prior)}, which allows values above {most:g}. "
+            "Use Uniform or Beta, or cut the distribution: Prior('TruncatedNormal', mu=..., "
+            f"sigma=..., lower=0, upper={most:g})."
+        )
     check_shape(prior, name, variable, shape)
     return variable
 
@@ -141,7 +150,7 @@ def _check_positive(prior: Any, name: str, variable: Any) -> None:
     # The usual positive distributions are sampled as logarithms, and need no look at numbers.
     if isinstance(model.rvs_to_transforms.get(variable), LogTransform):
         return
-    wrong = "allows negative values" if _reaches_below_zero(model, variable) else None
+    wrong = "allows negative values" if _reaches(model, variable, -_MAGNITUDES) else None
     if wrong is None and (_prior_draws(variable) == 0).sum() > 1:
         wrong = "gives zero a probability of its own"
     if wrong:
@@ -152,8 +161,10 @@ def _check_positive(prior: Any, name: str, variable: Any) -> None:
         )
 
 
-def _reaches_below_zero(model: pm.Model, variable: Any) -> bool:
-    if (_prior_draws(variable) < 0).any():
+def _reaches(model: pm.Model, variable: Any, places: np.ndarray, most: float = np.inf) -> bool:
+    """Tell whether draws, or the density at some places, lie below zero or above `most`."""
+    drawn = _prior_draws(variable)
+    if (drawn < 0).any() or (drawn > most).any():
         return True
     if variable not in model.free_RVs:
         return False
@@ -161,7 +172,7 @@ def _reaches_below_zero(model: pm.Model, variable: Any) -> bool:
     density = pytensor.function([value], pm.logp(variable, value), mode=BY_NUMPY)
     # Rewritten, the shape needs no draw, which Flat does not have.
     shape = variable.shape.eval(mode=uncompiled())
-    return any((density(np.full(shape, -v, variable.dtype)) > -np.inf).any() for v in _MAGNITUDES)
+    return any((density(np.full(shape, v, variable.dtype)) > -np.inf).any() for v in places)
 
 
 def _prior_draws(variable: Any) -> np.ndarray:

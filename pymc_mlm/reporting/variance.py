@@ -70,9 +70,7 @@ def variance_decomposition(
         f"left out.{_place(fit, at)}"
     ]
     if any(hasattr(term, "weight_function") for term, _ in fit.design.terms):
-        notes[0] += (
-            " Member effects: sd squared times the sum of squared weights, averaged over groups."
-        )
+        notes[0] += " Member effects: variance of each group's weighted sum, averaged over groups."
     return decomposition_table(title, parts, residual, notes, ci_prob)
 
 

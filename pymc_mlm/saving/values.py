@@ -39,6 +39,7 @@ from pymc_mlm.model import Specification
 from pymc_mlm.priors import Prior
 from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
+from pymc_mlm.terms.member_effects import AR1, Independent, RandomWalk
 from pymc_mlm.terms.nested import Nested
 from pymc_mlm.trial import TrialSpecification
 from pymc_mlm.weights import Contest, Expression, Persistence
@@ -51,6 +52,7 @@ SPECIFICATIONS = {
         Gaussian, Hierarchical, InverseWishart, LKJ, LogLogistic, LogNormal, MultipleMembership,
         NegativeBinomial, Nested, Nutpie, Persistence, Poisson, Prior, PymcNuts, Specification,
         StudentT, TrialSpecification, Weibull,
+        AR1, Independent, RandomWalk,
     )
 }  # fmt: skip
 # What labels and arguments are beside text and numbers: how each is written, and read again.

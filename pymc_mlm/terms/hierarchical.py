@@ -285,6 +285,11 @@ class Hierarchical(AbstractTerm):
         return whole.assign_coords({self.unit: list(design.units.labels)})
 
     @property
+    def takes_information(self) -> bool:
+        """Whether units have one effect each, of which the data inform the sampler."""
+        return True
+
+    @property
     def id_columns(self) -> tuple[str, ...]:
         """The unit column."""
         return (self.unit,)

@@ -17,13 +17,16 @@ class LinearPart:
     name : str
         Variable of the effects.
     shape : tuple of int
-        Its shape: (unit,), or (unit, coef) for correlated effects.
+        Shape of z: (unit,), or (unit, coef) for correlated effects.
     rows, columns : ndarray of int, shape (entry,)
         Row and element (of the flat effects) of each entry of B.
     entries : TensorVariable, shape (entry,)
         Entries of B, in terms of variables of the current model.
     root : TensorVariable, scalar or (coef, coef)
-        Standard deviation R, or the lower root of the covariance of a unit's effects.
+        Standard deviation R, or the lower root of the covariance of a unit's effects; of effects
+        of shape (unit,), a matrix whose columns are the elements of z.
+    count : int, optional
+        Number of effects, where it is not that of z.
     """
 
     name: str
@@ -32,3 +35,4 @@ class LinearPart:
     columns: np.ndarray
     entries: Any
     root: Any
+    count: int | None = None

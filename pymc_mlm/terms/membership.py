@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pymc_mlm.approximation.effect_information import EffectInformation
 from pymc_mlm.data.column_scale import spread
 from pymc_mlm.data.factor import Factor
-from pymc_mlm.data.term_covariates import (
-    covariate_columns,
-)
+from pymc_mlm.data.term_covariates import covariate_columns
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.priors import Prior, as_priors, check_priors
 from pymc_mlm.terms.base import (
@@ -25,17 +23,16 @@ from pymc_mlm.terms.base import (
 )
 from pymc_mlm.terms.coefficients import covariate_coefficients
 from pymc_mlm.terms.linear import LinearPart
-from pymc_mlm.terms.member_weights import evaluate_weights, membership_variance
+from pymc_mlm.terms.member_effects import AbstractMemberEffects, Independent
+from pymc_mlm.terms.member_effects.choice import member_effects
+from pymc_mlm.terms.member_weights import evaluate_weights
 from pymc_mlm.terms.membership_design import MembershipDesign, read_memberships
+from pymc_mlm.terms.membership_draws import membership_contribution
 from pymc_mlm.terms.membership_graph import membership_effect, membership_entries, weight_graph
 from pymc_mlm.terms.role import Role
 from pymc_mlm.terms.unit_block import UnitBlock
 from pymc_mlm.terms.varying import Given
 from pymc_mlm.weights import AbstractWeight, as_weight
-
-if TYPE_CHECKING:
-    pass
-
 
 WIDE = (
     " mm() reads one row per membership: a wide table, with a column for each member, is made long "
@@ -58,6 +55,7 @@ class MultipleMembership(AbstractTerm):
     repeated: str = "add"
     missing: str = "error"
     name: str | None = None
+    effects: AbstractMemberEffects = field(default_factory=Independent)
 
     def __post_init__(self) -> None:
         """Check what can be checked without data, the weight function included."""
@@ -81,6 +79,11 @@ class MultipleMembership(AbstractTerm):
                 f"{where}: without covariates and with effect=None the term is empty. Name "
                 "covariates=..., or use effect='random'."
             )
+        if self.effect_type is None and self.effects != Independent():
+            raise SpecificationError(
+                f"{where}: {self.effects!r} is a distribution of effects, and effect=None leaves "
+                "members without. Leave one of them out."
+            )
         if self.repeated not in ("add", "refuse"):
             raise SpecificationError(
                 f"{where}: repeated is 'add' or 'refuse', not {self.repeated!r}."
@@ -101,8 +104,16 @@ class MultipleMembership(AbstractTerm):
     def columns(self) -> tuple[str, ...]:
         """Ids, covariates and columns of the weight function."""
         covariates = covariate_columns(as_names(self.covariates))
-        names = (self.member, self.group, *covariates, *self.weight_function.columns)
+        names = (
+            self.member, self.group, *covariates, *self.weight_function.columns,
+            *self.effects.columns,
+        )  # fmt: skip
         return tuple(dict.fromkeys(names))
+
+    @property
+    def takes_information(self) -> bool:
+        """Whether members have one effect each, of which the data inform the sampler."""
+        return self.effect_type is not None and self.effects.takes_information
 
     @property
     def label(self) -> str:
@@ -177,15 +188,14 @@ class MultipleMembership(AbstractTerm):
         name = design.name
         defaults: dict[str, Any] = {}
         if self.effect_type == "random":
-            sigma = 2.5 * scale / np.sqrt(design.mean_squared_weight or 1.0)
-            defaults[f"{name}_sd"] = Prior("HalfNormal", sigma=float(sigma))
+            defaults |= self.effects.default_priors(design, scale)
         if design.covariates:
             sigma = 2.5 * scale / spread(design.group_covariates)
             defaults[f"{name}_beta"] = Prior("Normal", mu=0.0, sigma=sigma)
         for b, sd in design.weight.prior_sd.items():
             defaults[f"{name}_weight_{b}"] = Prior("Normal", mu=0.0, sigma=sd)
         short = {full: full.removeprefix(f"{name}_").removeprefix("weight_") for full in defaults}
-        names = {f"{name}_beta": design.covariates}
+        names = {f"{name}_beta": design.covariates, **self.effects.elements(design)}
         where = f"mm({self.member!r}, {self.group!r})"
         return pick_priors(where, defaults, short, self.priors, names)
 
@@ -208,7 +218,7 @@ class MultipleMembership(AbstractTerm):
     def partitions(self, design: MembershipDesign) -> list[tuple[str, np.ndarray]]:
         """Return the groups where none share a member, and the members where groups have one."""
         members = design.membership
-        if self.effect_type is None:
+        if not self.takes_information:
             return []
         if len(members.member) == len(members.member.codes):
             return [(self.member, np.arange(members.num_groups))]
@@ -217,7 +227,7 @@ class MultipleMembership(AbstractTerm):
     def unit_blocks(self, design: MembershipDesign) -> tuple[UnitBlock, ...]:
         """Members of each group, if they have effects and no covariates."""
         has_more = bool(design.covariates) or design.fixed is not None
-        if self.effect_type is None or has_more:
+        if not self.takes_information or has_more:
             return ()
         links, ones = design.membership, np.ones((design.membership.num_groups, 1))
         is_estimated = not design.weight.fixed
@@ -247,10 +257,33 @@ class MultipleMembership(AbstractTerm):
             f"{b} ~ {used[f'{design.name}_weight_{b}']!r}" for b in self.weight_function.parameters
         ]
         text += f"; {', '.join(free)}" if free else "; no free parameters"
+        own = self.effects.notes(design) if self.effect_type else ()
         skipped = len(design.group.codes) - len(design.membership.group)
         if not skipped:
-            return (text,)
-        return (text, f"[{self.label}]: {skipped} rows without a member id were skipped")
+            return (text, *own)
+        return (text, *own, f"[{self.label}]: {skipped} rows without a member id were skipped")
+
+    def cautions(self, design: MembershipDesign) -> tuple[str, ...]:
+        """Return those of the distribution of effects."""
+        return self.effects.cautions(design) if self.effect_type else ()
+
+    def dims(self, design: MembershipDesign) -> tuple[str, ...]:
+        """Return the dimensions of the effects."""
+        return self.effects.dims(design) if self.effect_type else self.id_columns
+
+    def derived(self, design: MembershipDesign, posterior: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of the distribution of effects."""
+        return self.effects.derived(design, posterior) if self.effect_type else {}
+
+    def correlation_priors(self, design: MembershipDesign) -> dict[str, float]:
+        """Return the LKJ shape of correlations of effects by variable name."""
+        return self.effects.correlation_priors(design) if self.effect_type else {}
+
+    def contribution(
+        self, design: MembershipDesign, draws: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> np.ndarray | None:
+        """Return draws of the sums (`membership_draws.membership_contribution`)."""
+        return membership_contribution(self, design, draws, rng) if self.effect_type else None
 
     def weight_draws(self, design: MembershipDesign, draws: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the weights at draws of the free parameters, shape (draw, row)."""
@@ -264,19 +297,17 @@ class MultipleMembership(AbstractTerm):
         at: Mapping[str, float] | None = None,
     ) -> dict[str, np.ndarray]:
         """Average over groups of the variance that members give to theirs."""
-        sd = draws.get(f"{design.name}_sd")
-        if sd is None:
+        if self.effect_type is None:
             return {}
         w = self.weight_draws(design, draws)
-        return {self.label: membership_variance(sd, w, design.membership.num_groups)}
+        return {self.label: self.effects.variance(design, draws, w, at or {})}
 
-    def roles(self, design: MembershipDesign) -> dict[str, Role]:
+    def roles(self, design: MembershipDesign) -> dict[str, Any]:
         """Effects, their standard deviation, coefficients and weight parameters."""
         name = design.name
-        roles = {}
+        roles: dict[str, Any] = {}
         if self.effect_type == "random":
-            roles[f"{name}_effect"] = Role("effect", None, self.label)
-            roles[f"{name}_sd"] = Role("sd", "sd", self.label)
+            roles |= self.effects.roles(design, self.label)
         if design.covariates:
             roles[f"{name}_beta"] = Role("coefficient", None, self.label)
         for b in self.weight_function.parameters:
@@ -296,6 +327,8 @@ def mm(
     repeated: str = "add",
     missing: str = "error",
     name: str | None = None,
+    dynamics: str | AbstractMemberEffects | None = None,
+    time: str | None = None,
 ) -> MultipleMembership:
     r"""Let an outcome depend on several members at once, with known or estimated weights.
 
@@ -331,6 +364,10 @@ def mm(
         several member columns, such as parties in government and in opposition).
     name : str, optional
         Prefix of the term's variables; `member` by default.
+    dynamics : {"random_walk", "ar1"}, RandomWalk or AR1, optional
+        How a member's effect changes over time; it does not by default.
+    time : str, optional
+        Column of numbers that orders the groups of a member, for a name in `dynamics`.
 
     Returns
     -------
@@ -352,6 +389,7 @@ def mm(
     >>> mm("party", "cabinet", weight="ilogit(b0 + b1 * seats)").columns
     ('party', 'cabinet', 'seats')
     """
+    where = f"mm({member!r}, {group!r})"
     return MultipleMembership(
         member,
         group,
@@ -359,9 +397,10 @@ def mm(
         weight,
         normalize,
         effect,
-        as_priors(priors, f"mm({member!r}, {group!r})"),
+        as_priors(priors, where),
         tuple(parameters),
         repeated,
         missing,
         name,
+        member_effects(where, dynamics, time),
     )

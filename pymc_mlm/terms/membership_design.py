@@ -56,6 +56,8 @@ class MembershipDesign:
         Part of the covariates with fixed coefficients.
     coding : PopulationDesign or None
         How a formula of covariates was coded.
+    effects : object
+        What the distribution of effects has read.
     """
 
     name: str
@@ -68,6 +70,7 @@ class MembershipDesign:
     weight_columns: Mapping[str, np.ndarray]
     fixed: np.ndarray | None = None
     coding: Any = None
+    effects: Any = None
 
     @property
     def group_fixed(self) -> np.ndarray:
@@ -150,9 +153,10 @@ def read_memberships(
         )
     start = _weights_at_start(term, weight, membership, group)
     name = term.name or term.member
+    own = term.effects.resolve(table, membership, group, None if known is None else known.effects)
     return MembershipDesign(
         name, group, membership, weight, start, coded.names, coded.X, ordered,
-        coded.fixed, coded.coding,
+        coded.fixed, coded.coding, own,
     )  # fmt: skip
 
 
@@ -196,9 +200,8 @@ def _members(
     unseen, missing = ("error", "error") if known is None else ("new", "unknown")
     if term.missing == "skip":
         missing = "unknown"
-    factor = encode(
-        term.member, ids, None if known is None else known.membership.member, unseen, missing
-    )
+    fitted = None if known is None else known.membership.member
+    factor = term.effects.members(term.member, ids, fitted, unseen, missing)
     keep = factor.codes != UNKNOWN if term.missing == "skip" else None
     if known is None and term.effect_type == "random" and len(factor) < 2:
         raise DataError(

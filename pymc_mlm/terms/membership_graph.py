@@ -21,8 +21,7 @@ from pymc_mlm.terms.base import (
 )
 from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.membership_design import MembershipDesign
-from pymc_mlm.terms.unit_block import unit_codes
-from pymc_mlm.terms.varying import Given, unit_effects
+from pymc_mlm.terms.varying import Given
 from pymc_mlm.weights import RawWeight
 
 
@@ -64,9 +63,7 @@ def membership_effect(
     effects, member = pt.zeros(0), group
     beta = term.coefficients(design, scale) if beta is None else beta
     if term.effect_type == "random":
-        sd = create(priors[f"{name}_sd"], f"{name}_sd", positive=True)
-        effects = unit_effects(name, membership.member, sd, information, given)
-        member = data(f"{name}_member", unit_codes(membership.member))
+        effects, member = term.effects.graph(design, priors, information, given)
     if design.weight.fixed:
         return _known_weights(term, design, beta, effects, member, group, indptr)
     raw = _raw_weight(term, design, priors, group, indptr)
@@ -147,17 +144,18 @@ def _covariates(
 
 
 def membership_entries(term: Any, design: MembershipDesign) -> tuple[LinearPart, ...]:
-    """Return one entry per membership row: its weight times the standard deviation."""
+    """Return the entries of each membership row's effect, times its weight."""
     if term.effect_type is None:
         return ()
     model, name, m = pm.modelcontext(None), design.name, design.membership
-    sd, w = model[f"{name}_sd"], pt.as_tensor(design.start)
+    w: Any = pt.as_tensor(design.start)
     if not design.weight.fixed:
         places = model[f"{name}_group"], model[f"{name}_indptr"]
         b = {p: model[f"{name}_weight_{p}"] for p in term.weight_function.parameters}
         pieces = {k: model[f"{name}_weight_{k}"] for k in design.weight.data}
         raw = term.weight_function.evaluate(pieces, b, *places)
         w = group_softmax(raw.log, *places) if term.normalize else raw.natural()
-    entries = sd * w * pt.ones(len(m.group))
-    part = f"{name}_effect", (len(m.member),), m.group, m.member.codes, entries, sd
+    e = term.effects.entries(design)
+    entries = e.factors * (w * pt.ones(len(m.group)))[e.rows]
+    part = f"{name}_effect", e.shape, m.group[e.rows], e.columns, entries, e.root, e.count
     return (LinearPart(*part),)

@@ -100,6 +100,12 @@ def _check_term(term: Any) -> None:
             "are averaged over, and only random ones have a distribution. Use effect='random', or "
             f"covariates='C({term.columns[0]})' for coefficients of a few units."
         )
+    if isinstance(term, MultipleMembership) and term.effect_type and not term.takes_information:
+        raise SpecificationError(
+            f"[{term.label}]: effects of members in a trial are independent, with one for each "
+            "linear predictor. Leave out what makes them vary, change or resemble each other "
+            "(varying, dynamics, covariance)."
+        )
     if isinstance(term, MultipleMembership) and term.covariates:
         if term.effect_type is not None:
             name = f"{term.name or term.member}_covariates"

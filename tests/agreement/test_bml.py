@@ -73,6 +73,11 @@ CASES = {
           "weibull",
           {"b[1]": "Intercept", "b[2]": "beta", "b.mm.1": "pid_beta", "shape": "shape",
            "sigma": "1/shape", "sigma.mm.1": "pid_2_sd"}),
+    # Government by government, in the order of bml.
+    "i": ("check_nuts_bml_i", "log_dur ~ 1 + majority",
+          [mlm.mm("pid", "gid", dynamics="random_walk", time="gid", **MEMBERS)], "gaussian",
+          {"b[1]": "Intercept", "b[2]": "beta", "b.mm.1": "pid_beta", "sigma": "sigma",
+           "sigma.mm.1": "pid_sd"}),
     "j": ("bml_j_gaussian_fix", "log_dur ~ 1 + fix(majority, 1)", [PARTY, COUNTRY], "gaussian",
           {"b": "Intercept", "b.mm.1": "pid_beta", "sigma": "sigma", "sigma.mm.1": "pid_sd",
            "sigma.hm.1": "cid_sd"}),

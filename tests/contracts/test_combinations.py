@@ -41,6 +41,14 @@ TERMS = {
         lambda: mlm.mm("member", "group", weight="exp(b * share)", normalize=False),
         "member", ["mm member"],
     ),
+    "walk": (
+        lambda: mlm.mm("member", "group", dynamics="random_walk", time="group"),
+        "member", ["mm member"],
+    ),
+    "ar1": (
+        lambda: mlm.mm("member", "group", weight="exp(b * share)", dynamics="ar1", time="year"),
+        "member", ["mm member"],
+    ),
     "hm": (lambda: mlm.hm("year"), "year", ["hm year"]),
     "fixed hm": (lambda: mlm.hm("year", effect="fixed"), None, []),
     "nested": (lambda: mlm.nested(["region"], "1"), "region", ["region"]),

@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from pymc_mlm.terms.member_weights import membership_variance
+import pymc_mlm as mlm
 
 GROUP = np.array([0, 0, 1, 1, 1])
+
+
+def membership_variance(sd, weights, member=range(5)):
+    term = mlm.mm("m", "g")
+    design = term.resolve({"m": np.array(member), "g": GROUP})
+    return term.effects.variance(design, {"m_sd": sd}, weights, {})
 
 
 def test_the_mean_squared_weight_is_not_the_squared_mean_weight(rng):
@@ -16,7 +22,7 @@ def test_the_mean_squared_weight_is_not_the_squared_mean_weight(rng):
         np.mean([s**2 * np.sum(w[GROUP == g] ** 2) for g in (0, 1)])
         for s, w in zip(sd, weights, strict=True)
     ]
-    found = membership_variance(sd, weights, 2)
+    found = membership_variance(sd, weights)
     np.testing.assert_allclose(found, by_hand, rtol=1e-12)
     plugged_in = (sd**2).mean() * np.sum(weights.mean(axis=0) ** 2) / 2
     assert found.mean() > 1.15 * plugged_in
@@ -27,4 +33,11 @@ def test_it_is_the_variance_of_simulated_contributions(rng):
     u = rng.normal(0, 1.5, size=(200_000, 5))
     sums = np.stack([(w[0, GROUP == g] * u[:, GROUP == g]).sum(axis=1) for g in (0, 1)], axis=1)
     expected = sums.var(axis=0).mean()
-    assert membership_variance(np.array([1.5]), w, 2)[0] == pytest.approx(expected, rel=0.02)
+    assert membership_variance(np.array([1.5]), w)[0] == pytest.approx(expected, rel=0.02)
+
+
+def test_the_weights_of_a_member_listed_twice_add_up():
+    w = np.array([[0.2, 0.8, 0.5, 0.3, 0.2]])
+    found = membership_variance(np.array([2.0]), w, [0, 1, 2, 2, 3])
+    expected = 4.0 * (0.2**2 + 0.8**2 + (0.5 + 0.3) ** 2 + 0.2**2) / 2
+    assert found[0] == pytest.approx(expected)

@@ -1,0 +1,8 @@
+"""Distributions of members' effects: independent, along time, correlated, with varying slopes."""
+
+from pymc_mlm.terms.member_effects.autoregression import AR1
+from pymc_mlm.terms.member_effects.base import AbstractMemberEffects
+from pymc_mlm.terms.member_effects.independent import Independent
+from pymc_mlm.terms.member_effects.random_walk import RandomWalk
+
+__all__ = ["AR1", "AbstractMemberEffects", "Independent", "RandomWalk"]
