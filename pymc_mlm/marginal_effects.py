@@ -290,28 +290,19 @@ def _opened(fit: Fit, over: Averaging) -> ReadTable:
     if over.data is not None:
         names = [n for n in _predictors(fit) if n in column_names(over.data)]
         return open_table(over.data, [*names, *([over.by] if over.by else [])])
-    if fit.table is None:
-        raise SpecificationError("The fit does not hold its table. Pass data=.")
-    if over.by is not None and over.by not in fit.table.parts:
+    table = prediction.fitted_table(fit)
+    if over.by is not None and over.by not in table.parts:
         raise SpecificationError(
             f"by={over.by!r} is no column that the model reads. Pass data=, a table that has it."
         )
-    trial = isinstance(fit.spec, TrialSpecification)
-    dropped = fit.design.trial.dropped if trial else fit.design.dropped
-    if not dropped:
-        table: ReadTable = fit.table
-        return table
-    if trial:
+    if not isinstance(fit.spec, TrialSpecification):
+        return prediction.analysed_table(fit)
+    if fit.design.trial.dropped:
         raise SpecificationError(
             "Rows with missing values were left out of the fit. Pass data=, the rows to average "
             "over."
         )
-    rows = fit.design.rows.labels
-    if fit.spec.observation is None:
-        return fit.table.take(np.asarray(rows, dtype=np.int64))
-    ids = columns(fit.table, [fit.spec.observation])[fit.spec.observation].tolist()
-    kept = {*rows.tolist()}
-    return fit.table.take(np.flatnonzero([i in kept for i in ids]))
+    return table
 
 
 def _predictors(fit: Fit) -> list[str]:

@@ -10,6 +10,8 @@ import pymc as pm
 import xarray as xr
 
 from pymc_mlm.data.factor import UnknownUnit
+from pymc_mlm.data.frame import Table as ReadTable
+from pymc_mlm.data.frame import column_names, columns
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.errors import DataError, SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
@@ -157,6 +159,27 @@ def outcome_draws(
         return forward_draws(xr.Dataset({"eta": eta, **parameters}), "outcome", random_seed)
 
 
+def fitted_table(fit: Fit) -> ReadTable:
+    """Return the columns that were read, or raise that the fit does not hold them."""
+    if fit.table is None:
+        raise SpecificationError("The fit does not hold its table. Pass data=, or fit again.")
+    table: ReadTable = fit.table
+    return table
+
+
+def analysed_table(fit: Fit) -> ReadTable:
+    """Return the fitted table without the rows that the fit left out."""
+    table = fitted_table(fit)
+    if not fit.design.dropped:
+        return table
+    rows = fit.design.rows.labels
+    if fit.spec.observation is None:
+        return table.take(np.asarray(rows, dtype=np.int64))
+    ids = columns(table, [fit.spec.observation])[fit.spec.observation].tolist()
+    kept = {*rows.tolist()}
+    return table.take(np.flatnonzero([i in kept for i in ids]))
+
+
 def refuse_new_units(design: Any, allowed: bool | Sequence[str]) -> None:
     """Refuse units that were not fitted, in the id columns where they are not allowed.
 
@@ -218,8 +241,6 @@ def _without_effects(fit: Fit, typical: Sequence[str]) -> xr.Dataset:
 
 def _with_ids(data: Any, spec: Any, typical: Sequence[str]) -> Any:
     """Return the table with missing ids where those of typical units are left out."""
-    from pymc_mlm.data.frame import column_names, columns
-
     have = column_names(data)
     ids = [
         d for t in spec.named if (t.base_name or t.label) in typical for d in t.id_columns

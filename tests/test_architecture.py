@@ -76,6 +76,9 @@ WALLS = {
     "marginal_effects": wall(
         "errors data fit inference intervals prediction reporting trial", "numpy xarray pandas"
     ),
+    "counterfactual": wall(
+        "errors data fit inference intervals prediction reporting", "numpy pandas xarray"
+    ),
     "log_likelihood": wall("errors codegen ops fit prediction trial", "numpy pytensor xarray pymc"),
     "comparison": wall(
         "errors codegen fit log_likelihood ops paths prediction reporting",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pymc_mlm import prediction
+from pymc_mlm.counterfactual import Change, Counterfactual, counterfactual
 from pymc_mlm.estimators.base import Estimator
 from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.log_likelihood import log_likelihood
@@ -122,6 +123,55 @@ class AbstractLinearEstimator(Estimator, ABC):
         >>> model.predict(new).mean(("chain", "draw"))  # doctest: +SKIP
         """
         return prediction.predict(self._fitted(), data, kind, random_seed, allow_new, typical)
+
+    def counterfactual(
+        self,
+        add: Any = (),
+        remove: Any = (),
+        replace: Mapping[Any, Any] | None = None,
+        values: Mapping[Any, Mapping[str, Any]] | None = None,
+        groups: Any = None,
+        member: str | None = None,
+        kind: str = "mean",
+        random_seed: Any = None,
+    ) -> Counterfactual:
+        """Predict the fitted groups with members added, removed or replaced.
+
+        Parameters
+        ----------
+        add, remove : member or sequence of them
+            Members to add to groups that lack them, and to remove.
+        replace : mapping
+            The member that takes a member's place, by the latter: ``{"A": "B"}``. It has A's
+            values of columns, such as seats, where `values` gives no others.
+        values : mapping of member to mapping of str to object
+            Columns of members that come in: ``{"B": {"seats": 0.2}}``; all are needed to add one.
+        groups : group or sequence of them, optional
+            Where it happens; in all groups by default.
+        member : str, optional
+            Column of the members, where the terms have several.
+        kind : {"mean", "eta"}
+            Expected outcome or linear predictor.
+        random_seed : int, optional
+            Seed of members that the fitted table lacked.
+
+        Returns
+        -------
+        Counterfactual
+            Prints the average over the groups that change; `table` has each of them, `difference`
+            the draws, `plot` a picture.
+
+        Raises
+        ------
+        SpecificationError
+            The model has no such members, or the change is not possible.
+
+        Examples
+        --------
+        >>> model.counterfactual(replace={"A": "B"}).table()  # doctest: +SKIP
+        """
+        change = Change(add, remove, replace or {}, values or {}, groups)
+        return counterfactual(self._fitted(), change, member, kind, random_seed)
 
     def effect_draws(self, term: str | None = None) -> xr.DataArray:
         """Return draws of the effects of the units of a term, or of a nested level.

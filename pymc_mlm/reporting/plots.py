@@ -97,7 +97,13 @@ def plot_trace(
     return collection
 
 
-def plot_members(effects: xr.DataArray, label: str, most: int = MOST_MEMBERS, **kwargs: Any) -> Any:
+def plot_members(
+    effects: xr.DataArray,
+    label: str,
+    most: int = MOST_MEMBERS,
+    what: str = "effects on the scale of the link",
+    **kwargs: Any,
+) -> Any:
     """Draw the effects of the members that stand out most, sorted.
 
     Parameters
@@ -108,6 +114,8 @@ def plot_members(effects: xr.DataArray, label: str, most: int = MOST_MEMBERS, **
         Name of the term.
     most : int
         Number of members: half with the highest, half with the lowest posterior means.
+    what : str
+        What the draws are, for the heading.
     **kwargs
         Passed to `arviz_plots.plot_forest`.
 
@@ -131,7 +139,7 @@ def plot_members(effects: xr.DataArray, label: str, most: int = MOST_MEMBERS, **
     kwargs.setdefault("figure_kwargs", {"figsize": (7, 1 + 0.22 * len(order))})
     collection = arviz_plots.plot_forest({"posterior": chosen.to_dataset(name="effect")}, **kwargs)
     shown = f"{len(order)} of {total}, lowest and highest" if total > len(order) else f"all {total}"
-    _mark_zero(collection, f"{label}: effects on the scale of the link ({shown})")
+    _mark_zero(collection, f"{label}: {what} ({shown})")
     return collection
 
 
