@@ -8,11 +8,12 @@
 - `NestedVaryingEffects`: intercepts and slopes that vary between units within units, correlated at
   every level; a Gaussian outcome is sampled without its effects. Its term is `nested`.
 - `Prior`, families and samplers are values: print, compare and replace them.
+- `borrowing` makes priors of a trial's control from historical controls.
 - `planning` gives error rates, power, thresholds and sample size of a trial before it is run.
 - `datasets` simulates tables with known truth; `weights` holds the built-in weight functions.
 """
 
-from pymc_mlm import datasets, planning, populations, rules, weights
+from pymc_mlm import borrowing, datasets, planning, populations, rules, weights
 from pymc_mlm.comparison import compare_weights
 from pymc_mlm.data.long_memberships import long_memberships
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
@@ -95,6 +96,7 @@ __all__ = [
     "SpecificationError",
     "StudentT",
     "Weibull",
+    "borrowing",
     "compare_weights",
     "datasets",
     "hm",

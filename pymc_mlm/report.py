@@ -30,6 +30,7 @@ from pymc_mlm.reporting.linear_report import linear_parts, parameter_draws, resu
 from pymc_mlm.reporting.provenance import convergence, reproduction, short_chains
 from pymc_mlm.reporting.sensitivity import power_scaling
 from pymc_mlm.trial import decision_report as decided
+from pymc_mlm.trial.borrowing_report import borrowing
 from pymc_mlm.trial.design_report import design_parts, model_parts
 from pymc_mlm.trial.estimand import estimand_rows
 from pymc_mlm.trial.predictive_report import MEANING, NOT_DRAWN, posterior_rows, prior_rows
@@ -86,6 +87,7 @@ def report_trial(
     words = summary(fit, population, estimand, ci_prob, alpha, alternative)
     effects = decided.effects(fit, population, estimand)
     found = decided.decide_all(effects, decided.check_rules(rules, fit), alpha, alternative)
+    borrowed = None if fit.spec.trial_priors.control is None else borrowing(fit, ci_prob)
     sections: dict[str, Any] = {
         "Conclusions": {"Decisions in words": decided.conclusions(found)},
         "Estimand": {
@@ -94,7 +96,10 @@ def report_trial(
         },
         "Design": design_parts(fit),
         "Model": model_parts(fit),
-        "Priors": {"Priors and their reasons": justified_priors(fit, reasons, OF_TRIALS)},
+        "Priors": {
+            "Priors and their reasons": justified_priors(fit, reasons, OF_TRIALS),
+            **(borrowed.parts() if borrowed is not None else {}),
+        },
         "Success criterion": decided.criterion_parts(fit, found, operating),
         "Operating characteristics": {} if operating is None else operating.parts,
         "Results": {
@@ -111,7 +116,8 @@ def report_trial(
     sections["Diagnostics"] = convergence(fit, draws)
     plan = sections["Success criterion"]["Agreement with the plan"]
     differs = [text for text in plan if text != decided.AGREED]
-    return _finished(fit, sections, call, trial=True, further=differs)
+    conflicts = [] if borrowed is None else borrowed.conflicts()
+    return _finished(fit, sections, call, trial=True, further=[*differs, *conflicts])
 
 
 def report_model(

@@ -42,6 +42,7 @@ WALLS = {
     "ops": wall("errors codegen", "numpy scipy pytensor numba jax"),
     "priors": wall("errors ops", "numpy scipy pytensor pymc"),
     "distributions": wall("errors ops", "numpy scipy pytensor pymc"),
+    "borrowing": wall("errors data priors", "numpy scipy"),
     "weights": wall("errors ops priors", "numpy scipy pytensor"),
     "families": wall("errors distributions priors", "numpy scipy pytensor pymc"),
     "terms": wall(
@@ -49,7 +50,7 @@ WALLS = {
         "numpy scipy pytensor pymc xarray",
     ),
     "inference": wall(
-        "errors ops codegen",
+        "errors ops codegen priors",
         "numpy scipy pytensor pymc xarray arviz nutpie numba jax numpyro blackjax rich",
     ),
     "model": wall(

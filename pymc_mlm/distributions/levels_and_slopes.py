@@ -10,6 +10,7 @@ Christensen and Johnson 1996, JASA 91).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,9 @@ class LevelsAndSlopes:
         From levels and slopes, arms first, to coefficients.
     slope_sd : float
         Prior standard deviation of every contrast's slope.
+    control : pair of sequences, or None
+        Weights and Dirichlet parameters of a mixture for the first arm, whose first component is
+        the first row of `concentration`.
     """
 
     concentration: Array
@@ -53,6 +57,7 @@ class LevelsAndSlopes:
     contrasts: Array
     by_arm: Array
     slope_sd: float
+    control: tuple[Sequence[float], Sequence[Sequence[float]]] | None = None
 
     @property
     def num_arms(self) -> int:
@@ -66,7 +71,10 @@ class LevelsAndSlopes:
     def draw(self, rng: np.random.Generator) -> Array:
         """Draw coefficients, shape (predictor, column)."""
         arms, columns = self.num_arms, len(self.by_arm)
-        levels = [draw_levels(a, self.basis, self.contrasts, rng) for a in self.concentration]
+        each = [*self.concentration]
+        if self.control is not None:
+            each[0] = np.asarray(rng.choice(self.control[1], p=self.control[0]))
+        levels = [draw_levels(a, self.basis, self.contrasts, rng) for a in each]
         contrast = rng.normal(0.0, self.slope_sd, size=(len(self.contrasts), columns - arms))
         return np.column_stack([*levels, self.contrasts @ contrast]) @ self.by_arm.T
 
@@ -92,16 +100,43 @@ class LevelsAndSlopes:
         to_normal = pm.Data("prior_contrast", np.linalg.inv(standard))
         # Data, as the compiled code of one table serves other tables.
         constant = pm.Data("prior_constant", self._log_constant())
+        mixture = self._mixture(to_own)
 
         def logp(beta: Variable) -> Variable:
             levels = multinomial_logit_loglik(beta, np.zeros((1, 0)), *persons)
-            levels = levels + pt.sum(linear * beta) + constant
+            levels = levels + pt.sum(linear * beta) + constant + mixture(beta)
             if len(to_own) == arms:  # no covariates
                 return levels
             z = linear_predictors(linear_predictors(slope, beta), to_normal)
             return levels - 0.5 * pt.sum(z**2)
 
         return logp
+
+    def _mixture(self, to_own: Array) -> Callable[[Variable], Any]:
+        r"""Return the log ratio of the control's mixture to its first component.
+
+        .. math:: \log \sum_c w_c \frac{Z_1}{Z_c} \prod_r \phi_r^{a_{cr} - a_{1r}}
+        """
+        if self.control is None or len(self.control[0]) == 1:
+            return lambda beta: 0.0
+        a = np.array(self.control[1])
+        constants = np.array([_log_normaliser(row, self.basis) for row in a])
+        log_w = np.log(np.maximum(self.control[0], 1e-300)) + constants - constants[0]
+        level = pm.Data("prior_control", to_own[0])
+        basis = pm.Data("prior_mixture_basis", self.basis)
+        parameters = pm.Data("prior_components", a - a[0])
+        weights = pm.Data("prior_log_weights", log_w)
+
+        def ratio(beta: Variable) -> Variable:
+            predictors = pt.sum(level[None] * beta, axis=1)
+            psi = pt.concatenate([pt.sum(basis * predictors[None], axis=1), np.zeros(1)])
+            top = pt.max(psi)
+            log_phi = psi - top - pt.log(pt.sum(pt.exp(psi - top)))
+            each = weights + pt.sum(parameters * log_phi[None], axis=1)
+            most = pt.max(each)
+            return most + pt.log(pt.sum(pt.exp(each - most)))
+
+        return ratio
 
     def _log_constant(self) -> float:
         predictors, columns = len(self.contrasts), len(self.by_arm)

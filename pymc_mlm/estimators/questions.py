@@ -12,11 +12,13 @@ from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.estimators.base import Estimator
 from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.report import report_trial
+from pymc_mlm.reporting.borrowed_controls import BorrowedControls
 from pymc_mlm.reporting.document import Report, written
 from pymc_mlm.reporting.tipping import TippingPoints
 from pymc_mlm.reporting.trial_summary import TrialSummary
 from pymc_mlm.trial import prediction, questions, reports
 from pymc_mlm.trial import tipping_point as tipping
+from pymc_mlm.trial.borrowing_report import borrowing
 from pymc_mlm.trial.tipping_point import GRID
 
 if TYPE_CHECKING:
@@ -229,6 +231,21 @@ class AbstractTrialEstimator(Estimator, ABC):
         return tipping.tipping_point(
             self._fitted(), rule, along, grid, treatment, estimand, alpha, alternative
         )
+
+    def borrowing(self, ci_prob: float = CI_PROB) -> BorrowedControls:
+        """Compare the control with the historical controls that its prior borrows from.
+
+        Parameters
+        ----------
+        ci_prob : float
+            Probability inside the prior's intervals.
+
+        Returns
+        -------
+        BorrowedControls
+            Prints effective sample sizes, prior predictive probabilities and weights.
+        """
+        return borrowing(self._fitted(), ci_prob)
 
     def effect_draws(self, term: str | None = None) -> xr.DataArray:
         """Return draws of the effects of the observed clusters, or members of a term, log odds.

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.priors.control_prior import log_pattern_density
 
 Array = np.ndarray[Any, Any]
 
@@ -22,6 +23,7 @@ def conjugate_posterior(
     counts: Array,
     prior: float | Array = 0.5,
     *,
+    weights: Array | None = None,
     compatible: Array | None = None,
     draws: int = 100_000,
     random_seed: int | np.random.Generator | None = None,
@@ -43,6 +45,8 @@ def conjugate_posterior(
         Dirichlet parameter of every cell, or one each, shape (cell,) or (arm, cell). bmco's
         default 1/2 for two outcomes makes every success probability uniform, Beta(1, 1); 1/4,
         in general ``2.0 ** -K``, gives the Jeffreys margins Beta(1/2, 1/2).
+    weights : ndarray, shape (component,), optional
+        The prior is a mixture with these weights, and `prior` of shape (component, arm, cell).
     compatible : ndarray of bool, shape (pattern, cell), optional
         Cells that each pattern allows, see `response_patterns`.
     draws : int, default 100_000
@@ -95,14 +99,17 @@ def conjugate_posterior(
     # A row that allows every cell has no information, and would slow the chains down.
     informative = ~table.all(axis=1) & (counts.sum(axis=0) > 0)
     counts, table = counts[:, informative], table[informative]
-    alpha = _prior(prior, (len(counts), table.shape[1]))
+    shape = (len(counts), table.shape[1])
+    mixed = np.ones(1) if weights is None else np.asarray(weights, dtype=float)
+    alpha = _prior(prior, shape if weights is None else (len(mixed), *shape))
+    alpha = alpha.reshape(-1, *shape)
 
     full = table.sum(axis=1) == 1
-    complete = counts[:, full] @ table[full] + alpha  # (arm, cell)
+    complete = counts[:, full] @ table[full]  # (arm, cell)
     if full.all():
-        phi = _dirichlet(rng, np.broadcast_to(complete, (draws, *complete.shape)))[None]
+        phi = draw_patterns(rng, complete, alpha, mixed, (draws,))[None]
     else:
-        phi = _augmented(rng, complete, counts[:, ~full], table[~full], draws)
+        phi = _augmented(rng, complete, counts[:, ~full], table[~full], draws, alpha, mixed)
     return xr.DataArray(
         phi,
         dims=("chain", "draw", "arm", "cell"),
@@ -114,24 +121,55 @@ def conjugate_posterior(
     )
 
 
-def _dirichlet(rng: np.random.Generator, alpha: Array) -> Array:
-    gamma = rng.standard_gamma(alpha)
+def draw_patterns(
+    rng: np.random.Generator, counts: Array, alpha: Array, weights: Array, shape: tuple[int, ...]
+) -> Array:
+    r"""Draw the patterns' probabilities given complete counts, under a mixture prior.
+
+    .. math:: w_c' \propto w_c \prod_g B(a_{cg} + n_g) / B(a_{cg}), \qquad
+        \phi_g \mid c \sim \text{Dirichlet}(a_{cg} + n_g)
+
+    Parameters
+    ----------
+    rng : Generator
+    counts : ndarray, shape (arm, cell) or (\*shape, arm, cell)
+    alpha : ndarray, shape (component, arm, cell)
+    weights : ndarray, shape (component,)
+    shape : tuple of int
+        Of the draws.
+
+    Returns
+    -------
+    ndarray, shape (\*shape, arm, cell)
+    """
+    own = alpha[0]
+    if len(weights) > 1:
+        log_w = log_pattern_density(alpha, counts[..., None, :, :]).sum(axis=-1)
+        log_w = log_w + np.log(np.maximum(weights, 1e-300))
+        own = alpha[(log_w + rng.gumbel(size=(*shape, len(weights)))).argmax(axis=-1)]
+    gamma = rng.standard_gamma(np.broadcast_to(counts + own, (*shape, *alpha.shape[1:])))
     gamma /= gamma.sum(axis=-1, keepdims=True)
-    return gamma
+    return np.asarray(gamma)
 
 
 def _augmented(
-    rng: np.random.Generator, complete: Array, partial: Array, table: Array, draws: int
+    rng: np.random.Generator,
+    complete: Array,
+    partial: Array,
+    table: Array,
+    draws: int,
+    alpha: Array,
+    weights: Array,
 ) -> Array:
     """Gibbs draws, shape (chain, draw, arm, cell), every chain at its own start."""
     length = -(-draws // GIBBS_CHAINS)
     phi = np.empty((GIBBS_CHAINS, length, *complete.shape))
-    state = _dirichlet(rng, np.broadcast_to(complete, (GIBBS_CHAINS, *complete.shape)))
+    state = draw_patterns(rng, complete, alpha, weights, (GIBBS_CHAINS,))
     for step in range(-GIBBS_WARMUP, length):
         share = state[:, :, None, :] * table  # (chain, arm, pattern, cell)
         share /= share.sum(axis=-1, keepdims=True)
         allocated = rng.multinomial(partial, share).sum(axis=2)  # (chain, arm, cell)
-        state = _dirichlet(rng, complete + allocated)
+        state = draw_patterns(rng, complete + allocated, alpha, weights, (GIBBS_CHAINS,))
         if step >= 0:
             phi[:, step] = state
     return phi
@@ -148,7 +186,7 @@ def _whole(counts: Any) -> Array:
     return whole
 
 
-def _prior(prior: float | Array, shape: tuple[int, int]) -> Array:
+def _prior(prior: float | Array, shape: tuple[int, ...]) -> Array:
     alpha = np.asarray(prior, dtype=float)
     if not (np.isfinite(alpha) & (alpha > 0)).all():
         raise SpecificationError(

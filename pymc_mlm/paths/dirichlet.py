@@ -42,9 +42,11 @@ class DirichletPath(AbstractPath):
                 "with path='sampled'."
             )
         trial = design.trial
+        weights, alpha = spec.trial_priors.mixture(design)
         phi = conjugate_posterior(
             trial.pattern_counts(),
-            spec.trial_priors.dirichlet(len(trial.outcomes)),
+            alpha,
+            weights=weights,
             compatible=trial.compatible,
             draws=run.draws,
             random_seed=run.random_seed,

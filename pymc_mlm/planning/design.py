@@ -14,6 +14,7 @@ from pymc_mlm.decisions.thresholds import check_alpha, marginal_threshold
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.planning.contrasts import linear_contrasts
 from pymc_mlm.planning.patterns import Array, correlation_matrix, joint_probabilities
+from pymc_mlm.priors.control_prior import ControlPrior
 
 # Nodes of the average over normal cluster effects: exact to machine precision for sd up to 3.
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
@@ -96,6 +97,9 @@ class TrialDesign:
     prior : float, default 2
         Even Dirichlet prior of the response patterns, worth this many patients in each arm. The
         default of `MultivariateLogitTrial`: uniform success probabilities.
+    borrowing : ControlPrior, optional
+        Prior of the control from historical controls, see `pymc_mlm.borrowing`; the other arms
+        keep its vague one, and `prior` has no effect.
 
     Raises
     ------
@@ -127,6 +131,7 @@ class TrialDesign:
     clusters: Clusters | None = None
     threshold: float | None = None
     prior: float = 2.0
+    borrowing: ControlPrior | None = None
 
     def __post_init__(self) -> None:
         if len(self.arms) < 2:
@@ -142,6 +147,7 @@ class TrialDesign:
         object.__setattr__(self, "per_arm", _plain(self.per_arm))
         object.__setattr__(self, "outcomes", self._names())
         self._check_numbers()
+        self._check_borrowing()
         if not isinstance(self.rule, Custom):
             linear_contrasts(self.rule, self.names)
         self.pattern_probabilities  # noqa: B018  (refuses impossible correlations)
@@ -233,6 +239,15 @@ class TrialDesign:
         return marginal_threshold(self.rule.combine, num_contrasts, alpha)
 
     @property
+    def mixture(self) -> tuple[Array, Array]:
+        """Prior weights, shape (component,), and parameters, shape (component, arm, pattern)."""
+        if self.borrowing is not None:
+            weights = np.array(self.borrowing.weights)
+            return weights, self.borrowing.concentration(len(self.arms))
+        size = 2 ** len(self.names)
+        return np.ones(1), np.full((1, len(self.arms), size), self.prior / size)
+
+    @property
     def planned(self) -> dict[str, Any]:
         """Outcomes, arms, label of the rule and threshold."""
         return {
@@ -260,7 +275,11 @@ class TrialDesign:
                 if len(rho) > 1
             ),
             "dropout": ", ".join(f"{share:g}" for share in self.missing.tolist()),
-            "prior, patients per arm": self.prior,
+            **(
+                {"prior, patients per arm": self.prior}
+                if self.borrowing is None
+                else {"prior of the control": self.borrowing.label}
+            ),
         }
 
     @property
@@ -290,6 +309,26 @@ class TrialDesign:
                 f"{twice[0]!r} is the name of two outcomes. Give each a name of its own."
             )
         return names
+
+    def _check_borrowing(self) -> None:
+        if self.borrowing is None:
+            return
+        if not isinstance(self.borrowing, ControlPrior):
+            raise SpecificationError(
+                f"borrowing={self.borrowing!r} is no prior of the control. Give what "
+                "borrowing.robust_map(...) or borrowing.power_prior(...) returns."
+            )
+        if self.borrowing.outcomes != self.names:
+            raise SpecificationError(
+                f"borrowing is of the outcomes {', '.join(self.borrowing.outcomes)}, and the "
+                f"design has {', '.join(self.names)}. Name them by outcomes=."
+            )
+        if self.clusters is not None or np.any(self.missing) or isinstance(self.rule, Custom):
+            raise SpecificationError(
+                "borrowing goes with patients who are randomised one by one, without dropout, and "
+                "with any rule but Custom: only then are the posteriors of simulated trials "
+                "mixtures of Dirichlet distributions."
+            )
 
     def _check_numbers(self) -> None:
         check_alpha(self.alpha)

@@ -25,6 +25,8 @@ def exact_obstacle(design: TrialDesign) -> str | None:
     slope, _ = linear_contrasts(design.rule, design.names)
     if not is_separable(slope):
         return "rule " + design.rule.label + " weighs outcomes against each other"
+    if design.borrowing is not None:
+        return "a control that borrows has a posterior that depends on all response patterns"
     if design.clusters is not None or design.missing.any():
         return "clusters and dropout have too many tables"
     pairs = int((design.patients[0] + 1) * (design.patients[1:].max() + 1))

@@ -263,6 +263,10 @@ def road_of(
     fit: Mapping[str, Any] | None = None,
 ) -> Road:
     """Return probabilities of finding treatments better as a function of the threshold."""
+    if method == "normal" and design.borrowing is not None:
+        raise SpecificationError(
+            "method='normal' has flat priors, and the control borrows. Use method='simulation'."
+        )
     if method == "normal":
         return normal_road(design)
     if method == "exact":

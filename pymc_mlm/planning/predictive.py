@@ -10,7 +10,12 @@ from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.planning.design import TrialDesign
 from pymc_mlm.planning.estimate import Estimate
 from pymc_mlm.planning.patterns import Array
-from pymc_mlm.planning.simulation import decisive, marginal_probabilities, observed_successes
+from pymc_mlm.planning.simulation import (
+    component_weights,
+    decisive,
+    marginal_probabilities,
+    observed_successes,
+)
 
 
 def predictive_probability(
@@ -63,8 +68,9 @@ def predictive_probability(
     seen = _whole(counts, design)
     left = design.patients - seen.sum(axis=1)
     rng = np.random.default_rng(random_seed)
-    alpha = np.broadcast_to(seen + design.prior / seen.shape[1], (trials, *seen.shape))
-    phi = rng.standard_gamma(alpha)
+    weights = component_weights(design, seen[None])[0]
+    component = rng.choice(len(weights), trials, p=weights)
+    phi = rng.standard_gamma(seen + design.mixture[1][component])
     phi /= phi.sum(axis=-1, keepdims=True)
     final = seen + rng.multinomial(left, phi)
     marginal = marginal_probabilities(design, final, observed_successes(design, final, rng), rng)

@@ -75,13 +75,13 @@ def simulated_table(design: TrialDesign, rng: np.random.Generator) -> dict[str, 
 
 
 def _fitted(design: TrialDesign, rng: np.random.Generator, options: dict[str, Any]) -> list[float]:
-    even = [design.prior / 2 ** len(design.names)] * 2 ** len(design.names)
+    even = Prior("Dirichlet", a=design.mixture[1][0, 0])
     model = MultivariateLogitTrial(
         design.names,
         ARM,
         control=design.control,
         cluster=None if design.clusters is None else CLUSTER,
-        priors={"cell_probability": Prior("Dirichlet", a=even)},
+        priors={"cell_probability": design.borrowing or even},
         missing="drop",  # a patient who dropped out on every outcome
     )
     model.fit(simulated_table(design, rng), random_seed=int(rng.integers(2**31)), **options)

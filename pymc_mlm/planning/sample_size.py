@@ -98,6 +98,8 @@ def sample_size(
 
     def power_at(number: int, how: str = method) -> float:
         sized = resized(design, number)
+        if how != method:  # a first guess
+            sized = replace(sized, borrowing=None)
         return float(road_of(sized, how, trials, np.random.default_rng(seed))(sized.cutoff)[-1])
 
     least = 2 if design.clusters is not None else 1

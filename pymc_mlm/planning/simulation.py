@@ -13,6 +13,7 @@ from pymc_mlm.planning.contrasts import is_separable, linear_contrasts
 from pymc_mlm.planning.design import TrialDesign
 from pymc_mlm.planning.normal import Road
 from pymc_mlm.planning.patterns import Array, pattern_values
+from pymc_mlm.priors.control_prior import log_pattern_density
 
 # Posterior draws for a custom rule: a probability of .95 is known up to .007.
 DRAWS = 1000
@@ -104,14 +105,37 @@ def marginal_probabilities(
     separable = is_separable(slope)
     if not separable:
         _refuse_dropout(design, "method='normal', or method='refit'")
-    found = []
-    for row, m in zip(slope, margin, strict=True):
-        if separable:
-            beta, width = seen[:, :, int(np.flatnonzero(row)[0])] + design.prior / 2, 1.0
-        else:
-            beta, width = weighted_beta(counts + design.prior / counts.shape[-1], row)
-        found.append(probability_above(beta[:, 1:], beta[:, :1], m.item() / width))
-    return np.stack(found, axis=-1)
+    values = pattern_values(len(design.names))
+    found = 0.0
+    for weight, alpha in zip(component_weights(design, counts).T, design.mixture[1], strict=True):
+        each = []
+        for row, m in zip(slope, margin, strict=True):
+            if separable:
+                k = int(np.flatnonzero(row)[0])
+                prior = np.stack([alpha @ values[:, k], alpha @ (1 - values[:, k])], axis=-1)
+                beta, width = seen[:, :, k] + prior, 1.0
+            else:
+                beta, width = weighted_beta(counts + alpha, row)
+            each.append(probability_above(beta[:, 1:], beta[:, :1], m.item() / width))
+        found = found + weight[:, None, None] * np.stack(each, axis=-1)
+    return np.asarray(found)
+
+
+def component_weights(design: TrialDesign, counts: Array) -> Array:
+    """Return posterior weights of the prior's components, shape (trial, component).
+
+    Parameters
+    ----------
+    design : TrialDesign
+    counts : ndarray of int, shape (trial, arm, pattern)
+        Patients by response pattern.
+    """
+    weights, alpha = design.mixture
+    if len(weights) == 1:
+        return np.ones((len(counts), 1))
+    log_w = log_pattern_density(alpha[:, 0], counts[:, :1]) + np.log(np.maximum(weights, 1e-300))
+    log_w -= log_w.max(axis=1, keepdims=True)
+    return np.asarray(np.exp(log_w) / np.exp(log_w).sum(axis=1, keepdims=True))
 
 
 def _refuse_dropout(design: TrialDesign, remedy: str) -> None:

@@ -37,6 +37,7 @@ from pymc_mlm.families import (
 from pymc_mlm.inference import Nutpie, PymcNuts
 from pymc_mlm.model import Specification
 from pymc_mlm.priors import Prior
+from pymc_mlm.priors.control_prior import ControlPrior
 from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
 from pymc_mlm.terms.member_effects import AR1, Independent, RandomWalk
@@ -48,7 +49,8 @@ MARK = "$"
 SPECIFICATIONS = {
     cls.__name__: cls
     for cls in (
-        Bernoulli, Beta, Binomial, Contest, Cox, Cumulative, Exponential, Expression, Gamma,
+        Bernoulli, Beta, Binomial, Contest, ControlPrior, Cox, Cumulative, Exponential, Expression,
+        Gamma,
         Gaussian, Hierarchical, InverseWishart, LKJ, LogLogistic, LogNormal, MultipleMembership,
         NegativeBinomial, Nested, Nutpie, Persistence, Poisson, Prior, PymcNuts, Specification,
         StudentT, TrialSpecification, Weibull,

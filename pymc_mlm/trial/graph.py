@@ -17,6 +17,7 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.model.names import refuse_slashes
 from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
 from pymc_mlm.priors import Prior, check_shape, create
+from pymc_mlm.priors.control_prior import ControlPrior
 from pymc_mlm.terms.cluster_effects import (
     CONTRAST,
     DIMENSION,
@@ -117,7 +118,8 @@ class TrialPriors:
         if not isinstance(prior, Prior) or prior.distribution != "Dirichlet":
             raise SpecificationError(
                 f"The prior of cell_probability is {prior!r}; it is Prior('Dirichlet', a=[...]), "
-                "one number per response pattern."
+                "one number per response pattern, or borrows: borrowing.power_prior(...) or "
+                "borrowing.robust_map(...)."
             )
         a = np.asarray(prior.parameters["a"], dtype=float)
         if a.ndim and a.shape[-1] != 2**num_outcomes:
@@ -128,8 +130,40 @@ class TrialPriors:
             )
         return a
 
+    @property
+    def control(self) -> ControlPrior | None:
+        """The prior of the control that borrows, if there is one."""
+        given = self.given.get("cell_probability")
+        return given if isinstance(given, ControlPrior) else None
+
+    def check_control(self, outcomes: tuple[str, ...], dependence: str) -> None:
+        """Raise a `SpecificationError` for a borrowing prior of other outcomes."""
+        if self.control is None:
+            return
+        if self.control.outcomes != outcomes:
+            raise SpecificationError(
+                f"The prior of the control is of the outcomes {', '.join(self.control.outcomes)}, "
+                f"and the trial has {', '.join(outcomes)}. Read the historical controls with the "
+                "trial's outcomes, in its order."
+            )
+        if dependence == "pairwise" and len(outcomes) > 2 and len(self.control.weights) > 1:
+            raise SpecificationError(
+                "A mixture prior of the control needs the constants of its components, which have "
+                "no closed form with dependence='pairwise'. Use dependence='saturated', or a power "
+                "prior, which has one component."
+            )
+
+    def mixture(self, design: TrialModelDesign) -> tuple[np.ndarray, np.ndarray]:
+        """Return weights, shape (component,), and parameters, (component, arm, cell)."""
+        if self.control is None:
+            return np.ones(1), self.concentration(design)[None]
+        weights = np.array(self.control.weights)
+        return weights, self.control.concentration(len(design.trial.arm))
+
     def concentration(self, design: TrialModelDesign) -> np.ndarray:
-        """Return the Dirichlet parameter of every arm, shape (arm, cell)."""
+        """Return the Dirichlet parameter of every arm, shape (arm, cell); of one component."""
+        if self.control is not None:
+            return self.control.concentration(len(design.trial.arm))[0]
         a = self.dirichlet(len(design.trial.outcomes), bool(design.units))
         shape = (len(design.trial.arm), 2 ** len(design.trial.outcomes))
         if np.ndim(a) > 2 or (np.ndim(a) == 2 and len(a) not in (1, shape[0])):
@@ -146,10 +180,7 @@ class TrialPriors:
     def _of_arms_and_clusters(
         self, design: TrialModelDesign, conjugate: bool
     ) -> list[tuple[str, str, str]]:
-        a = np.asarray(self.dirichlet(len(design.trial.outcomes), bool(design.units)))
-        a = a.ravel()[:1] if (a == a.flat[0]).all() else a
-        lines = (", ".join(f"{v:g}" for v in line) for line in np.atleast_2d(a))
-        text = f"Dirichlet({'; '.join(lines)}) per arm"
+        text = self._patterns(design)
         meaning = "probabilities of the response patterns"
         if conjugate:
             return [("cell_probability", meaning, text)]
@@ -175,6 +206,15 @@ class TrialPriors:
             return [*rows, spread, ("cluster_partial", meaning, f"LKJ(eta={cluster.eta:g})")]
         meaning = "covariance of cluster effects, independent for each predictor"
         return [*rows, ("cluster_variance", meaning, repr(cluster))]
+
+    def _patterns(self, design: TrialModelDesign) -> str:
+        if self.control is not None:
+            vague = ", ".join(f"{v:g}" for v in self.control.vague)
+            return f"{self.control.label} (control); Dirichlet({vague}) (other arms)"
+        a = np.asarray(self.dirichlet(len(design.trial.outcomes), bool(design.units)))
+        a = a.ravel()[:1] if (a == a.flat[0]).all() else a
+        lines = (", ".join(f"{v:g}" for v in line) for line in np.atleast_2d(a))
+        return f"Dirichlet({'; '.join(lines)}) per arm"
 
     def _of_terms(self, design: TrialModelDesign) -> list[tuple[str, str, str]]:
         rows = []
@@ -221,10 +261,15 @@ def trial_model(design: TrialModelDesign, priors: TrialPriors, conjugate: bool) 
 
 def _cell_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
     trial = design.trial
-    a = priors.concentration(design)
+    weights, a = priors.mixture(design)
     coords = {"arm": tuple(trial.arm.labels), "cell": trial.cells}
+    dims = ("arm", "cell")
     with pm.Model(coords=coords, model=None) as model:
-        phi = pm.Dirichlet("cell_probability", a, shape=a.shape, dims=("arm", "cell"))
+        if len(weights) == 1:
+            phi = pm.Dirichlet("cell_probability", a[0], shape=a.shape[1:], dims=dims)
+        else:
+            each = pm.Dirichlet.dist(np.swapaxes(a, 0, 1), shape=(a.shape[1], len(a), a.shape[2]))
+            phi = pm.Mixture("cell_probability", w=weights, comp_dists=each, dims=dims)
         seen = pt.dot(phi, trial.compatible.T.astype(float))
         counts = trial.pattern_counts()
         used = counts > 0
@@ -289,12 +334,14 @@ def _coefficients(
     kwargs = {"shape": shape, "dims": ("predictor", "covariate")}
     prior = priors.given.get("beta")
     if prior is None:
+        borrowed = priors.control
         default = LevelsAndSlopes(
             priors.concentration(design),
             design.trial.basis,
             design.contrasts,
             design.matrix.by_arm,
             priors.slope_sd,
+            None if borrowed is None else (borrowed.weights, borrowed.components),
         )
         return default.variable("beta", root, **kwargs)
     if isinstance(prior, Prior):

@@ -32,6 +32,7 @@ from pymc_mlm.data.frame import absent, columns
 from pymc_mlm.data.trial import recode_trial
 from pymc_mlm.decisions.standardization import bootstrap_weights
 from pymc_mlm.fit import Fit
+from pymc_mlm.inference.conjugate import draw_patterns
 from pymc_mlm.trial.design import TrialModelDesign
 from pymc_mlm.trial.draws import population_cells, row_cells, trial_draws
 from pymc_mlm.trial.target import Target
@@ -125,19 +126,22 @@ class DirichletMissing(AbstractMissing):
     Attributes
     ----------
     phi : ndarray, shape (chain, draw, arm, cell)
-    full : ndarray, shape (arm, cell)
-        Dirichlet parameters, given the persons with every outcome.
+    complete : ndarray of int, shape (arm, cell)
+        Persons with every outcome.
     partial : ndarray of int, shape (arm, pattern)
         Persons with missing outcomes.
     compatible : ndarray of bool, shape (pattern, cell)
     missing : ndarray of bool, shape (pattern, outcome)
+    prior : pair of ndarray, shapes (component,) and (component, arm, cell)
+        Weights and Dirichlet parameters.
     """
 
     phi: Array
-    full: Array
+    complete: Array
     partial: Array
     compatible: Array
     missing: Array
+    prior: tuple[Array, Array]
 
     def success(self, arm: int, delta: Array) -> Array:
         """Draw missing outcomes from the tilted patterns, then the patterns' probabilities."""
@@ -147,8 +151,9 @@ class DirichletMissing(AbstractMissing):
             # The same numbers for every delta, so that differences are those of delta.
             rng = np.random.default_rng([SEED, arm])
             drawn = rng.multinomial(self.partial[arm], self._tilted(arm, delta)).sum(axis=2)
-            phi = rng.standard_gamma(self.full[arm] + drawn)
-            phi /= phi.sum(axis=-1, keepdims=True)
+            weights, alpha = self.prior[0], self.prior[1][:, [arm]]
+            counts = (self.complete[arm] + drawn)[:, :, None]
+            phi = draw_patterns(rng, counts, alpha, weights, phi.shape[:2])[:, :, 0]
         return np.asarray(phi @ digits)
 
     def share(self, arm: int, delta: Array) -> Array:
@@ -253,10 +258,11 @@ def missing_outcomes(
     phi = _thinned(fit, used.sum() * size)["cell_probability"]
     return DirichletMissing(
         phi.transpose("chain", "draw", "arm", "cell").values,
-        trial.pattern_counts()[:, :size] + fit.spec.trial_priors.concentration(fit.design),
+        trial.pattern_counts()[:, :size],
         counts[:, used],
         incomplete.compatible[used],
         missing[used],
+        fit.spec.trial_priors.mixture(fit.design),
     )
 
 

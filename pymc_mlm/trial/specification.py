@@ -92,7 +92,8 @@ class TrialSpecification(AbstractSpecification):
         check_terms(self.terms, (*self.outcomes, self.arm), self.cluster)
         check_arguments(self.parts, self.interactions, self.cluster_prior)
         self.trial_priors.check(self.is_conjugate, self.cluster is not None)
-        if self.is_conjugate:
+        self.trial_priors.check_control(self.outcomes, self.dependence)
+        if self.is_conjugate and self.trial_priors.control is None:
             self.trial_priors.dirichlet(len(self.outcomes))
 
     @cached_property
