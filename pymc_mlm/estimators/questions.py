@@ -9,23 +9,19 @@ from typing import TYPE_CHECKING, Any
 from pymc_mlm.decisions import AbstractRule, Decision
 from pymc_mlm.decisions.characteristics import AbstractCharacteristics
 from pymc_mlm.decisions.thresholds import Alternative
-from pymc_mlm.estimators.base import Estimator
+from pymc_mlm.estimators.assumptions import AbstractTrialAssumptions
 from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.report import report_trial
-from pymc_mlm.reporting.borrowed_controls import BorrowedControls
 from pymc_mlm.reporting.document import Report, written
-from pymc_mlm.reporting.tipping import TippingPoints
 from pymc_mlm.reporting.trial_summary import TrialSummary
 from pymc_mlm.trial import prediction, questions, reports
-from pymc_mlm.trial import tipping_point as tipping
-from pymc_mlm.trial.borrowing_report import borrowing
-from pymc_mlm.trial.tipping_point import GRID
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 
-class AbstractTrialEstimator(Estimator, ABC):
+class AbstractTrialEstimator(AbstractTrialAssumptions, ABC):
     """A model of several binary outcomes in arms: answers are functions of its fit."""
 
     def cell_probability(
@@ -188,65 +184,6 @@ class AbstractTrialEstimator(Estimator, ABC):
             self._fitted(), column, grid, population, estimand, treatment
         )
 
-    def tipping_point(
-        self,
-        rule: AbstractRule,
-        along: Sequence[Any] | None = None,
-        grid: Sequence[float] = GRID,
-        treatment: Any = None,
-        estimand: str | None = None,
-        alpha: float = 0.05,
-        alternative: Alternative = "greater",
-    ) -> TippingPoints:
-        """Tell how far from missing at random outcomes must be before the decision changes.
-
-        Parameters
-        ----------
-        rule : AbstractRule
-            As in `probability`.
-        along : pair of arms, or of (arm, outcome), optional
-            Missing outcomes that are shifted, one axis of the grid each; all of the control, and
-            all of the treatment, by default.
-        grid : sequence of float
-            Shifts delta of the log odds of missing outcomes, of either axis. ``-inf`` makes all
-            of them failures, ``inf`` successes, and zero (always included) is missing at random.
-        treatment, estimand
-            As in `treatment_effect`; averages are over the analysed persons.
-        alpha, alternative
-            As in `probability`.
-
-        Returns
-        -------
-        TippingPoints
-            Prints the smallest shifts that change the conclusion; `to_dataframe` has all
-            decisions, `plot` draws them.
-
-        Raises
-        ------
-        DataError
-            No outcome of the arms is missing.
-        SpecificationError
-            An axis or a shift is not understood.
-        """
-        return tipping.tipping_point(
-            self._fitted(), rule, along, grid, treatment, estimand, alpha, alternative
-        )
-
-    def borrowing(self, ci_prob: float = CI_PROB) -> BorrowedControls:
-        """Compare the control with the historical controls that its prior borrows from.
-
-        Parameters
-        ----------
-        ci_prob : float
-            Probability inside the prior's intervals.
-
-        Returns
-        -------
-        BorrowedControls
-            Prints effective sample sizes, prior predictive probabilities and weights.
-        """
-        return borrowing(self._fitted(), ci_prob)
-
     def effect_draws(self, term: str | None = None) -> xr.DataArray:
         """Return draws of the effects of the observed clusters, or members of a term, log odds.
 
@@ -262,6 +199,37 @@ class AbstractTrialEstimator(Estimator, ABC):
             scaled columns.
         """
         return questions.effect_draws(self._fitted(), term)
+
+    def decision_curve(
+        self,
+        rule: AbstractRule,
+        column: str,
+        grid: Any = None,
+        population: Any = None,
+        estimand: str | None = None,
+        treatment: Any = None,
+        alpha: float = 0.05,
+        alternative: Alternative = "greater",
+    ) -> pd.DataFrame:
+        """Return the evidence for a rule, and the decision, along a covariate.
+
+        Parameters
+        ----------
+        rule, alpha, alternative
+            As in `probability`.
+        column, grid, population, estimand, treatment
+            As in `treatment_effect_curve`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per value of the covariate: posterior probabilities of the contrasts, that which
+            is compared with the threshold, the threshold, the joint probability and its Monte
+            Carlo error, and the conclusion at this value alone.
+        """
+        return questions.decision_curve(
+            self._fitted(), rule, column, grid, population, estimand, treatment, alpha, alternative
+        )
 
     def predict(
         self,
@@ -379,16 +347,16 @@ class AbstractTrialEstimator(Estimator, ABC):
 
         Parameters
         ----------
-        kind : {"treatment_effects", "joint", "curve", "tipping_point", "effects", "forest", \
-            "trace"}
+        kind : {"treatment_effects", "joint", "curve", "decision_curve", "tipping_point", \
+            "effects", "forest", "trace"}
             Treatment effects with intervals; the bivariate posterior of two of them with the
-            region of a ``rule=`` shaded; the treatment effect along ``column=``; decisions of a
-            ``rule=`` for shifts of missing outcomes; effects of the clusters; intervals of the
-            parameters; densities and chains.
+            region of a ``rule=`` shaded; the treatment effect along ``column=``; the evidence for
+            a ``rule=`` along it; decisions for shifts of missing outcomes; effects of the
+            clusters; intervals of the parameters; densities and chains.
         **options
             `population`, `estimand`, `treatment` for the first three; `weights` and
-            `covariate_rows` for the first two; `measure` for
-            ``"treatment_effects"``; those of `tipping_point`; and what
+            `covariate_rows` for the first two; `measure` for ``"treatment_effects"``; those of
+            `decision_curve` and `tipping_point`; and what
             `pymc_mlm.reporting.trial_plots` takes.
 
         Returns

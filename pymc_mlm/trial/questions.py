@@ -26,6 +26,7 @@ from pymc_mlm.decisions.populations import Table, Value, as_populations, populat
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
+from pymc_mlm.reporting.decision_curve import decision_table
 from pymc_mlm.reporting.extrapolation import population_outside, values_outside
 from pymc_mlm.trial.design import read_population
 from pymc_mlm.trial.draws import TrialDraws, population_cells, trial_draws
@@ -114,6 +115,27 @@ def treatment_effect_curve(
         curves.append(difference(of_cells(cells, outcomes(fit)), chosen, control))
     curve = xr.concat(curves, dim=xr.DataArray(values, dims=column, name=column))
     return curve.transpose("chain", "draw", column, "outcome").rename("treatment_effect")
+
+
+def decision_curve(
+    fit: Fit,
+    rule: AbstractRule,
+    column: str,
+    grid: Any = None,
+    population: Any = None,
+    estimand: str | None = None,
+    treatment: Any = None,
+    alpha: float = 0.05,
+    alternative: Alternative = "greater",
+) -> Any:
+    """Return a table of the evidence for a rule along a covariate."""
+    curve = treatment_effect_curve(fit, column, grid, population, estimand, treatment)
+    values = curve[column].values.tolist()
+    decisions = [
+        decide(rule, curve.isel({column: i}, drop=True), alpha, alternative)
+        for i in range(len(values))
+    ]
+    return decision_table(column, values, decisions)
 
 
 def effect_draws(fit: Fit, term: str | None = None) -> xr.DataArray:

@@ -11,11 +11,13 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.reporting import trial_plots
+from pymc_mlm.reporting.decision_curve import plot_decision_curve
 from pymc_mlm.reporting.tipping import plot_tipping_points
 from pymc_mlm.reporting.trial_summary import TrialSummary, trial_summary
 from pymc_mlm.trial.arguments import check_plot_arguments
 from pymc_mlm.trial.members import MemberDraws
 from pymc_mlm.trial.questions import (
+    decision_curve,
     draws_of,
     effect_draws,
     outside,
@@ -100,6 +102,12 @@ def _curve(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
     return trial_plots.plot_curve(treatment_effect_curve(fit, column, **asked), column, **options)
 
 
+def _decision_curve(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
+    column = asked.pop("column", None) or _only_covariate(fit, "decision_curve")
+    table = decision_curve(fit, asked.pop("rule", All()), column, **asked)
+    return plot_decision_curve(table, **options)
+
+
 def _tipping_point(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
     rule = asked.pop("rule", All())
     return plot_tipping_points(tipping_point(fit, rule, **asked), **options)
@@ -117,11 +125,11 @@ def _trace(fit: Fit, asked: dict[str, Any], options: dict[str, Any]) -> Any:
     return trial_plots.plot_walks(fit, **options)
 
 
-def _only_covariate(fit: Fit) -> str:
+def _only_covariate(fit: Fit, kind: str = "curve") -> str:
     names = list(fit.design.columns)
     if len(names) != 1:
         raise SpecificationError(
-            f"plot('curve') needs column=, one of the covariates {', '.join(names) or '(none)'}."
+            f"plot({kind!r}) needs column=, one of the covariates {', '.join(names) or '(none)'}."
         )
     return names[0]
 
@@ -136,6 +144,11 @@ PICTURES: dict[str, Picture] = {
     ),
     "joint": (_joint, (*QUESTION, "weights", "covariate_rows"), (trial_plots.plot_joint,)),
     "curve": (_curve, (*QUESTION, "grid"), (trial_plots.plot_curve,)),
+    "decision_curve": (
+        _decision_curve,
+        ("rule", "column", "grid", *QUESTION, "alpha", "alternative"),
+        (plot_decision_curve,),
+    ),
     "tipping_point": (
         _tipping_point,
         ("rule", "along", "grid", "treatment", "estimand", "alpha", "alternative"),
