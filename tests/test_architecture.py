@@ -120,7 +120,8 @@ ONLY_INSIDE_FUNCTIONS = frozenset(
     "numpyro blackjax polars pyarrow sklearn".split()
 )
 # The one file of private names of these libraries. It is imported inside a function.
-KERNELS = "ops/kernels/", "integration/kernels.py"  # imported inside functions themselves
+# Imported inside functions themselves.
+KERNELS = "ops/kernels/", "integration/kernels.py", "integration/free_kernels.py"
 PRIVATE_NAMES = "codegen/private.py"
 PRIVATE = ("pytensor.link", "numba.core", "nutpie.compile_pymc", "nutpie._lib")
 NAMED_TUPLE = {"_make", "_asdict", "_replace", "_fields"}

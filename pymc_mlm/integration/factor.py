@@ -14,6 +14,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from pymc_mlm.integration.importance import IntegrationError
+from pymc_mlm.integration.precision import AbstractPrecision, Covariances
 
 if TYPE_CHECKING:
     from pymc_mlm.integration.rows import Rows
@@ -32,7 +33,7 @@ class Inverse(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Factor:
+class Factor(AbstractPrecision):
     """Cholesky factor of ``I + B'WB``.
 
     Attributes
@@ -81,6 +82,34 @@ class Factor:
         kernels.backward(*self._front(x))
         return x
 
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draw normal vectors with this precision, and half of their squares in its metric."""
+        z = rng.standard_normal((self.rows.size, count))
+        return self.scale(z), 0.5 * (z * z).sum(axis=0)
+
+    def covariances(self, entries: Array) -> Covariances:
+        """Return what the inverse tells of the rows."""
+        from pymc_mlm.integration import kernels
+
+        by_entry, variance = np.empty(len(entries)), np.empty(len(self.rows.counts))
+        kernels.covariances(*self._layout, entries, *self.inverse, by_entry, variance)
+        return Covariances(by_entry, variance, variance**2)
+
+    def cubes(self, entries: Array, l3: Array) -> float:
+        """Return the sum of ``l3_i h_ij^3 l3_j`` over pairs of rows with the same effects."""
+        from pymc_mlm.integration import kernels
+
+        if self.rows.patterns is None:
+            return float(l3**2 @ self.covariances(entries).variance ** 3)
+        where = *self.rows.patterns, *self._layout
+        return float(kernels.cubes(*where, entries, *self.inverse, l3))
+
+    @property
+    def _layout(self) -> tuple[Array, ...]:
+        rows = self.rows
+        return rows.indptr, rows.columns, rows.links.unit, rows.links.link
+
+    @cached_property
     def inverse(self) -> Inverse:
         """Return the inverse where rows have entries."""
         from pymc_mlm.integration import kernels
@@ -100,7 +129,7 @@ class Factor:
         return links.starts, links.columns, self.units, self.links, x
 
 
-def factor(rows: Rows, entries: Array, W: Array, is_proposal: bool = False) -> Factor:
+def factor(rows: Rows, entries: Array, W: Array) -> Factor:
     """Return the factor of ``I + B'WB``.
 
     Parameters
@@ -111,9 +140,6 @@ def factor(rows: Rows, entries: Array, W: Array, is_proposal: bool = False) -> F
         Entries of B.
     W : ndarray, shape (row,)
         Curvature of each row.
-    is_proposal : bool
-        Whether draws will be weighted, so that a factor in single precision serves. Its draws are
-        of exactly the distribution that it tells.
 
     Raises
     ------
@@ -136,18 +162,7 @@ def factor(rows: Rows, entries: Array, W: Array, is_proposal: bool = False) -> F
     kernels.assemble(rows.indptr, rows.columns, links.unit, links.link, entries, W, D, C, E)
     is_positive, root, failed = kernels.eliminate(links.starts, links.columns, D, C, E), E.T, 0
     if others:
-        root, failed = _in_single(root) if is_proposal else (root, 1)
-        if failed:
-            root, failed = lapack.dpotrf(E.T, lower=0, clean=0, overwrite_a=1)
+        root, failed = lapack.dpotrf(root, lower=0, clean=0, overwrite_a=1)
     if failed or not is_positive or not np.isfinite(np.diagonal(root)).all():
         raise IntegrationError(NOT_CURVED)
     return Factor(rows, D, C, root)
-
-
-def _in_single(S: Array) -> tuple[Array, bool]:
-    """Factor in half the time, where the precision allows it."""
-    with np.errstate(over="ignore"):
-        single = S.astype(np.float32)
-    root, failed = lapack.spotrf(single, lower=0, clean=0, overwrite_a=1)
-    is_finite = np.isfinite(np.diagonal(root)).all()
-    return root.astype(np.float64), failed or not is_finite

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.integration.factor import factor
-from pymc_mlm.integration.laplace import Laplace
+from pymc_mlm.integration.laplace import Laplace, precision
 from pymc_mlm.integration.rows import Rows
 
 Array = np.ndarray[Any, Any]
@@ -41,7 +40,7 @@ def collapsed(rows: Rows, entries: Array, offset: Array, parameters: Array) -> L
     -------
     Laplace
         Its value is the log marginal density, its second order zero, its draws those of the
-        posterior.
+        posterior. Above `MOST_DENSE` effects value and gradient are estimates.
 
     Raises
     ------
@@ -54,9 +53,9 @@ def collapsed(rows: Rows, entries: Array, offset: Array, parameters: Array) -> L
     >>> collapsed(rows, np.ones(2), np.zeros(2), np.zeros(1)).mode
     array([1.])
     """
-    precision = np.exp(-2 * parameters[0])
-    root = factor(rows, entries, np.full(len(offset), precision))
-    toward = precision * (rows.outcome["value"] - offset)
+    W = np.exp(-2 * parameters[0])
+    root = precision(rows, entries, np.full(len(offset), W))
+    toward = W * (rows.outcome["value"] - offset)
     mode = root.solve(rows.transposed(entries, toward))
     eta = offset + rows.times(entries, mode)
     joint = rows.log_density(eta, parameters) - 0.5 * mode @ mode

@@ -193,15 +193,15 @@ def cubes(
     of_row, total = np.empty((p, p)), 0.0
     T, through = np.empty((p, p, p)), np.empty((p, p, p))
     for s in range(len(starts) - 1):
-        T[:] = 0.0
+        for k in range(p * p * p):  # assigning to a slice costs seconds of compilation
+            T.flat[k] = 0.0
         for n in range(starts[s], starts[s + 1]):
-            i = order[n]
-            e = entries[indptr[i] : indptr[i + 1]]
+            first = indptr[order[n]]
             for a in range(p):
                 for b in range(a + 1):
-                    of_two = l3[i] * e[a] * e[b]
+                    of_two = l3[order[n]] * entries[first + a] * entries[first + b]
                     for c in range(b + 1):
-                        T[a, b, c] += of_two * e[c]
+                        T[a, b, c] += of_two * entries[first + c]
         for a in range(p):
             for b in range(a + 1):
                 for c in range(b + 1):
@@ -217,7 +217,8 @@ def cubes(
                         for d in range(p):
                             x += of_row[a, d] * source[d, b, c]
                         through[b, c, a] = x
-            source[:] = through
+            for k in range(p * p * p):
+                source.flat[k] = through.flat[k]
         for a in range(p):
             for b in range(p):
                 for c in range(p):

@@ -33,21 +33,17 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.integration.factor import Factor, Inverse, factor
-from pymc_mlm.integration.importance import IntegrationError
+from pymc_mlm.integration.effect_mode import TOLERANCE, effect_mode
+from pymc_mlm.integration.factor import factor
 from pymc_mlm.integration.log_densities import Derivatives
+from pymc_mlm.integration.matrix_free import MatrixFree
+from pymc_mlm.integration.precision import AbstractPrecision, Covariances
 from pymc_mlm.integration.rows import Rows
 
 Array = np.ndarray[Any, Any]
 
-# Of the squared Newton decrement, twice the log density that a step could still gain: the last
-# step is taken at less, and leaves its square.
-TOLERANCE = 1e-8
-MOST_STEPS = 100
-# Solves with an old factor that take longer are dearer than a new one.
-MOST_SOLVES = 8
-# Number of effects behind the front up to which a new factor costs less than old solves.
-CHEAP_FACTOR = 300
+# Number of effects behind the front above which no dense factor is made.
+MOST_DENSE = 800
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +64,8 @@ class Laplace:
         Mode of the effects, in prior standard deviations.
     eta : ndarray, shape (row,)
         Linear predictor at the mode.
-    root : Factor
-        Cholesky factor of the precision at the mode.
+    root : AbstractPrecision
+        The precision at the mode.
     value : float
         Log marginal density without the second order.
     known_variance : ndarray, shape (row,), optional
@@ -82,7 +78,7 @@ class Laplace:
     parameters: Array
     mode: Array
     eta: Array
-    root: Factor
+    root: AbstractPrecision
     value: float
     known_variance: Array | None = None
 
@@ -92,32 +88,18 @@ class Laplace:
         return self.rows.derivatives(self.eta, self.parameters)
 
     @cached_property
-    def covariance(self) -> Inverse:
-        """Inverse of the precision, where rows have entries."""
-        return self.root.inverse()
-
-    @cached_property
-    def _covariances(self) -> tuple[Array, Array]:
-        from pymc_mlm.integration import kernels
-
-        by_entry, variance = np.empty(len(self.entries)), np.empty(len(self.eta))
-        kernels.covariances(*self._layout, self.entries, *self.covariance, by_entry, variance)
-        return by_entry, variance
-
-    @property
-    def _layout(self) -> tuple[Array, ...]:
-        rows = self.rows
-        return rows.indptr, rows.columns, rows.links.unit, rows.links.link
+    def _covariances(self) -> Covariances:
+        return self.root.covariances(self.entries)
 
     @property
     def by_entry(self) -> Array:
         """Covariance of each entry's effect with its row's linear predictor."""
-        return self._covariances[0]
+        return self._covariances.by_entry
 
     @property
     def variance(self) -> Array:
         """Variance of each row's linear predictor."""
-        return self._covariances[1] if self.known_variance is None else self.known_variance
+        return self._covariances.variance if self.known_variance is None else self.known_variance
 
     @cached_property
     def shift(self) -> Array:
@@ -151,17 +133,9 @@ class Laplace:
         _, _, l3, l4 = self.derivatives.by_eta
         if not (l3.any() or l4.any()):  # quadratic: nothing is approximated
             return 0.0
-        h = self.variance
-        return float(l4 @ h**2 / 8 + 0.25 * (h * l3) @ self.moved + self._cubes(l3) / 12)
-
-    def _cubes(self, l3: Array) -> float:
-        """Sum ``l3_i h_ij^3 l3_j`` over pairs of rows with the same effects."""
-        if self.rows.patterns is None:
-            return float(l3**2 @ self.variance**3)
-        from pymc_mlm.integration import kernels
-
-        where = *self.rows.patterns, *self._layout
-        return float(kernels.cubes(*where, self.entries, *self.covariance, l3))
+        h, cubes = self.variance, self.root.cubes(self.entries, l3)
+        fourth = l4 @ self._covariances.squared / 8
+        return float(fourth + 0.25 * (h * l3) @ self.moved + cubes / 12)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Draw from the normal approximation, its mean moved from the mode by the shift.
@@ -181,12 +155,18 @@ class Laplace:
             Log of the joint density of outcomes and effects over that of the draw; the mean of its
             exponential is the marginal density without error of approximation.
         """
-        z = rng.standard_normal((self.rows.size, count))
-        mean = self.mode + self.shift
-        u = self.root.scale(z) + mean[:, None]
-        eta = self.offset[:, None] + self.rows.matrix(self.entries) @ u
+        x, energy = self.root.draw(count, rng)
+        u = x + (self.mode + self.shift)[:, None]
+        eta = self.offset[:, None] + self.rows.times(self.entries, u)
         joint = self.rows.log_density(eta, self.parameters) - 0.5 * (u * u).sum(axis=0)
-        return u, joint + 0.5 * (z * z).sum(axis=0) - self.root.log_determinant
+        return u, joint + energy - self.root.log_determinant
+
+
+def precision(rows: Rows, entries: Array, W: Array) -> AbstractPrecision:
+    """Return ``I + B'WB`` as a factor, or matrix-free if that would be too dear."""
+    if rows.size - rows.num_front <= MOST_DENSE:
+        return factor(rows, entries, W)
+    return MatrixFree(rows, entries, np.maximum(W, 0))
 
 
 def laplace(
@@ -194,9 +174,8 @@ def laplace(
     entries: Array,
     offset: Array,
     parameters: Array,
-    near: tuple[Array, Factor] | None = None,
+    near: Array | None = None,
     tolerance: float = TOLERANCE,
-    is_proposal: bool = False,
 ) -> Laplace:
     """Find the mode of the effects and the normal approximation there.
 
@@ -210,12 +189,10 @@ def laplace(
         Linear predictor without effects.
     parameters : ndarray, shape (parameter,)
         Logs of the family's parameters.
-    near : tuple of ndarray and Factor, optional
-        Mode and root at parameters nearby: where the search starts.
+    near : ndarray, shape (effect,), optional
+        Mode at parameters nearby: where the search starts.
     tolerance : float
         Squared Newton decrement before the last step.
-    is_proposal : bool
-        Whether draws will be weighted, so that the factor of the last step serves.
 
     Returns
     -------
@@ -228,74 +205,12 @@ def laplace(
 
     Notes
     -----
-    Newton's method with halved steps; solves by conjugate gradients with the last Cholesky factor
-    as preconditioner, since factors are the dear part. Rows without a convex log density, outliers
-    under a Student t, count as flat in the steps and as they are in the precision.
+    Rows without a convex log density, outliers under a Student t, count as they are in a factor,
+    and as flat in a precision that is not written.
     """
-    a, root = (np.zeros(rows.size), None) if near is None else near
-    eta = offset + rows.times(entries, a)
-    value = rows.log_density(eta, parameters) - 0.5 * a @ a
-    for _ in range(MOST_STEPS):
-        if not np.isfinite(value):
-            if not a.any():
-                raise IntegrationError("the log density of the outcomes overflows")
-            a = np.zeros(rows.size)  # the mode nearby does not do here
-            eta, value = offset, rows.log_density(offset, parameters)
-            continue
-        l1, l2, *_ = rows.derivatives(eta, parameters).by_eta
-        gradient = rows.transposed(entries, l1) - a
-        W = np.maximum(-l2, 0.0)
-        step, is_factor_near = None, False
-        if root is not None and rows.size - rows.num_front > CHEAP_FACTOR:
-            step = _solve(rows, entries, W, root, gradient)
-        if step is None:
-            root, is_factor_near = factor(rows, entries, W), bool((l2 <= 0).all())
-            step = root.solve(gradient)
-        move = rows.times(entries, step)
-        if gradient @ step < tolerance:
-            a, eta = a + step, eta + move  # to its square, without a search
-            break
-        a, eta, value = _ascend(rows, parameters, (a, eta, value), step, move)
-    else:
-        raise IntegrationError(f"the mode of the effects is not reached in {MOST_STEPS} steps")
-    if root is None or not (is_proposal and is_factor_near):
-        curvature = -rows.derivatives(eta, parameters).by_eta[1]
-        is_large = rows.size - rows.num_front > CHEAP_FACTOR
-        root = factor(rows, entries, curvature, is_proposal and is_large)
-    joint = rows.log_density(eta, parameters) - 0.5 * a @ a
+    mode, eta = effect_mode(rows, entries, offset, parameters, near, tolerance)
+    W = -rows.derivatives(eta, parameters).by_eta[1]
+    root = precision(rows, entries, W)
+    joint = rows.log_density(eta, parameters) - 0.5 * mode @ mode
     marginal = float(joint - root.log_determinant)
-    return Laplace(rows, entries, offset, parameters, a, eta, root, marginal)
-
-
-def _ascend(
-    rows: Rows, parameters: Array, at: tuple[Array, Array, Any], step: Array, move: Array
-) -> tuple[Array, Array, Any]:
-    """Take a step, or a fraction of it that improves the log density."""
-    a, eta, value = at
-    scale = 1.0
-    while scale > 1e-6:
-        new, ahead = a + scale * step, eta + scale * move
-        gained = rows.log_density(ahead, parameters) - 0.5 * new @ new
-        if gained >= value - 1e-12 * abs(value):
-            return new, ahead, gained
-        scale /= 2
-    raise IntegrationError("the log density of the effects does not rise along its gradient")
-
-
-def _solve(rows: Rows, entries: Array, W: Array, root: Factor, b: Array) -> Array | None:
-    """Solve ``(I + B'WB) x = b`` by preconditioned conjugate gradients; None if that is slow."""
-    x, r = np.zeros_like(b), b
-    z = root.solve(r)
-    direction, rz = z, r @ z
-    goal = 1e-4 * rz
-    for _ in range(MOST_SOLVES):
-        along = W * rows.times(entries, direction)
-        applied = direction + rows.transposed(entries, along)
-        alpha = rz / (direction @ applied)
-        x, r = x + alpha * direction, r - alpha * applied
-        z = root.solve(r)
-        rz, before = r @ z, rz
-        if rz <= goal:
-            return x
-        direction = z + (rz / before) * direction
-    return None
+    return Laplace(rows, entries, offset, parameters, mode, eta, root, marginal)

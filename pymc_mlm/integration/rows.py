@@ -18,6 +18,8 @@ Array = np.ndarray[Any, Any]
 
 # Rows of more entries than this have units of their own; sums over pairs of rows are left out.
 MOST_SHARED = 4
+# Numbers that are worked on at once: larger intermediate arrays cost ten times their arithmetic.
+IN_CACHE = 16384
 
 
 class Links(NamedTuple):
@@ -106,13 +108,22 @@ class Rows:
         return None if 2 * len(starts) > len(order) else (order, starts)
 
     def times(self, entries: Array, effects: Array) -> Array:
-        """Return ``B u``, shape (row,)."""
-        terms = entries * effects[self.columns]
-        return np.bincount(self.owners, terms, minlength=len(self.counts))
+        """Return ``B u``, shape (row,) or (row, vector) as are the effects."""
+        from pymc_mlm.integration import free_kernels
+
+        x = np.ascontiguousarray(effects.reshape(len(effects), -1))
+        out = np.zeros((len(self.counts), x.shape[1]))
+        free_kernels.times(self.indptr, self.columns, entries, x, out)
+        return out.reshape(-1, *effects.shape[1:])
 
     def transposed(self, entries: Array, values: Array) -> Array:
-        """Return ``B' x``, shape (effect,)."""
-        return np.bincount(self.columns, entries * values[self.owners], minlength=self.size)
+        """Return ``B' x``, shape (effect,) or (effect, vector) as are the values."""
+        from pymc_mlm.integration import free_kernels
+
+        y = np.ascontiguousarray(values.reshape(len(values), -1))
+        out = np.zeros((self.size, y.shape[1]))
+        free_kernels.transposed(self.indptr, self.columns, entries, y, out)
+        return out.reshape(-1, *values.shape[1:])
 
     def matrix(self, entries: Array) -> csr_array:
         """Return B, shape (row, effect)."""
@@ -122,11 +133,17 @@ class Rows:
 
     def log_density(self, eta: Array, parameters: Array) -> Array:
         """Return the sum over rows, for each further axis of the linear predictor."""
+        width = int(np.prod(eta.shape[1:]))
+        block = max(IN_CACHE // max(width, 1), 1)
+        total = np.zeros(eta.shape[1:])
         with np.errstate(over="ignore", invalid="ignore"):
-            outcome = self.outcome
-            if eta.ndim > 1:
-                outcome = {k: v[:, None] for k, v in outcome.items()}
-            return np.asarray(self.density.value(outcome, eta, parameters).sum(axis=0))
+            for first in range(0, len(eta), block):
+                at = slice(first, first + block)
+                outcome = {k: v[at] for k, v in self.outcome.items()}
+                if eta.ndim > 1:
+                    outcome = {k: v[:, None] for k, v in outcome.items()}
+                total += self.density.value(outcome, eta[at], parameters).sum(axis=0)
+        return total
 
     def derivatives(self, eta: Array, parameters: Array) -> Derivatives:
         """Return the derivatives of every row's log density."""

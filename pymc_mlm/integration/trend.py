@@ -11,6 +11,7 @@ from scipy.linalg import solve_triangular
 
 from pymc_mlm.integration.importance import Mode, root_of
 from pymc_mlm.integration.laplace import Laplace
+from pymc_mlm.integration.matrix_free import MatrixFree
 
 Array = np.ndarray[Any, Any]
 
@@ -36,6 +37,8 @@ class Trend:
         Of the variances that were met: no other is believed.
     orders : ndarray, shape (axis, 2)
         Second order of the log marginal ahead and behind on each axis.
+    residuals : ndarray, shape (axis, 2)
+        Half the log determinant of the precision scaled to a unit diagonal, there.
     """
 
     mode: Mode
@@ -46,23 +49,31 @@ class Trend:
     smallest: Array
     largest: Array
     orders: Array
+    residuals: Array
 
     def effects(self, point: Array) -> Array:
         """Return the effects' mode at hyperparameters nearby."""
         x = self._along(point)
         return np.asarray(self.center.mode + x @ self.slope + 0.5 * x**2 @ self.curve)
 
-    def variance(self, point: Array, found: Laplace) -> Array:
-        """Return the variance of rows at hyperparameters nearby."""
+    def variance(self, point: Array, entries: Array) -> Array:
+        """Return the variance of rows at hyperparameters nearby, whose entries of B are given."""
         followed = self.center.variance + self._along(point) @ self.spread
-        prior = np.bincount(found.rows.owners, found.entries**2, minlength=len(found.eta))
+        prior = np.bincount(self.center.rows.owners, entries**2, minlength=len(followed))
         return np.asarray(np.minimum(np.clip(followed, self.smallest, self.largest), prior))
 
     def second_order(self, point: Array) -> float:
         """Return the second order of the log marginal at hyperparameters nearby."""
-        center = self.center.second_order
-        smallest, largest = min(center, self.orders.min()), max(center, self.orders.max())
-        along = self._along(point) @ (self.orders[:, 0] - self.orders[:, 1]) / 2
+        return self._linear(point, self.center.second_order, self.orders)
+
+    def log_determinant(self, point: Array, diagonal: Array) -> float:
+        """Return half that of the precision whose diagonal is given."""
+        residual = self._linear(point, residual_of(self.center), self.residuals)
+        return float(0.5 * np.log(diagonal).sum() + residual)
+
+    def _linear(self, point: Array, center: float, ends: Array) -> float:
+        smallest, largest = min(center, ends.min()), max(center, ends.max())
+        along = self._along(point) @ (ends[:, 0] - ends[:, 1]) / 2
         return float(np.clip(center + along, smallest, largest))
 
     def _along(self, point: Array) -> Array:
@@ -99,4 +110,17 @@ def trend(approximate: Callable[[Array], Laplace], mode: Mode) -> Trend:
     spread = np.array([(a.variance - b.variance) / 2 for a, b in ends])
     met = np.array([center.variance, *(found.variance for pair in ends for found in pair)])
     orders = np.array([(a.second_order, b.second_order) for a, b in ends])
-    return Trend(mode, center, slope, curve, spread, met.min(axis=0), met.max(axis=0), orders)
+    residuals = np.array([(residual_of(a), residual_of(b)) for a, b in ends])
+    edges = met.min(axis=0), met.max(axis=0)
+    return Trend(mode, center, slope, curve, spread, *edges, orders, residuals)
+
+
+def diagonal_of(found: Laplace) -> Array:
+    """Return the diagonal of the precision of an approximation, shape (effect,)."""
+    W = np.maximum(-found.derivatives.by_eta[1], 0)
+    return MatrixFree(found.rows, found.entries, W).diagonal
+
+
+def residual_of(found: Laplace) -> float:
+    """Return half the log determinant of its precision, scaled to a unit diagonal."""
+    return float(found.root.log_determinant - 0.5 * np.log(diagonal_of(found)).sum())

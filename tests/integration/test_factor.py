@@ -100,21 +100,3 @@ def test_a_precision_that_is_not_positive_is_refused(rng):
     for W in (np.full(150, -5.0), np.full(150, np.nan)):
         with pytest.raises(IntegrationError, match="not curved downwards"):
             factor(rows, entries, W)
-
-
-def test_a_factor_in_single_precision_has_the_density_of_its_draws(rng):
-    rows, entries, *_ = crossed(2, "bernoulli", rng)
-    W, z = np.ones(150), rng.normal(size=(rows.size, 5))
-    rough, exact = factor(rows, entries, W, is_proposal=True), factor(rows, entries, W)
-    assert not np.array_equal(rough.others, exact.others)
-    assert np.allclose(rough.others, exact.others, atol=1e-5)
-    root = rough.scale(np.eye(rows.size))
-    assert rough.log_determinant == pytest.approx(-np.linalg.slogdet(root).logabsdet, abs=1e-12)
-    assert np.allclose(rough.scale(z), root @ z, atol=1e-12)
-
-
-def test_a_precision_beyond_single_precision_is_factored_in_double(rng):
-    rows, entries, *_ = crossed(1, "bernoulli", rng)
-    W = np.full(150, 1e60)
-    rough, exact = factor(rows, entries, W, is_proposal=True), factor(rows, entries, W)
-    assert np.array_equal(rough.others, exact.others)

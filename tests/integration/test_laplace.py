@@ -109,7 +109,7 @@ def test_negative_binomial_counts_of_a_large_shape_are_poisson_counts(log_alpha,
 def test_gradient_is_that_of_the_log_marginal(family, layout, rng):
     rows, entries, offset, logs = table_of(family, layout, rng)
     found = laplace(rows, entries, offset, logs, tolerance=EXACT)
-    near = found.mode, found.root
+    near = found.mode
 
     def value(entries, offset, logs):
         return laplace(rows, entries, offset, logs, near, EXACT).value
@@ -165,12 +165,12 @@ def test_draws_have_mean_and_covariance_of_the_approximation(rng):
 
 
 def test_more_effects_than_a_cheap_factor(rng, monkeypatch):
-    """Solves with the factor of parameters nearby lead to the same mode."""
+    """Conjugate gradients lead to the same mode."""
     rows, entries, offset, logs = table_of("bernoulli", "ragged", rng)
     near = laplace(rows, 0.8 * entries, offset, logs)
     plain = laplace(rows, entries, offset, logs)
-    monkeypatch.setattr("pymc_mlm.integration.laplace.CHEAP_FACTOR", 0)
-    other = laplace(rows, entries, offset, logs, (near.mode, near.root))
+    monkeypatch.setattr("pymc_mlm.integration.effect_mode.CHEAP_FACTOR", 0)
+    other = laplace(rows, entries, offset, logs, near.mode)
     assert np.allclose(plain.mode, other.mode, atol=1e-6)
     assert plain.value == pytest.approx(other.value, abs=1e-8)
 
@@ -204,18 +204,3 @@ def test_what_has_no_mode_is_an_error():
     rows = Rows("student_t", apart, np.arange(3), np.zeros(2, dtype=int), 1)
     with pytest.raises(IntegrationError, match="not curved downwards"):
         laplace(rows, np.full(2, 60.0), np.zeros(2), np.log([1.0, 1.0]))
-
-
-@pytest.mark.parametrize("family", ["bernoulli", "student_t"])
-def test_a_proposal_has_the_density_of_its_draws(family, rng):
-    """With the factor of the last step the weighted draws estimate the same marginal."""
-    rows, entries, offset, logs = table_of(family, "ragged", rng)
-    exact = laplace(rows, entries, offset, logs)
-    near = exact.mode + 0.2 * rng.normal(size=rows.size), exact.root
-    rough = laplace(rows, entries, offset, logs, near, 10.0, is_proposal=True)
-    assert not np.allclose(rough.mode, exact.mode, atol=1e-8)
-    assert np.allclose(rough.mode, exact.mode, atol=0.2)
-    estimates = [
-        np.log(np.exp(x.draw(20_000, rng)[1] - exact.value).mean()) for x in (exact, rough)
-    ]
-    assert estimates[0] == pytest.approx(estimates[1], abs=0.02)

@@ -32,7 +32,7 @@ def test_mode_and_variance_are_followed(approximate, near, rng):
     for z in rng.normal(size=(5, 2)):
         point = near.point + np.linalg.cholesky(near.covariance) @ z
         exact = approximate(point)
-        mode, variance = found.effects(point), found.variance(point, exact)
+        mode, variance = found.effects(point), found.variance(point, exact.entries)
         away = exact.mode - found.center.mode
         assert np.abs(mode - exact.mode).max() < 0.2 * np.abs(away).max() + 0.003  # no mixed terms
         assert np.allclose(variance, exact.variance, rtol=0.1)
@@ -44,8 +44,8 @@ def test_far_points_have_the_trend_at_its_end(approximate, near):
     far, end = (near.point + root @ np.array([z, 0.0]) for z in (50.0, 3.0))
     assert np.allclose(found.effects(far), found.effects(end))
     here = found.center
-    assert np.allclose(found.variance(far, here), found.variance(end, here))
-    assert (found.variance(far, here) < 2 * np.exp(2 * near.point[0])).all()  # of the prior
+    assert np.allclose(found.variance(far, here.entries), found.variance(end, here.entries))
+    assert (found.variance(far, here.entries) < 2 * np.exp(2 * near.point[0])).all()  # of the prior
 
 
 def test_another_variance_moves_proposals_and_no_weighted_mean(approximate, near, rng):
