@@ -15,7 +15,12 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.planning.design import TrialDesign
 from pymc_mlm.planning.nulls import null_designs
 from pymc_mlm.planning.patterns import Array
-from pymc_mlm.planning.simulation import decisive, marginal_probabilities, observed_successes
+from pymc_mlm.planning.simulation import (
+    decisive,
+    marginal_probabilities,
+    observed_successes,
+    simulated_clusters,
+)
 
 SPENDING = ("obrien_fleming", "pocock")
 
@@ -27,7 +32,8 @@ class Looks:
     Parameters
     ----------
     at : sequence of float
-        Shares of the patients at each look, increasing; the last is 1, the end of the trial.
+        Shares of the patients at each look, increasing; the last is 1, the end of the trial. With
+        clusters, shares of the clusters that are complete, as many in each arm.
     efficacy : float or sequence of float, optional
         What the statistic of the rule (the smallest or largest marginal posterior probability)
         must exceed to stop for efficacy; one for all looks or one each. See `calibrate_looks`.
@@ -114,10 +120,8 @@ class Looks:
     def patients(self, design: TrialDesign) -> Array:
         """Return the patients at each look, shape (look, arm)."""
         if design.clusters is not None:
-            raise SpecificationError(
-                "Looks at trials of clusters are not available: which clusters are complete at a "
-                "look is not part of a design."
-            )
+            complete = self.clusters(design)
+            return np.repeat(complete[:, None] * design.clusters.size, len(design.arms), axis=1)
         seen = np.round(np.array(self.at)[:, None] * design.patients - 1e-9).astype(int)
         if (np.diff(seen, axis=0, prepend=0) < 1).any():
             raise SpecificationError(
@@ -125,6 +129,18 @@ class Looks:
                 "patient in some arm. Take fewer looks."
             )
         return seen
+
+    def clusters(self, design: TrialDesign) -> Array:
+        """Return the clusters of each arm that are complete at each look, shape (look,)."""
+        number = design.clusters.number  # type: ignore[union-attr]
+        complete = np.round(np.array(self.at) * number - 1e-9).astype(int)
+        if complete[0] < 2 or (np.diff(complete) < 1).any():
+            raise SpecificationError(
+                f"Looks at {self.at} of {number} clusters in each arm are looks at "
+                f"{complete.tolist()} of them. Each look needs a new cluster, and the first two: "
+                "take fewer or later looks."
+            )
+        return complete
 
     def _thresholds(self) -> tuple[float, ...]:
         given = np.asarray(self.efficacy, dtype=float)
@@ -150,6 +166,11 @@ def statistics_at_looks(
     -------
     ndarray, shape (trial, look, treatment)
     """
+    if design.clusters is not None:
+        patterns = np.tile(design.pattern_probabilities, (trials, 1, 1))
+        drawn = simulated_clusters(design, patterns, rng)
+        each = [decisive(design, drawn.marginal(int(n))) for n in looks.clusters(design)]
+        return np.stack(each, axis=1)
     new = np.diff(looks.patients(design), axis=0, prepend=0)
     counts = rng.multinomial(new, design.pattern_probabilities, (trials, *new.shape))
     seen = observed_successes(design, counts, rng)
@@ -172,7 +193,7 @@ def calibrate_looks(
     Parameters
     ----------
     design : TrialDesign
-        Without clusters.
+        Its patients, or clusters, are those at the last look.
     looks : Looks
         With a way of spending: each look gets the smallest threshold that keeps what is spent by
         then. Without: one threshold for all looks.

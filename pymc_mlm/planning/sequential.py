@@ -144,7 +144,7 @@ def sequential_characteristics(
     Parameters
     ----------
     design : TrialDesign
-        Its patients are those at the last look. No clusters.
+        Its patients, or clusters, are those at the last look.
     looks : Looks
         With thresholds; see `calibrate_looks`.
     trials, random_seed, nulls

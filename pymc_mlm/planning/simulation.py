@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import stdtr
 
@@ -69,7 +71,7 @@ def simulated_statistics(
     if pilot is not None:
         phi = _dirichlet(rng, phi * pilot)
     if design.clusters is not None:
-        marginal = _clustered(design, phi, rng)
+        marginal = simulated_clusters(design, phi, rng).marginal(design.clusters.number)
     else:
         counts = rng.multinomial(design.patients, phi)  # (trial, arm, pattern)
         seen = observed_successes(design, counts, rng)
@@ -200,27 +202,56 @@ def _by_draws(design: TrialDesign, counts: Array, rng: np.random.Generator) -> A
     return np.concatenate(found)
 
 
-def _clustered(design: TrialDesign, phi: Array, rng: np.random.Generator) -> Array:
-    number, size = design.clusters.number, design.clusters.size  # type: ignore[union-attr]
-    slope, margin = linear_contrasts(design.rule, design.names)
-    mean, variance = [], []
-    for arm in range(phi.shape[1]):
-        shape = (len(phi), number, phi.shape[-1])
-        own = np.broadcast_to(phi[:, None, arm], shape)
-        if design.icc > 0:
-            own = _dirichlet(rng, own * (1 / design.icc - 1))
-        counts = rng.multinomial(size, own)
-        seen = observed_successes(design, counts, rng).astype(float)
+@dataclass(frozen=True, eq=False)
+class SimulatedClusters:
+    """Simulated trials of clusters, in the order in which the clusters are complete.
+
+    Attributes
+    ----------
+    design : TrialDesign
+    seen : ndarray of int, shape (trial, arm, cluster, outcome, 2)
+        Observed successes and failures.
+    """
+
+    design: TrialDesign
+    seen: Array
+
+    def marginal(self, number: int) -> Array:
+        """Return posterior probabilities of the contrasts from the first clusters of each arm.
+
+        Parameters
+        ----------
+        number : int
+            How many clusters, at least 2.
+
+        Returns
+        -------
+        ndarray, shape (trial, treatment, contrast)
+        """
+        slope, margin = linear_contrasts(self.design.rule, self.design.names)
+        seen = self.seen[:, :, :number].astype(float)
         # A cluster with nobody observed on an outcome takes the arm's mean.
         total = seen.sum(axis=-1)
-        pooled = seen[..., 0].sum(axis=1) / np.maximum(total.sum(axis=1), 1)
-        rate = np.where(total > 0, seen[..., 0] / np.maximum(total, 1), pooled[:, None])
-        value = rate @ slope.T  # (trial, cluster, contrast)
-        mean.append(value.mean(axis=1))
-        variance.append(value.var(axis=1, ddof=1) / number)
-    estimate = np.stack(mean[1:], axis=1) - mean[0][:, None] - margin
-    error = np.sqrt(np.stack(variance[1:], axis=1) + variance[0][:, None])
-    return stdtr(2 * number - 2, estimate / np.maximum(error, 1e-12))
+        pooled = seen[..., 0].sum(axis=2) / np.maximum(total.sum(axis=2), 1)
+        rate = np.where(total > 0, seen[..., 0] / np.maximum(total, 1), pooled[:, :, None])
+        value = rate @ slope.T  # (trial, arm, cluster, contrast)
+        mean, variance = value.mean(axis=2), value.var(axis=2, ddof=1) / number
+        estimate = mean[:, 1:] - mean[:, :1] - margin
+        error = np.sqrt(variance[:, 1:] + variance[:, :1])
+        return np.asarray(stdtr(2 * number - 2, estimate / np.maximum(error, 1e-12)))
+
+
+def simulated_clusters(
+    design: TrialDesign, phi: Array, rng: np.random.Generator
+) -> SimulatedClusters:
+    """Simulate trials of clusters from the arms' patterns, shape (trial, arm, pattern)."""
+    number, size = design.clusters.number, design.clusters.size  # type: ignore[union-attr]
+    shape = (*phi.shape[:2], number, phi.shape[-1])
+    own = np.broadcast_to(phi[:, :, None], shape)
+    if design.icc > 0:
+        own = _dirichlet(rng, own * (1 / design.icc - 1))
+    counts = rng.multinomial(size, own)
+    return SimulatedClusters(design, observed_successes(design, counts, rng))
 
 
 def _dirichlet(rng: np.random.Generator, alpha: Array) -> Array:

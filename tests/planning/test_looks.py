@@ -56,6 +56,31 @@ def test_a_single_look_is_a_trial_without_looks():
     assert found.expected_patients.value == 200 and found.expected_patients.error == 0
 
 
+CLUSTERED = TrialDesign(
+    {"old": (0.4, 0.4), "new": (0.5, 0.55)}, clusters=Clusters(12, 15, icc=0.05), rule=Any()
+)
+
+
+def test_a_look_at_clusters_is_a_trial_of_those_that_are_complete():
+    looks = Looks((0.5, 1.0), efficacy=(0.975, 1.0))
+    found = sequential_characteristics(CLUSTERED, looks, 10_000, 1, nulls=False)
+    half = replace(CLUSTERED, clusters=Clusters(6, 15, icc=0.05), threshold=0.975)
+    alone = operating_characteristics(half, "simulation", 10_000, 2, nulls=False)
+    assert found.power.value == pytest.approx(alone.power.value, abs=0.015)
+    assert found.by_look["patients"].tolist() == [90, 180]
+    assert looks.patients(CLUSTERED).tolist() == [[90, 90], [180, 180]]
+
+
+def test_the_error_of_a_trial_of_clusters_holds_over_all_looks():
+    looks = Looks((0.25, 0.5, 0.75, 1.0))
+    calibrated = calibrate_looks(CLUSTERED, looks, trials=4000, random_seed=2)
+    naive = sequential_characteristics(CLUSTERED, replace(looks, efficacy=0.975), 4000, 1)
+    held = sequential_characteristics(CLUSTERED, calibrated, 4000, 3)
+    assert naive.worst_type_one_error.value > 0.08
+    assert held.worst_type_one_error.value < 0.05 + 0.01
+    assert held.expected_patients.value < 360
+
+
 def test_stopping_for_futility_saves_patients_where_there_is_no_effect():
     looks = Looks((0.5, 1.0), efficacy=0.97, futility=0.3)
     found = sequential_characteristics(TWO, looks, 3000, 1)
@@ -153,9 +178,10 @@ def test_impossible_looks_are_named():
         sequential_characteristics(TWO, Looks((0.5, 1.0)))
     with pytest.raises(SpecificationError, match=r"no new patient"):
         sequential_characteristics(replace(TWO, per_arm=2), Looks((0.1, 1.0), efficacy=0.9))
-    with pytest.raises(SpecificationError, match=r"trials of clusters"):
-        clustered = replace(TWO, per_arm=None, clusters=Clusters(5, 10, icc=0.1))
-        sequential_characteristics(clustered, Looks((0.5, 1.0), efficacy=0.9))
+    clustered = replace(TWO, per_arm=None, clusters=Clusters(5, 10, icc=0.1))
+    for at in ((0.2, 1.0), (0.6, 0.65, 1.0)):
+        with pytest.raises(SpecificationError, match=r"Each look needs a new cluster"):
+            sequential_characteristics(clustered, Looks(at, efficacy=0.9))
     with pytest.raises(DataError, match=r"more than the design's"):
         predictive_probability(replace(ONE, per_arm=10), [[9, 9], [1, 1]])
     with pytest.raises(DataError, match=r"a column per response pattern"):
