@@ -14,6 +14,7 @@
 """
 
 from pymc_mlm import borrowing, datasets, planning, populations, rules, weights
+from pymc_mlm.bml import from_bml
 from pymc_mlm.comparison import compare_weights
 from pymc_mlm.data.long_memberships import long_memberships
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
@@ -45,7 +46,7 @@ from pymc_mlm.families import (
 )
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import AbstractSampler, Nutpie, PymcNuts
-from pymc_mlm.priors import Prior
+from pymc_mlm.priors import PrecisionGamma, Prior
 from pymc_mlm.reporting.diagnostics import ConvergenceWarning
 from pymc_mlm.saving import load, save
 from pymc_mlm.terms import AbstractTerm, hm, mm
@@ -90,6 +91,7 @@ __all__ = [
     "Nutpie",
     "PiecewiseExponential",
     "Poisson",
+    "PrecisionGamma",
     "Prior",
     "PymcNuts",
     "RandomWalk",
@@ -99,6 +101,7 @@ __all__ = [
     "borrowing",
     "compare_weights",
     "datasets",
+    "from_bml",
     "hm",
     "load",
     "long_memberships",

@@ -102,6 +102,7 @@ WALLS = {
     ),
     "rules": wall("decisions", ""),
     "populations": wall("decisions", ""),
+    "bml": wall("errors priors weights families terms estimators", ""),
     "planning": wall(
         "errors data priors estimators decisions", "numpy scipy pandas xarray joblib matplotlib"
     ),

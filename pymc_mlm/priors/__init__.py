@@ -1,6 +1,7 @@
 """Priors as values, and the variables of a model that they become."""
 
 from pymc_mlm.priors.creation import check_shape, create, on_real_line, parts_of, support_point
+from pymc_mlm.priors.precision import PrecisionGamma
 from pymc_mlm.priors.prior import (
     Prior,
     SupportsCreateVariable,
@@ -10,6 +11,7 @@ from pymc_mlm.priors.prior import (
 )
 
 __all__ = [
+    "PrecisionGamma",
     "Prior",
     "SupportsCreateVariable",
     "as_priors",

@@ -36,7 +36,7 @@ from pymc_mlm.families import (
 )
 from pymc_mlm.inference import Nutpie, PymcNuts
 from pymc_mlm.model import Specification
-from pymc_mlm.priors import Prior
+from pymc_mlm.priors import PrecisionGamma, Prior
 from pymc_mlm.priors.control_prior import ControlPrior
 from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
@@ -54,7 +54,7 @@ SPECIFICATIONS = {
         Gaussian, Hierarchical, InverseWishart, LKJ, LogLogistic, LogNormal, MultipleMembership,
         NegativeBinomial, Nested, Nutpie, Persistence, Poisson, Prior, PymcNuts, Specification,
         StudentT, TrialSpecification, Weibull,
-        AR1, Independent, RandomWalk,
+        AR1, Independent, PrecisionGamma, RandomWalk,
     )
 }  # fmt: skip
 # What labels and arguments are beside text and numbers: how each is written, and read again.

@@ -32,6 +32,7 @@ VALUES = {
     "StudentT": mlm.StudentT(),
     "Weibull": mlm.Weibull({"shape": mlm.Prior("Gamma", mu=1, sigma=2)}),
     "Nutpie": mlm.Nutpie(cores=2), "PymcNuts": mlm.PymcNuts("numpyro"),
+    "PrecisionGamma": mlm.PrecisionGamma(2, 0.5),
     "Prior": mlm.Prior("Normal", mu=[0.0, 1.0], sigma=2),
 }  # fmt: skip
 TERMS = {
