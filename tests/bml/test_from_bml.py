@@ -157,7 +157,8 @@ MANUAL = {
         ),
     ),
     "members and others": (
-        """bml(y ~ 1 + mm(id = id(pid_g, gid), vars = vars(rile, ipd), fn = fn(w ~ 1/n), RE = TRUE) +
+        """bml(y ~ 1 +
+            mm(id = id(pid_g, gid), vars = vars(rile, ipd), fn = fn(w ~ 1/n), RE = TRUE) +
             mm(id = id(pid_o, gid), vars = vars(rile, ipd), fn = fn(w ~ 1/n), RE = TRUE),
             family = "Gaussian", data = d)""",
         mlm.MultipleMembershipModel(
