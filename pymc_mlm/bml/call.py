@@ -90,7 +90,7 @@ def from_bml(text: str, columns: Collection[str] | None = None) -> BmlCall:
     --------
     >>> call = from_bml('''bml(y ~ 1 + x + mm(id = id(pid, gid), vars = vars(z),
     ...     fn = fn(w ~ 1/n^exp(b*s), c = TRUE), RE = TRUE), family = "Gaussian", data = d,
-    ...     priors = list("b.w.1 ~ dnorm(0, 1)", "tau.mm.1 ~ dscaled.gamma(25, 1)"))''')
+    ...     priors = list("b.w.1 ~ dnorm(0, 1)"))''')
     >>> print(call.code)
     mlm.MultipleMembershipModel(
         "y ~ 1 + x",
@@ -99,7 +99,7 @@ def from_bml(text: str, columns: Collection[str] | None = None) -> BmlCall:
             "gid",
             covariates=["z"],
             weight="1 / n^exp(b * s)",
-            priors={"b": mlm.Prior("Normal", mu=0, sigma=1), "sd": mlm.Prior("HalfCauchy", beta=25)},
+            priors={"b": mlm.Prior("Normal", mu=0, sigma=1)},
         ),
         family="gaussian",
     )
