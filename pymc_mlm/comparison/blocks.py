@@ -96,18 +96,37 @@ def blocks_of(fit: Fit, by: str, parts: tuple[Any, ...]) -> Blocks:
     if by in (ROW, rows.name):
         every = np.arange(len(rows))
         return Blocks(rows.name, np.asarray(rows.labels), every, np.arange(len(rows) + 1))
-    own = {p.name.removesuffix("_effect"): p for p in parts}
-    if by not in own:
+    own = {name: found for t, d in fit.design.terms for name, *found in units_of(t, d)}
+    linear = {p.name.removesuffix("_effect"): p for p in parts}
+    if by not in own or by not in linear:
+        have = ", ".join(n for n in own if n in linear) or "none here"
         raise SpecificationError(
             f"by={by!r} is nothing to leave out: use 'row', or a term with normal effects, to "
-            f"leave out all rows of one of its units at a time: {', '.join(own) or 'none here'}."
+            f"leave out all rows of one of its units at a time: {have}."
         )
-    part = own[by]
-    unit = part.columns // int(np.prod(part.shape[1:], dtype=int))
-    # A member listed twice in a group, or an intercept and a slope, are one row of a unit.
-    every = np.column_stack([unit, part.rows])
-    pairs, places = np.unique(every, axis=0, return_inverse=True)
-    labels = fit.posterior[part.name]
-    counts = np.bincount(pairs[:, 0], minlength=part.shape[0])
+    labels, of_rows, unit = own[by]
+    # A member listed twice in a group is one row of the member.
+    pairs = np.unique(np.column_stack([unit, of_rows]), axis=0)
+    counts = np.bincount(pairs[:, 0], minlength=len(labels))
     indptr = np.concatenate([[0], np.cumsum(counts)])
-    return Blocks(by, labels[labels.dims[2]].values, pairs[:, 1], indptr, part, places)
+    part, places = linear[by], np.zeros(0, dtype=np.int64)
+    if part.shape == (len(labels),):
+        entry = {pair: i for i, pair in enumerate(map(tuple, pairs.tolist()))}
+        both = zip(part.columns.tolist(), part.rows.tolist(), strict=True)
+        places = np.array([entry[pair] for pair in both], dtype=np.int64)
+    return Blocks(by, np.asarray(labels), pairs[:, 1], indptr, part, places)
+
+
+def units_of(term: Any, part: Any) -> Iterator[tuple[str, Any, np.ndarray, np.ndarray]]:
+    """Yield prefix, labels, and rows with their units, of the units of a term."""
+    if hasattr(part, "membership"):
+        members = part.membership
+        yield part.name, members.member.labels, members.group, members.member.codes
+    elif hasattr(part, "units"):
+        yield part.name, part.units.labels, np.arange(len(part.units.codes)), part.units.codes
+    elif hasattr(part, "nesting"):
+        for level, prefix, labels in zip(
+            part.levels, part.prefixes, part.nesting.labels, strict=True
+        ):
+            unit = part.nesting.codes(level)
+            yield prefix, np.asarray(labels), np.arange(len(unit)), unit

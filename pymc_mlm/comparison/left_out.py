@@ -55,12 +55,13 @@ def left_out(fit: Fit, by: str = "row") -> tuple[xr.Dataset, str]:
     elif blocks.part is None:
         given = log_likelihood(fit)["outcome"]
         found, how = given.transpose("chain", "draw", ...).values, CONDITIONAL
-    elif len(blocks.part.shape) == 1 and blocks.part.root.ndim == 0:
+    elif len(blocks.places):
         found, how = integrated_densities(fit, blocks), INTEGRATED
     else:
         raise SpecificationError(
-            f"by={by!r}: its units have {blocks.part.shape[1]} effects each, which are integrated "
-            "out only where all effects are, of family='gaussian'. Use by='row'."
+            f"by={by!r}: its units have several effects each, or effects that are correlated, "
+            "which are integrated out only where all effects are, of family='gaussian'. Use "
+            "by='row'."
         )
     draws = {name: fit.posterior[name] for name in ("chain", "draw")}
     dims = (*draws, blocks.name)

@@ -113,6 +113,32 @@ def test_correlated_slopes_are_integrated_out_exactly():
     assert how == EXACT
 
 
+def test_a_member_whose_effect_changes_is_left_out_with_all_its_times():
+    table = memberships().assign(year=lambda t: t["g"])
+    term = mlm.mm("m", "g", dynamics="random_walk", time="year")
+    model = fitted(mlm.MultipleMembershipModel("y ~ z", term), table)
+    found, how = left_out(model.result_, "m")
+    assert how == EXACT
+    p = model.result_.posterior.isel(chain=0, draw=1)
+    one = table.drop_duplicates("g")
+    V = float(p["sigma"]) ** 2 * np.eye(GROUPS)
+    for member in range(MEMBERS):
+        own = table[table["m"] == member].sort_values("year")
+        steps = np.tri(len(own))  # of a walk whose first step has the sd of the others
+        B = np.zeros((GROUPS, len(own)))
+        B[own["g"]] = (
+            steps / table.groupby("g")["m"].transform("size").loc[own.index].values[:, None]
+        )
+        V += float(p["m_sd"]) ** 2 * B @ B.T
+    mean = float(p["Intercept"]) + float(p["beta"][0]) * one["z"].values
+    expected = [given_others(one["y"].values, mean, V, table["g"][table["m"] == v].values)
+                for v in range(MEMBERS)]  # fmt: skip
+    np.testing.assert_allclose(found["outcome"][0, 1], expected, rtol=1e-8)
+    counts = mlm.MultipleMembershipModel("count ~ 1", term, family="poisson")
+    with pytest.raises(mlm.SpecificationError, match="effects that are correlated"):
+        left_out(fitted(counts, table).result_, "m")
+
+
 @pytest.mark.parametrize("by", ["m", "country"])
 def test_other_outcomes_integrate_the_effect_of_the_unit_that_is_left_out(by):
     table = memberships()
@@ -166,5 +192,5 @@ def test_what_cannot_be_left_out_is_refused():
     rng = np.random.default_rng(1)
     binary = {"s": np.arange(20) % 5, "x": rng.normal(size=20), "y": rng.integers(0, 2, 20)}
     slopes = fitted(mlm.NestedVaryingEffects("y ~ 1 + x", ["s"], family="bernoulli"), binary)
-    with pytest.raises(mlm.SpecificationError, match="its units have 2 effects each"):
+    with pytest.raises(mlm.SpecificationError, match="its units have several effects each"):
         left_out(slopes.result_, "s")
