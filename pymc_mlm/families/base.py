@@ -56,6 +56,8 @@ class AbstractFamily(ABC):
     largest_eta: ClassVar[float] = float("inf")
 
     priors: Mapping[str, Any]
+    # Why the default prior of each own parameter is what it is, as in docs/priors.md.
+    reasons: ClassVar[Mapping[str, str]] = {}
     # Whether outcomes have two values, and which of them counts as one if they are not 0 and 1.
     binary: ClassVar[bool] = False
     event: Any = None

@@ -40,6 +40,9 @@ class Beta(AbstractFamily):
     priors: Mapping[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "beta"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "phi": "95% between 0.39, where shares pile up at 0 and 1, and 140; our choice"
+    }
     link: ClassVar[str] = "logit"
     latent: ClassVar[str | None] = "the log odds of the share"
     roles: ClassVar[tuple[str, ...]] = ("value",)

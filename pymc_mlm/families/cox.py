@@ -72,6 +72,9 @@ class Cox(AbstractFamily):
     priors: Mapping[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "cox"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "log_hazard": "the prior of an intercept: 95% within a factor of 130 of a constant hazard"
+    }
     link: ClassVar[str] = "log"
     latent: ClassVar[str | None] = "the log cumulative baseline hazard"
     roles: ClassVar[tuple[str, ...]] = ("time", "event")

@@ -48,6 +48,10 @@ class Cumulative(AbstractFamily):
     priors: Mapping[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "cumulative"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "cutpoint": "brms' prior of thresholds, with the normal in place of its Student t; the "
+        "same if the order of the categories is reversed"
+    }
     link: ClassVar[str] = "logit"
     roles: ClassVar[tuple[str, ...]] = ("value",)
     row_variation: ClassVar[str | None] = "the chance in a single outcome"

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import numpy as np
 
 from pymc_mlm.errors import DataError
+from pymc_mlm.families.base import AbstractFamily
 
 # Prior sd of the log of a scale: a few events, or one, would have a scale of zero.
 PRIOR_SD = 1.0
+
+
+class AbstractDurations(AbstractFamily, ABC):
+    """A distribution of durations, seen or right-censored, whose log time has ``eta`` as location.
+
+    Outcomes are ``Surv(time, event)``, or times alone, which are events then.
+    """
+
+    link: ClassVar[str] = "log"
+    latent: ClassVar[str | None] = "log time"
+    roles: ClassVar[tuple[str, ...]] = ("time", "event")
+    row_variation: ClassVar[str | None] = "the residual of a log time"
+
+    def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Positive times, and events that are 0 or 1; without events all times are events."""
+        return durations(label, values)
 
 
 def durations(label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -11,13 +11,13 @@ import pytensor.tensor as pt
 from scipy.special import logsumexp
 
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
-from pymc_mlm.families.base import AbstractFamily, OutcomeScale
-from pymc_mlm.families.durations import durations
+from pymc_mlm.families.base import OutcomeScale
+from pymc_mlm.families.durations import AbstractDurations
 from pymc_mlm.priors import Prior
 
 
 @dataclass(frozen=True)
-class Exponential(AbstractFamily):
+class Exponential(AbstractDurations):
     r"""Exponential duration, seen or right-censored: ``eta`` is the log of its mean.
 
     .. math:: S(t) = \exp(-t / e^{\eta})
@@ -38,13 +38,7 @@ class Exponential(AbstractFamily):
     priors: Mapping[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "exponential"
-    link: ClassVar[str] = "log"
-    latent: ClassVar[str | None] = "log time"
-    roles: ClassVar[tuple[str, ...]] = ("time", "event")
-
-    def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Positive times, and events that are 0 or 1; without events all times are events."""
-        return durations(label, values)
+    row_variation: ClassVar[str | None] = None
 
     def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
         """Log of total time over events, and the sd of the log of an exponential time."""

@@ -34,6 +34,10 @@ class Gamma(AbstractFamily):
     priors: Mapping[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "gamma"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "alpha": "the coefficient of variation, 1 over the root of alpha, is 0.14 to 2.6 with 95%; "
+        "our choice"
+    }
     link: ClassVar[str] = "log"
     latent: ClassVar[str | None] = "the log outcome"
     roles: ClassVar[tuple[str, ...]] = ("value",)

@@ -13,6 +13,11 @@ from pymc_mlm.errors import DataError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
 from pymc_mlm.priors import Prior, create
 
+RESIDUAL = (
+    "the residual is at most of the order of the outcome's spread; rstanarm's autoscaled "
+    "exponential(1)"
+)
+
 
 @dataclass(frozen=True)
 class Gaussian(AbstractFamily):
@@ -32,6 +37,7 @@ class Gaussian(AbstractFamily):
     priors: Mapping[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "gaussian"
+    reasons: ClassVar[Mapping[str, str]] = {"sigma": RESIDUAL}
     link: ClassVar[str] = "identity"
     roles: ClassVar[tuple[str, ...]] = ("value",)
     row_variation: ClassVar[str | None] = "the residual of a Gaussian outcome"

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pymc_mlm.distributions.censored_durations import censored_loglogistic
-from pymc_mlm.families.base import AbstractFamily, OutcomeScale
-from pymc_mlm.families.durations import durations, location_and_scale
+from pymc_mlm.families.base import OutcomeScale
+from pymc_mlm.families.durations import AbstractDurations, location_and_scale
 from pymc_mlm.priors import Prior, create
 
 
 @dataclass(frozen=True)
-class LogLogistic(AbstractFamily):
+class LogLogistic(AbstractDurations):
     r"""Log-logistic duration, seen or right-censored: ``eta`` is the log of its median.
 
     .. math:: S(t) = 1 / \{1 + (t / e^{\eta})^a\}
@@ -37,14 +37,7 @@ class LogLogistic(AbstractFamily):
     priors: Mapping[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "loglogistic"
-    link: ClassVar[str] = "log"
-    latent: ClassVar[str | None] = "log time"
-    roles: ClassVar[tuple[str, ...]] = ("time", "event")
-    row_variation: ClassVar[str | None] = "the residual of a log time"
-
-    def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Positive times, and events that are 0 or 1; without events all times are events."""
-        return durations(label, values)
+    reasons: ClassVar[Mapping[str, str]] = {"shape": "as for the Weibull"}
 
     def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
         """Log median, and sd of log time, of one log-logistic for all rows."""

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pymc_mlm.distributions.censored_durations import censored_lognormal
-from pymc_mlm.families.base import AbstractFamily, OutcomeScale
-from pymc_mlm.families.durations import durations, location_and_scale
+from pymc_mlm.families.base import OutcomeScale
+from pymc_mlm.families.durations import AbstractDurations, location_and_scale
 from pymc_mlm.priors import Prior, create
 
 
 @dataclass(frozen=True)
-class LogNormal(AbstractFamily):
+class LogNormal(AbstractDurations):
     r"""Log-normal duration, seen or right-censored: ``eta`` is the log of its median.
 
     .. math:: \log t \sim N(\eta, \sigma^2)
@@ -37,14 +37,7 @@ class LogNormal(AbstractFamily):
     priors: Mapping[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "lognormal"
-    link: ClassVar[str] = "log"
-    latent: ClassVar[str | None] = "log time"
-    roles: ClassVar[tuple[str, ...]] = ("time", "event")
-    row_variation: ClassVar[str | None] = "the residual of a log time"
-
-    def outcome(self, label: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Positive times, and events that are 0 or 1; without events all times are events."""
-        return durations(label, values)
+    reasons: ClassVar[Mapping[str, str]] = {"sigma": "as for a Gaussian outcome, on log time"}
 
     def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
         """Mean and sd of log time of one log-normal for all rows; censored rows count."""

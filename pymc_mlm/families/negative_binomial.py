@@ -34,6 +34,9 @@ class NegativeBinomial(AbstractFamily):
     priors: Mapping[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "negative_binomial"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "alpha": "strong overdispersion and none are both possible"
+    }
     link: ClassVar[str] = "log"
     largest_eta: ClassVar[float] = 35.0
     roles: ClassVar[tuple[str, ...]] = ("value",)

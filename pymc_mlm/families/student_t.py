@@ -11,6 +11,7 @@ import pymc as pm
 
 from pymc_mlm.errors import DataError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
+from pymc_mlm.families.gaussian import RESIDUAL
 from pymc_mlm.families.gaussian import less_fixed_part
 from pymc_mlm.priors import Prior, create
 
@@ -33,6 +34,10 @@ class StudentT(AbstractFamily):
     priors: Mapping[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "student_t"
+    reasons: ClassVar[Mapping[str, str]] = {
+        "sigma": RESIDUAL,
+        "nu": "mean 20; Juárez and Steel (2010)",
+    }
     link: ClassVar[str] = "identity"
     roles: ClassVar[tuple[str, ...]] = ("value",)
     row_variation: ClassVar[str | None] = "the residual of a Student-t outcome"

@@ -32,26 +32,6 @@ REASONS = {
     "prior); Gelman (2006)",
     "Intercept": "the level of the linear predictor at a typical group, not at zero of all columns",
     "beta": COEFFICIENT,
-    "sigma": "the residual is at most of the order of the outcome's spread; rstanarm's autoscaled "
-    "exponential(1)",
-    "shape": "centred at the constant hazard; 95% between 0.14 and 7.1",
-    "log_hazard": "the prior of an intercept: 95% within a factor of 130 of a constant hazard",
-    "nu": "mean 20; Juárez and Steel (2010)",
-    "alpha": "strong overdispersion and none are both possible",
-}
-# Of families that use a name otherwise, or alone.
-OF_FAMILIES = {
-    "lognormal": {"sigma": "as for a Gaussian outcome, on log time"},
-    "loglogistic": {"shape": "as for the Weibull"},
-    "gamma": {
-        "alpha": "the coefficient of variation, 1 over the root of alpha, is 0.14 to 2.6 with 95%; "
-        "our choice"
-    },
-    "beta": {"phi": "95% between 0.39, where shares pile up at 0 and 1, and 140; our choice"},
-    "cumulative": {
-        "cutpoint": "brms' prior of thresholds, with the normal in place of its Student t; the "
-        "same if the order of the categories is reversed"
-    },
 }
 # By the last word of the name of a variable of a term; of mm terms of one predictor apart.
 OF_TERMS = {
@@ -130,8 +110,7 @@ def without_address(text: str) -> str:
 
 def reason_of(name: str, prior: str, fit: Fit, own: Mapping[str, str]) -> str:
     """Return the reason of a default prior, stated as text."""
-    family = getattr(getattr(fit.spec, "family", None), "name", "")
-    by_name = REASONS | OF_FAMILIES.get(family, {})
+    by_name = REASONS | getattr(getattr(fit.spec, "family", None), "reasons", {})
     if name in by_name:
         return by_name[name]
     role = fit.roles.get(name)

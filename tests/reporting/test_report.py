@@ -1,5 +1,6 @@
 """Reports: numbers are those of the fit, HTML is a function of the JSON, and text stays text."""
 
+import inspect
 import json
 import warnings
 from dataclasses import replace
@@ -26,7 +27,6 @@ from pymc_mlm.reporting.document import Report, read_report
 from pymc_mlm.reporting.justified_priors import (
     GIVEN,
     NOT_STATED,
-    OF_FAMILIES,
     OF_TERMS,
     OF_TRIALS,
     ON_SD,
@@ -216,7 +216,7 @@ def test_a_prior_of_the_user_has_the_reason_that_is_given(sampled):
 
 def test_the_reasons_of_defaults_are_those_of_the_documentation():
     docs = " ".join(Path("docs/priors.md").read_text(encoding="utf-8").split())
-    of_families = [reason for own in OF_FAMILIES.values() for reason in own.values()]
+    of_families = [reason for family in families() for reason in family.reasons.values()]
     others = (*OF_TERMS.values(), *OF_TRIALS.values(), ON_SD, WEIGHT)
     for reason in (*REASONS.values(), *of_families, *others):
         assert reason in docs
@@ -229,15 +229,25 @@ def test_every_default_prior_has_a_reason(direct):
         assert not [row["variable"] for row in rows if row["reason"] == NOT_STATED]
 
 
+def families():
+    """Every concrete family of the package, also those below an abstract one."""
+    found, waiting = [], [AbstractFamily]
+    while waiting:
+        below = waiting.pop().__subclasses__()
+        waiting += below
+        found += [f for f in below if not inspect.isabstract(f)]
+    return [f for f in found if f.__module__.startswith("pymc_mlm.")]
+
+
 def test_every_family_has_reasons_of_its_priors():
-    scale = OutcomeScale(0.0, 1.0)
-    found = AbstractFamily.__subclasses__()
-    own = [f for f in found if f.__module__.startswith("pymc_mlm.")]
-    assert len(own) >= 8
-    for family in own:
-        arguments = {"trials": 3} if family is mlm.Binomial else {}
-        known = REASONS | OF_FAMILIES.get(family.name, {})
-        assert set(family(**arguments).default_priors(scale)) <= set(known)
+    exported = {getattr(mlm, name) for name in mlm.__all__}
+    assert {f for f in families()} == {
+        c for c in exported if inspect.isclass(c) and issubclass(c, AbstractFamily)
+    } - {AbstractFamily}
+    for family in families():
+        arguments = {"trials": "n"} if family is mlm.Binomial else {}
+        own = family(**arguments).default_priors(OutcomeScale(0.0, 1.0))
+        assert set(own) == set(family.reasons)
 
 
 def test_a_prior_that_does_not_print_itself_has_no_address():
