@@ -11,8 +11,7 @@ import pymc as pm
 
 from pymc_mlm.errors import DataError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
-from pymc_mlm.families.gaussian import RESIDUAL
-from pymc_mlm.families.gaussian import less_fixed_part
+from pymc_mlm.families.gaussian import RESIDUAL, less_fixed_part
 from pymc_mlm.priors import Prior, create
 
 
