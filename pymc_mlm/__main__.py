@@ -1,4 +1,4 @@
-"""Command line: ``python -m pymc_mlm demo``, ``warmup`` and ``report``."""
+"""Command line: ``python -m pymc_mlm demo``, ``warmup``, ``report`` and ``plan``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pymc_mlm.demo import run_demo
 from pymc_mlm.errors import MlmError
+from pymc_mlm.planner import serve
 from pymc_mlm.reporting.document import read_report
 from pymc_mlm.warmup import warmup
 
@@ -23,6 +24,9 @@ def main(arguments: list[str] | None = None) -> None:
     page = commands.add_parser("report", help="write the HTML of a report from its JSON")
     page.add_argument("json", type=Path, help="file that model.report() wrote")
     page.add_argument("-o", "--output", type=Path, help="HTML file; beside the JSON by default")
+    plan = commands.add_parser("plan", help="show a page to plan trials, on this computer alone")
+    plan.add_argument("--port", type=int, default=8765, help="of 127.0.0.1")
+    plan.add_argument("--no-browser", action="store_true", help="do not open it in the browser")
     chosen = parser.parse_args(arguments)
     if chosen.command == "demo":
         run_demo(chosen.output, chosen.seed)
@@ -30,6 +34,11 @@ def main(arguments: list[str] | None = None) -> None:
         try:
             report = read_report(chosen.json)
             print(report.write(chosen.output or chosen.json.with_suffix(".html")))
+        except MlmError as error:
+            parser.error(str(error))
+    elif chosen.command == "plan":
+        try:
+            serve(chosen.port, not chosen.no_browser)
         except MlmError as error:
             parser.error(str(error))
     else:

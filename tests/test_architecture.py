@@ -108,17 +108,17 @@ WALLS = {
     ),
 }
 # These wire the rooms together, so the table asks one thing of them: who else is out of bounds.
-WIRING = {"estimators": {"planning", "__init__", "__main__", "demo", "warmup"}}
+WIRING = {"estimators": {"planning", "__init__", "__main__", "demo", "planner", "warmup"}}
 # The types of what methods return. Estimators compute nothing.
 WIRING_LIBRARIES = {"pymc", "xarray", "pandas"}
-APPLICATIONS = {"__init__", "__main__", "demo", "warmup"}
+APPLICATIONS = {"__init__", "__main__", "demo", "planner", "warmup"}
 ROOMS = {*WALLS, *WIRING, *APPLICATIONS}
 
 SOLE_IMPORTER = {"narwhals": "data/frame.py", "formulaic": "data/population.py"}
 # Seconds of import time, or not installed for everyone.
 ONLY_INSIDE_FUNCTIONS = frozenset(
     "matplotlib arviz_plots arviz arviz_base arviz_stats nutpie jax numba "
-    "numpyro blackjax polars pyarrow sklearn".split()
+    "numpyro blackjax polars pyarrow shiny sklearn starlette uvicorn".split()
 )
 # The one file of private names of these libraries. It is imported inside a function.
 # Imported inside functions themselves.

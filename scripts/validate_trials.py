@@ -1,0 +1,138 @@
+"""Error rates and coverage of trials' decisions: thousands of data sets, each fitted.
+
+``python scripts/validate_trials.py results.csv`` fits what the file does not have yet, as many at a
+time as there are cores, and prints the table of docs/validation/trials.md. Another call goes on
+where the last one stopped. ``--only NAME`` and ``--trials N`` choose; ``--jobs 1`` takes one core.
+"""
+
+import argparse
+import csv
+import sys
+import warnings
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+
+import pymc_mlm as mlm
+from pymc_mlm.planning import Clusters, TrialDesign
+from pymc_mlm.planning.refit import ARM, CLUSTER, simulated_table
+
+RULES = ("All", "Any", "Compensatory")
+FIELDS = ("scenario", "trial", *RULES, "covered", "outcomes")
+NULL, ONE = {2: (0.0, 0.0), 3: (0.0,) * 3}, {2: (0.15, 0.0), 3: (0.15, 0.15, 0.0)}
+
+
+def scenario(outcomes, effects, level=0.4, **more):
+    """Return a design; the control succeeds with probability `level` on every outcome."""
+    arms = {"old": (level,) * outcomes, "new": tuple(level + e for e in effects[outcomes])}
+    return TrialDesign(arms, correlation=0.3, **more)
+
+
+def clusters(number, size, icc):
+    """Return the argument of a cluster-randomised design."""
+    return {"clusters": Clusters(number, size, icc=icc)}
+
+
+SCENARIOS = {
+    "100 per arm, K = 2, no effect": scenario(2, NULL, per_arm=100),
+    "100 per arm, K = 2, effect on one": scenario(2, ONE, per_arm=100),
+    "100 per arm, K = 3, no effect": scenario(3, NULL, per_arm=100),
+    "100 per arm, K = 3, effect on two": scenario(3, ONE, per_arm=100),
+    "30 per arm, success .1, K = 2, no effect": scenario(2, NULL, level=0.1, per_arm=30),
+    "100 per arm, 20% missing, K = 2, no effect": scenario(2, NULL, per_arm=100, dropout=0.2),
+    "10 clusters of 15 per arm, ICC .1, K = 2, no effect": scenario(
+        2, NULL, **clusters(10, 15, 0.1)
+    ),
+    "10 clusters of 15 per arm, ICC .1, K = 2, effect on one": scenario(
+        2, ONE, **clusters(10, 15, 0.1)
+    ),
+    "5 clusters of 30 per arm, ICC .05, K = 2, no effect": scenario(
+        2, NULL, **clusters(5, 30, 0.05)
+    ),
+    "20 clusters of 10 per arm, ICC .3, K = 2, no effect": scenario(
+        2, NULL, **clusters(20, 10, 0.3)
+    ),
+    "20 clusters of 10 per arm, ICC 0, K = 3, no effect": scenario(
+        3, NULL, **clusters(20, 10, 0.0)
+    ),
+}
+SAMPLED = {"draws": 500, "tune": 400, "chains": 1}
+
+
+def analysed(name, trial):
+    """Simulate, fit and decide one trial."""
+    design = SCENARIOS[name]
+    rng = np.random.default_rng([list(SCENARIOS).index(name), trial])
+    model = mlm.MultivariateLogitTrial(
+        list(design.names), ARM, control="old", missing="drop",
+        cluster=None if design.clusters is None else CLUSTER,
+    )  # fmt: skip
+    settings = {"draws": 10_000} if design.clusters is None else SAMPLED
+    with warnings.catch_warnings():
+        # Short runs by design: error rates are averages over data sets.
+        warnings.simplefilter("ignore", UserWarning)
+        model.fit(simulated_table(design, rng), random_seed=trial, progressbar=False, **settings)
+    effect = model.treatment_effect()
+    even = mlm.rules.Compensatory((1 / len(design.names),) * len(design.names))
+    rules = (mlm.rules.All(), mlm.rules.Any(), even)
+    fired = [mlm.decisions.decide(rule, effect).conclusion == "superior" for rule in rules]
+    low, high = effect.quantile([0.05, 0.95], ("chain", "draw")).values
+    truth = design.effects[0]
+    covered = int(((low <= truth) & (truth <= high)).sum())
+    return [name, trial, *map(int, fired), covered, len(truth)]
+
+
+def read(path):
+    """Return the rows of the file, by scenario and trial."""
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        return {(row["scenario"], int(row["trial"])): row for row in csv.DictReader(file)}
+
+
+def complete(path, names, trials, jobs):
+    """Fit what the file lacks; each result is written when it arrives."""
+    done = read(path)
+    todo = [(n, t) for n in names for t in range(trials) if (n, t) not in done]
+    with path.open("a", newline="") as file:
+        write = csv.writer(file)
+        if not done:
+            write.writerow(FIELDS)
+        run = Parallel(n_jobs=jobs, return_as="generator_unordered")
+        for row in run(delayed(analysed)(*pair) for pair in todo):
+            write.writerow(row)
+            file.flush()
+
+
+def lines(path):
+    """Yield the table: percentages with their Monte Carlo errors."""
+    found = defaultdict(list)
+    for (name, _), row in read(path).items():
+        found[name].append([int(row[k]) for k in (*RULES, "covered", "outcomes")])
+    yield "| trials | data sets | All | Any | Compensatory | 90% intervals cover |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for name in (n for n in SCENARIOS if n in found):
+        rows = np.array(found[name], dtype=float)
+        rate = rows[:, :3].mean(axis=0)
+        shares = [f"{p:.1%} (±{np.sqrt(p * (1 - p) / len(rows)):.1%})" for p in rate]
+        inside = rows[:, 3] / rows[:, 4]
+        cover = f"{inside.mean():.1%} (±{inside.std() / np.sqrt(len(rows)):.1%})"
+        yield f"| {name} | {len(rows):,} | {' | '.join(shares)} | {cover} |"
+
+
+def main(arguments):
+    """Complete the file and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--jobs", type=int, default=-1)
+    parser.add_argument("--only", choices=list(SCENARIOS), action="append")
+    asked = parser.parse_args(arguments)
+    complete(asked.results, asked.only or list(SCENARIOS), asked.trials, asked.jobs)
+    print("\n".join(lines(asked.results)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
