@@ -22,6 +22,7 @@ from pymc_mlm.fit import Fit
 from pymc_mlm.inference import interruption
 from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.prior_predictive import sample_prior_predictive
+from pymc_mlm.prior_sensitivity import POWERS, affordable_draws, scaled_decisions
 from pymc_mlm.reporting.cautions import cautions
 from pymc_mlm.reporting.checklist import checklist
 from pymc_mlm.reporting.document import Report, make_report
@@ -37,8 +38,6 @@ from pymc_mlm.trial.predictive_report import MEANING, NOT_DRAWN, posterior_rows,
 from pymc_mlm.trial.reports import summary
 from pymc_mlm.trial.tipping_point import tipping_parts
 
-# Log likelihoods of rows times draws that a report computes, draws per chain, and draws in all.
-MOST_NUMBERS, MOST_DRAWS, FEWEST_DRAWS = 20_000_000, 1000, 400
 PRIOR_DRAWS = 500
 SEED = 1  # of predictive draws, so that the report of a fit is always the same
 OF_THE_SAMPLE = (
@@ -110,7 +109,8 @@ def report_trial(
     comparisons = xr.DataArray(list(effects), dims="comparison", name="comparison")
     draws = xr.concat(list(effects.values()), dim=comparisons).to_dataset(name="difference")
     rows = len(fit.design.X)
-    sections |= _computed(fit, draws, rows)
+    rules_used = decided.check_rules(rules, fit)
+    sections |= _computed(fit, draws, rows, (effects, rules_used, POWERS, alpha, alternative))
     sections["Sensitivity"] |= _missing(fit, found, population, estimand, alpha, alternative)
     sections |= _checked(fit, rows, ci_prob)
     sections["Diagnostics"] = convergence(fit, draws)
@@ -164,15 +164,9 @@ def _finished(
     return make_report(fit.title, first | sections | reproducible)
 
 
-def _most_draws(fit: Fit, rows: int) -> int:
-    """Return how many draws of a chain have predictions and likelihoods of all rows, or zero."""
-    chains = fit.posterior.sizes["chain"]
-    draws = min(MOST_DRAWS, MOST_NUMBERS // (rows * chains))
-    return draws if draws * chains >= FEWEST_DRAWS else 0
-
-
-def _computed(fit: Fit, results: xr.Dataset, rows: int) -> dict[str, Any]:
-    draws = _most_draws(fit, rows)
+def _computed(fit: Fit, results: xr.Dataset, rows: int, decisions: Any = None) -> dict[str, Any]:
+    """Return sensitivities of results, and of decisions where there are some."""
+    draws = affordable_draws(fit, rows)
     if not draws:
         found = {
             "Not computed": f"The log likelihoods of {rows:,} rows take too much memory for a "
@@ -185,7 +179,11 @@ def _computed(fit: Fit, results: xr.Dataset, rows: int) -> dict[str, Any]:
         size = tree["posterior"].sizes["draw"]
         keep = np.linspace(0, results.sizes["draw"] - 1, size).astype(int)
         table = power_scaling(results.isel(draw=keep), tree)
-    return {"Sensitivity": {"Meaning": POWER_SCALING, "Power-scaling": table}}
+    parts: dict[str, Any] = {"Meaning": POWER_SCALING, "Power-scaling": table}
+    if decisions is not None:
+        effects, *more = decisions
+        parts["Decisions under power-scaling"] = scaled_decisions(effects, tree, *more)
+    return {"Sensitivity": parts}
 
 
 def _missing(
@@ -205,7 +203,7 @@ def _missing(
 
 def _checked(fit: Fit, rows: int, ci_prob: float) -> dict[str, Any]:
     """Return the predictive checks of a trial."""
-    draws = _most_draws(fit, rows)
+    draws = affordable_draws(fit, rows)
     if not draws:
         return {}
     groups = Extension(("posterior_predictive",), most_draws=draws)

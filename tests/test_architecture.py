@@ -95,9 +95,10 @@ WALLS = {
         "errors fit decisions intervals writing",
         "numpy scipy pandas xarray pymc arviz arviz_base arviz_stats arviz_plots matplotlib rich",
     ),
+    "prior_sensitivity": wall("errors fit decisions reporting trial arviz_groups", "numpy xarray"),
     "report": wall(
-        "errors fit data inference decisions intervals reporting trial arviz_groups "
-        "prior_predictive",
+        "errors prior_sensitivity fit data inference decisions intervals reporting trial "
+        "arviz_groups prior_predictive",
         "numpy xarray",
     ),
     "rules": wall("decisions", ""),

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymc_mlm.decisions import AbstractRule
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.estimators.base import Estimator
 from pymc_mlm.intervals import CI_PROB
+from pymc_mlm.prior_sensitivity import POWERS, prior_sensitivity
 from pymc_mlm.reporting.borrowed_controls import BorrowedControls
 from pymc_mlm.reporting.tipping import TippingPoints
 from pymc_mlm.trial import tipping_point as tipping
 from pymc_mlm.trial.borrowing_report import borrowing
 from pymc_mlm.trial.tipping_point import GRID
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class AbstractTrialAssumptions(Estimator, ABC):
@@ -63,6 +67,39 @@ class AbstractTrialAssumptions(Estimator, ABC):
         return tipping.tipping_point(
             self._fitted(), rule, along, grid, treatment, estimand, alpha, alternative
         )
+
+    def prior_sensitivity(
+        self,
+        rule: AbstractRule,
+        powers: Sequence[float] = POWERS,
+        population: Any = None,
+        estimand: str | None = None,
+        treatment: Any = None,
+        alpha: float = 0.05,
+        alternative: Alternative = "greater",
+    ) -> pd.DataFrame:
+        """Tell whether the decision changes with a weaker or stronger prior, or likelihood.
+
+        Parameters
+        ----------
+        rule : AbstractRule
+            As in `probability`.
+        powers : sequence of float
+            To which the prior, and then the likelihood, is raised: 0.5 is half, 2 twice as strong.
+        population, estimand, treatment, alpha, alternative
+            As in `probability`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per part and power: what is compared with the threshold as fitted and scaled,
+            the conclusion, whether it is another one, and the tail shape k-hat of the importance
+            weights. Above 0.7 the scaled decision is not reliable, and left out.
+        """
+        return prior_sensitivity(
+            self._fitted(), rule, powers, alpha, alternative,
+            population=population, estimand=estimand, treatment=treatment,
+        )  # fmt: skip
 
     def borrowing(self, ci_prob: float = CI_PROB) -> BorrowedControls:
         """Compare the control with the historical controls that its prior borrows from.

@@ -37,8 +37,8 @@ ITEMS: tuple[Item, ...] = (
     (f"{BARG}, 4", "estimates beside decisions", "Results", "", ""),
     (f"{BARG}, 5", "sensitivity to the prior", "Sensitivity", "Power-scaling",
      'az.psense_summary(model.extend("log_likelihood", "log_prior"))'),
-    (f"{BARG}, 5", "sensitivity of decisions to other priors", "", "",
-     "fit again with priors=, and compare the reports"),
+    (f"{BARG}, 5", "sensitivity of decisions to the prior", "Sensitivity",
+     "Decisions under power-scaling", "fit again with priors=, and compare the reports"),
     (f"{BARG}, 6", "model, settings, seed and fingerprints of the data", "Reproduction", "", ""),
     (f"{BARG}, 6", "data, code and draws for others", "", "", "model.save(path), and the table"),
 )  # fmt: skip

@@ -53,11 +53,53 @@ def power_scaling(results: xr.Dataset, tree: xr.DataTree) -> list[dict[str, Any]
     return rows
 
 
+def power_weights(densities: xr.Dataset, power: float) -> tuple[np.ndarray, float]:
+    """Resample draws as if a part of the model were raised to a power.
+
+    Parameters
+    ----------
+    densities : Dataset, dims (chain, draw, ...)
+        Log densities of the part.
+    power : float
+
+    Returns
+    -------
+    places : ndarray of int, shape (sample,)
+        Draws, chains stacked, each as often as its weight asks for.
+    k_hat : float
+        Tail shape of the weights; minus infinity where they are equal.
+    """
+    import arviz_stats  # noqa: F401  (the accessor azstats)
+
+    total = _total(densities)
+    count = total.size
+    if float(np.ptp(total.values)) < 1e-9:
+        return np.arange(count), -np.inf
+    # ArviZ takes a log likelihood to be left out, and so the negative of log weights.
+    log_w, k_hat = ((1 - power) * total).azstats.psislw(dim=["chain", "draw"])
+    w = np.exp(log_w.transpose("chain", "draw").values.ravel())
+    ends = np.cumsum(w / w.sum())
+    places = np.searchsorted(ends, (np.arange(count) + 0.5) / count)
+    return np.minimum(places, count - 1), float(k_hat)
+
+
+def scaled_table(rows: list[dict[str, Any]]) -> Any:
+    """Return rows as a table."""
+    import pandas as pd
+
+    return pd.DataFrame(rows)
+
+
+def _total(densities: xr.Dataset) -> xr.DataArray:
+    """Return the sum of log densities of each draw, dims (chain, draw)."""
+    joined = densities.to_array()
+    return joined.sum([d for d in joined.dims if d not in ("chain", "draw")])
+
+
 def _sensitivity(tree: xr.DataTree, group: str) -> xr.Dataset:
     from arviz_stats import psense
 
-    densities = tree[f"log_{group}"].to_dataset().to_array()
-    total = densities.sum([d for d in densities.dims if d not in ("chain", "draw")])
+    total = _total(tree[f"log_{group}"].to_dataset())
     if float(np.ptp(total.values)) < 1e-9:  # a uniform prior to any power is the same prior
         return tree["posterior"].to_dataset().isel(chain=0, draw=0, drop=True) * 0.0
     return psense(tree, group=group)

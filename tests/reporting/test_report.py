@@ -611,7 +611,7 @@ def test_a_notebook_shows_the_page_in_a_frame_without_scripts(direct):
 
 
 def test_log_likelihoods_that_take_too_much_memory_are_left_to_the_user(direct, monkeypatch):
-    monkeypatch.setattr(reports, "MOST_NUMBERS", 1000)
+    monkeypatch.setattr("pymc_mlm.prior_sensitivity.MOST_NUMBERS", 1000)
     report = direct.report()
     assert "az.psense_summary(" in report.sections["Sensitivity"]["Not computed"]
     items = {r["item"]: r for r in report.sections["Checklist"]["Items"]}
