@@ -14,12 +14,16 @@ from pymc_mlm.families.cumulative import Cumulative
 from pymc_mlm.families.exponential import Exponential
 from pymc_mlm.families.gamma import Gamma
 from pymc_mlm.families.gaussian import Gaussian
+from pymc_mlm.families.hurdle_negative_binomial import HurdleNegativeBinomial
+from pymc_mlm.families.hurdle_poisson import HurdlePoisson
 from pymc_mlm.families.loglogistic import LogLogistic
 from pymc_mlm.families.lognormal import LogNormal
 from pymc_mlm.families.negative_binomial import NegativeBinomial
 from pymc_mlm.families.poisson import Poisson
 from pymc_mlm.families.student_t import StudentT
 from pymc_mlm.families.weibull import Weibull
+from pymc_mlm.families.zero_inflated_negative_binomial import ZeroInflatedNegativeBinomial
+from pymc_mlm.families.zero_inflated_poisson import ZeroInflatedPoisson
 
 __all__ = [
     "AbstractFamily",
@@ -31,6 +35,8 @@ __all__ = [
     "Exponential",
     "Gamma",
     "Gaussian",
+    "HurdleNegativeBinomial",
+    "HurdlePoisson",
     "LogLogistic",
     "LogNormal",
     "NegativeBinomial",
@@ -38,6 +44,8 @@ __all__ = [
     "Poisson",
     "StudentT",
     "Weibull",
+    "ZeroInflatedNegativeBinomial",
+    "ZeroInflatedPoisson",
     "as_family",
 ]
 
@@ -57,6 +65,10 @@ _NAMES: dict[str, Any] = {
     "poisson": Poisson,
     "student_t": StudentT,
     "weibull": Weibull,
+    "hurdle_negative_binomial": HurdleNegativeBinomial,
+    "hurdle_poisson": HurdlePoisson,
+    "zero_inflated_negative_binomial": ZeroInflatedNegativeBinomial,
+    "zero_inflated_poisson": ZeroInflatedPoisson,
 }
 
 

@@ -27,12 +27,16 @@ from pymc_mlm.families import (
     Exponential,
     Gamma,
     Gaussian,
+    HurdleNegativeBinomial,
+    HurdlePoisson,
     LogLogistic,
     LogNormal,
     NegativeBinomial,
     Poisson,
     StudentT,
     Weibull,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedPoisson,
 )
 from pymc_mlm.inference import Nutpie, PymcNuts
 from pymc_mlm.model import Specification
@@ -55,6 +59,7 @@ SPECIFICATIONS = {
         NegativeBinomial, Nested, Nutpie, Persistence, Poisson, Prior, PymcNuts, Specification,
         StudentT, TrialSpecification, Weibull,
         AR1, Independent, PrecisionGamma, RandomWalk,
+        HurdleNegativeBinomial, HurdlePoisson, ZeroInflatedNegativeBinomial, ZeroInflatedPoisson,
     )
 }  # fmt: skip
 # What labels and arguments are beside text and numbers: how each is written, and read again.

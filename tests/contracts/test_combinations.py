@@ -33,6 +33,10 @@ FAMILIES = {
     "cumulative": ("wins", "cumulative"),
     "lognormal": ("Surv(weeks, ended)", "lognormal"), "gamma": ("weeks", "gamma"),
     "loglogistic": ("Surv(weeks, ended)", "loglogistic"),
+    "zero_inflated_poisson": ("count", "zero_inflated_poisson"),
+    "zero_inflated_negative_binomial": ("count", "zero_inflated_negative_binomial"),
+    "hurdle_poisson": ("count", "hurdle_poisson"),
+    "hurdle_negative_binomial": ("count", "hurdle_negative_binomial"),
 }  # fmt: skip
 # Terms, the column of their units, and the rows of a variance decomposition that they give.
 TERMS = {

@@ -32,7 +32,7 @@ VALUES = {
 
 def variable(family, parameters, eta, outcome):
     with pm.Model(coords={"row": range(len(eta))}) as model:
-        priors = {n: mlm.Prior("HalfNormal", sigma=1.0) for n in parameters}
+        priors = {n: mlm.Prior("Uniform", lower=0, upper=1) for n in parameters}
         family.likelihood("outcome", eta, outcome, priors, "row")
     return model
 
