@@ -70,7 +70,9 @@ def _distinct(values: np.ndarray) -> tuple[np.ndarray, list[Any]]:
     return missing, list(dict.fromkeys(values[~missing].tolist()))
 
 
-def outcome_numbers(name: str, values: np.ndarray, binary: bool, event: Any = None) -> np.ndarray:
+def outcome_numbers(
+    name: str, values: np.ndarray, binary: str | None = None, event: Any = None
+) -> np.ndarray:
     """Return the column of an outcome as finite numbers, of a binary one as zeros and ones.
 
     Parameters
@@ -79,8 +81,8 @@ def outcome_numbers(name: str, values: np.ndarray, binary: bool, event: Any = No
         Name of the column, for messages.
     values : ndarray, shape (row,)
         Its values.
-    binary : bool
-        Whether the outcome has two values.
+    binary : str, optional
+        Name of the family, for messages, if the outcome has two values.
     event : object, optional
         The one that counts as one; needed unless they are 0 and 1.
 
@@ -89,8 +91,8 @@ def outcome_numbers(name: str, values: np.ndarray, binary: bool, event: Any = No
     DataError
         A value is missing or not a number, or the event is not named.
     """
-    if binary:
-        values = code_event(name, values, event, "family=Bernoulli(event={})")
+    if binary is not None:
+        values = code_event(name, values, event, f"family={binary}(event={{}})")
     return as_numbers(name, values)
 
 

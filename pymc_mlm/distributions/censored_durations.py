@@ -9,8 +9,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-# The normal probability above so many sds is 1e-268.
-UNDERFLOWS = 35.0
+from pymc_mlm.distributions.normal_tail import log_normal_tail
 
 
 def censored_lognormal(name: str, eta: Any, sigma: Any, event: Any, **kwargs: Any) -> Any:
@@ -42,7 +41,7 @@ def censored_lognormal(name: str, eta: Any, sigma: Any, event: Any, **kwargs: An
     def logp(value: Any, eta: Any, sigma: Any, event: Any) -> Any:
         z = (pt.log(value) - eta) / sigma
         seen = -0.5 * z**2 - pt.log(sigma) - pt.log(value) - 0.5 * np.log(2 * np.pi)
-        return event * seen + (1.0 - event) * _log_normal_tail(z)
+        return event * seen + (1.0 - event) * log_normal_tail(z)
 
     return _durations(name, logp, lambda rng, n: rng.standard_normal(n), eta, sigma, event, kwargs)
 
@@ -79,18 +78,6 @@ def censored_loglogistic(name: str, eta: Any, shape: Any, event: Any, **kwargs: 
 
     scale = 1.0 / pt.as_tensor(shape)
     return _durations(name, logp, lambda rng, n: rng.logistic(size=n), eta, scale, event, kwargs)
-
-
-def _log_normal_tail(z: Any) -> Any:
-    """Return the log of the normal probability above z, by its series where that underflows."""
-    near, far = pt.minimum(z, UNDERFLOWS), pt.maximum(z, UNDERFLOWS)
-    inverse = 1.0 / far**2
-    series = pt.log1p(inverse * (-1.0 + inverse * (3.0 - 15.0 * inverse)))
-    return pt.switch(
-        pt.lt(z, UNDERFLOWS),
-        pt.log(pt.erfc(near / np.sqrt(2.0))) + np.log(0.5),
-        series - 0.5 * far**2 - pt.log(far) - 0.5 * np.log(2.0 * np.pi),
-    )
 
 
 def _durations(

@@ -13,6 +13,8 @@ from pymc.logprob.abstract import _logprob
 from pymc.logprob.transforms import Transform
 from pytensor.graph.basic import Variable
 
+from pymc_mlm.distributions.normal_tail import log_normal_tail
+
 # A symbolic distribution's inputs begin with its size.
 CENTRE, MODE = 1, 2
 
@@ -166,6 +168,52 @@ def ordered_logistic(name: str, eta: Any, cuts: Any, **kwargs: Any) -> Any:
         count = np.shape(eta) if size is None else size
         latent = eta + rng.logistic(size=count)
         return np.searchsorted(np.ravel(cuts), latent).astype(np.float64)
+
+    return pm.CustomDist(
+        name, eta, cuts, logp=logp, random=random, signature="(),(k)->()", **kwargs
+    )
+
+
+def ordered_probit(name: str, eta: Any, cuts: Any, **kwargs: Any) -> Any:
+    r"""Add outcomes 0, 1, ..., K of a latent normal variable to the current model.
+
+    .. math:: P(y \le k) = \Phi(c_k - \eta)
+
+    Parameters
+    ----------
+    name, eta, cuts, **kwargs
+        As in `ordered_logistic`.
+
+    Returns
+    -------
+    TensorVariable, shape (row,)
+
+    Notes
+    -----
+    With a the cut point above an outcome and b the one below, less eta,
+    :math:`\log\{\Phi(a) - \Phi(b)\} = \log\Phi(a) + \log(1 - e^{\log\Phi(b) - \log\Phi(a)})`;
+    where both are above zero :math:`-b` and :math:`-a` take their places, whose probabilities do
+    not cancel.
+    """
+
+    def logp(value: Any, eta: Any, cuts: Any) -> Any:
+        c = cuts.dimshuffle(cuts.ndim - 1)
+        y, last = pt.cast(value, "int64"), c.shape[0]
+        has_above, has_below = pt.lt(y, last), pt.gt(y, 0)
+        above = c[pt.minimum(y, last - 1)] - eta
+        below = c[pt.maximum(y - 1, 0)] - eta
+        is_inner = has_above & has_below
+        turned = pt.gt(below, 0.0)
+        high = log_normal_tail(pt.switch(turned, below, -above))
+        low = log_normal_tail(pt.switch(turned, above, -below))
+        gap = pt.switch(is_inner, low - high, -1.0)
+        inner = high + pt.log(-pt.expm1(gap))
+        ends = pt.switch(has_above, log_normal_tail(-above), log_normal_tail(below))
+        return pt.switch(is_inner, inner, ends)
+
+    def random(eta: Any, cuts: Any, rng: Any = None, size: Any = None) -> Any:
+        count = np.shape(eta) if size is None else size
+        return np.searchsorted(np.ravel(cuts), eta + rng.standard_normal(count)).astype(np.float64)
 
     return pm.CustomDist(
         name, eta, cuts, logp=logp, random=random, signature="(),(k)->()", **kwargs

@@ -9,8 +9,10 @@ from pymc_mlm.families.base import AbstractFamily, OutcomeScale
 from pymc_mlm.families.bernoulli import Bernoulli
 from pymc_mlm.families.beta import Beta
 from pymc_mlm.families.binomial import Binomial
+from pymc_mlm.families.cloglog import ComplementaryLogLog
 from pymc_mlm.families.cox import Cox
 from pymc_mlm.families.cumulative import Cumulative
+from pymc_mlm.families.cumulative_probit import CumulativeProbit
 from pymc_mlm.families.exponential import Exponential
 from pymc_mlm.families.gamma import Gamma
 from pymc_mlm.families.gaussian import Gaussian
@@ -20,6 +22,7 @@ from pymc_mlm.families.loglogistic import LogLogistic
 from pymc_mlm.families.lognormal import LogNormal
 from pymc_mlm.families.negative_binomial import NegativeBinomial
 from pymc_mlm.families.poisson import Poisson
+from pymc_mlm.families.probit import Probit
 from pymc_mlm.families.student_t import StudentT
 from pymc_mlm.families.weibull import Weibull
 from pymc_mlm.families.zero_inflated_negative_binomial import ZeroInflatedNegativeBinomial
@@ -30,8 +33,10 @@ __all__ = [
     "Bernoulli",
     "Beta",
     "Binomial",
+    "ComplementaryLogLog",
     "Cox",
     "Cumulative",
+    "CumulativeProbit",
     "Exponential",
     "Gamma",
     "Gaussian",
@@ -42,6 +47,7 @@ __all__ = [
     "NegativeBinomial",
     "OutcomeScale",
     "Poisson",
+    "Probit",
     "StudentT",
     "Weibull",
     "ZeroInflatedNegativeBinomial",
@@ -65,6 +71,9 @@ _NAMES: dict[str, Any] = {
     "poisson": Poisson,
     "student_t": StudentT,
     "weibull": Weibull,
+    "cumulative_probit": CumulativeProbit,
+    "cloglog": ComplementaryLogLog,
+    "probit": Probit,
     "hurdle_negative_binomial": HurdleNegativeBinomial,
     "hurdle_poisson": HurdlePoisson,
     "zero_inflated_negative_binomial": ZeroInflatedNegativeBinomial,

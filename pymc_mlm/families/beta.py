@@ -12,7 +12,8 @@ import pytensor.tensor as pt
 
 from pymc_mlm.errors import DataError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
-from pymc_mlm.families.bernoulli import log_odds
+from pymc_mlm.families.bernoulli import Bernoulli
+from pymc_mlm.families.binary import level
 from pymc_mlm.priors import Prior, create
 
 
@@ -66,7 +67,8 @@ class Beta(AbstractFamily):
         """Log odds of the mean share, and sd of the log odds of the shares."""
         y = outcome["value"]
         spread = float((np.log(y) - np.log1p(-y) - offset).std())
-        return OutcomeScale(log_odds(y, np.ones_like(y), offset), spread)
+        link = Bernoulli.probability, Bernoulli.predictor
+        return OutcomeScale(level(y, np.ones_like(y), offset, *link), spread)
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
         """Log-normal precision; 95% between 0.39 and 140."""

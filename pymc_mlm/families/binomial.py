@@ -12,7 +12,8 @@ import pytensor.tensor as pt
 
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
-from pymc_mlm.families.bernoulli import log_odds
+from pymc_mlm.families.bernoulli import Bernoulli
+from pymc_mlm.families.binary import level
 from pymc_mlm.families.poisson import counts
 from pymc_mlm.priors import Prior
 
@@ -66,7 +67,8 @@ class Binomial(AbstractFamily):
     def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
         """Log odds of all rows together; spread 1, a factor of 7 in the odds within 2 sd."""
         y = outcome["value"]
-        return OutcomeScale(log_odds(y, outcome["trials"], offset), 1.0)
+        link = Bernoulli.probability, Bernoulli.predictor
+        return OutcomeScale(level(y, outcome["trials"], offset, *link), 1.0)
 
     def default_priors(self, scale: OutcomeScale) -> dict[str, Prior]:
         """Nothing: the family has no parameters of its own."""

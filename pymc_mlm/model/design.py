@@ -213,7 +213,8 @@ def _outcome(
         found = table.observed(response.columns, remedy)
     except DataError as error:
         raise DataError(f"{error}{_layout_hint(spec, table.data)}") from None
-    numbers = partial(outcome_numbers, binary=spec.family.binary, event=spec.family.event)
+    binary = type(spec.family).__name__ if spec.family.binary else None
+    numbers = partial(outcome_numbers, binary=binary, event=spec.family.event)
     values = response_values(response, found, numbers)
     names = ("start", *spec.family.roles) if len(values) == 3 else spec.family.roles
     roles = dict(zip(names, values, strict=False))

@@ -18,7 +18,13 @@ from pymc_mlm.reporting.weights import REPORT_DRAWS
 if TYPE_CHECKING:
     import pandas as pd
 
-SCALES = {"identity": "the outcome", "logit": "the log odds", "log": "the log mean"}
+SCALES = {
+    "identity": "the outcome",
+    "logit": "the log odds",
+    "log": "the log mean",
+    "probit": "the normal quantile of the probability",
+    "cloglog": "the log cumulative hazard",
+}
 CURVE_POINTS = 41
 
 

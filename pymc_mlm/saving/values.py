@@ -22,8 +22,10 @@ from pymc_mlm.families import (
     Bernoulli,
     Beta,
     Binomial,
+    ComplementaryLogLog,
     Cox,
     Cumulative,
+    CumulativeProbit,
     Exponential,
     Gamma,
     Gaussian,
@@ -33,6 +35,7 @@ from pymc_mlm.families import (
     LogNormal,
     NegativeBinomial,
     Poisson,
+    Probit,
     StudentT,
     Weibull,
     ZeroInflatedNegativeBinomial,
@@ -59,6 +62,7 @@ SPECIFICATIONS = {
         NegativeBinomial, Nested, Nutpie, Persistence, Poisson, Prior, PymcNuts, Specification,
         StudentT, TrialSpecification, Weibull,
         AR1, Independent, PrecisionGamma, RandomWalk,
+        ComplementaryLogLog, CumulativeProbit, Probit,
         HurdleNegativeBinomial, HurdlePoisson, ZeroInflatedNegativeBinomial, ZeroInflatedPoisson,
     )
 }  # fmt: skip

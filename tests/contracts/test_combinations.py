@@ -33,6 +33,8 @@ FAMILIES = {
     "cumulative": ("wins", "cumulative"),
     "lognormal": ("Surv(weeks, ended)", "lognormal"), "gamma": ("weeks", "gamma"),
     "loglogistic": ("Surv(weeks, ended)", "loglogistic"),
+    "probit": ("yes", "probit"), "cloglog": ("yes", "cloglog"),
+    "cumulative_probit": ("wins", "cumulative_probit"),
     "zero_inflated_poisson": ("count", "zero_inflated_poisson"),
     "zero_inflated_negative_binomial": ("count", "zero_inflated_negative_binomial"),
     "hurdle_poisson": ("count", "hurdle_poisson"),

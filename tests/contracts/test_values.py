@@ -28,6 +28,8 @@ VALUES = {
     "Cox": mlm.Cox([26, 52]), "Exponential": mlm.Exponential(),
     "Cumulative": mlm.Cumulative(), "Beta": mlm.Beta(),
     "LogNormal": mlm.LogNormal(), "LogLogistic": mlm.LogLogistic(), "Gamma": mlm.Gamma(),
+    "Probit": mlm.Probit(event="yes"), "ComplementaryLogLog": mlm.ComplementaryLogLog(),
+    "CumulativeProbit": mlm.CumulativeProbit(),
     "HurdlePoisson": mlm.HurdlePoisson(), "HurdleNegativeBinomial": mlm.HurdleNegativeBinomial(),
     "ZeroInflatedPoisson": mlm.ZeroInflatedPoisson(),
     "ZeroInflatedNegativeBinomial": mlm.ZeroInflatedNegativeBinomial(),
