@@ -13,15 +13,19 @@ from pymc_mlm.inference import AbstractSampler, Run, interruption
 from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.paths import (
     AbstractPath,
+    Certified,
     CollapsedGaussian,
     DirichletPath,
     LaplacePath,
     Sampled,
     choose_path,
 )
+from pymc_mlm.paths.base import AUTO
+from pymc_mlm.paths.certified import why_sampled
 
 PATHS = {
-    path.name: path for path in (CollapsedGaussian(), DirichletPath(), Sampled(), LaplacePath())
+    path.name: path
+    for path in (CollapsedGaussian(), Certified(), DirichletPath(), Sampled(), LaplacePath())
 }
 SETTINGS = ("draws", "tune", "chains", "random_seed")
 PACKAGES = ("pymc-mlm", "pymc", "pytensor", "nutpie", "numba", "arviz")
@@ -62,11 +66,13 @@ def fit(
     """
     table = open_table(data, spec.columns)
     design = spec.read(table)
-    chosen = path_of(spec, design, path)
+    chosen = path_of(spec, design, path, run)
     if run.random_seed is None:
         run = replace(run, random_seed=secrets.randbelow(2**31))
     idata = chosen.draw(spec, design, sampler, run)
     notes = (*interruption(idata), *spec.notes(design), *chosen.notes(spec, design, idata))
+    if path == AUTO and chosen.name == Sampled.name:
+        notes += why_sampled(spec, design, run)
     taken = chosen.taken(idata)
     settings = {name: getattr(run, name) for name in SETTINGS}
     if taken.is_direct:
@@ -76,9 +82,11 @@ def fit(
     return Fit(spec, design, idata, taken.name, notes, versions(), table, settings)
 
 
-def path_of(spec: AbstractSpecification, design: Any, asked: str = "auto") -> AbstractPath:
+def path_of(
+    spec: AbstractSpecification, design: Any, asked: str = "auto", run: Run | None = None
+) -> AbstractPath:
     """Return the path of a model by name, or the first that can be taken."""
-    return choose_path([PATHS[name] for name in spec.paths], spec, design, asked)
+    return choose_path([PATHS[name] for name in spec.paths], spec, design, asked, run)
 
 
 def versions() -> dict[str, str]:

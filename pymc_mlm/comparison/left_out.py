@@ -14,7 +14,7 @@ from pymc_mlm.comparison.quadrature import integrated_densities
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.log_likelihood import log_likelihood
-from pymc_mlm.paths.laplace import effects_obstacle
+from pymc_mlm.paths.approximation import effects_obstacle
 
 # Of all chains together.
 MOST_DRAWS = 1000

@@ -73,6 +73,7 @@ class Estimator(AbstractMarginalEffects, ABC):
             object such as ``Nutpie(target_accept=0.95)``.
         path : str
             How the draws are made: "auto" for the best exact way, "sampled" for plain sampling,
+            "certified" for effects integrated out, or sampling where the draws get no certificate,
             "collapsed" for effects of a Gaussian outcome integrated out, "dirichlet" for
             a trial without covariates, "laplace" for effects integrated out by Laplace's method,
             with a certificate (docs/laplace.md).

@@ -28,6 +28,9 @@ class Run:
         Whether to show progress.
     initvals : mapping of str to array_like
         Where chains start, by parameter name, in the units of the parameter.
+    scales : mapping of str to array_like
+        Posterior standard deviations, about, by parameter name, in the sampler's coordinates. The
+        default sampler starts and steps in these units.
     """
 
     draws: int = 1000
@@ -36,6 +39,7 @@ class Run:
     random_seed: int | None = None
     progressbar: bool = True
     initvals: Mapping[str, Any] = field(default_factory=dict)
+    scales: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse runs that cannot give an answer."""

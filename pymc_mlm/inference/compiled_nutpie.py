@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ctypes
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -62,6 +62,8 @@ class CompiledModel:
         model itself.
     code : codegen.function.Code, optional
         What was compiled.
+    scale : ndarray, shape (n_dim,)
+        Units in which nutpie sees the unconstrained parameters.
     """
 
     sampled: Any
@@ -69,6 +71,7 @@ class CompiledModel:
     var_names: tuple[str, ...]
     layout: tuple[tuple[str, tuple[int, ...]], ...] = ()
     code: Any = None
+    scale: Any = 1.0
 
     def log_density(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Call the compiled function once, as nutpie does.
@@ -76,7 +79,7 @@ class CompiledModel:
         Parameters
         ----------
         point : ndarray, shape (n_dim,)
-            Unconstrained parameters.
+            Unconstrained parameters, in units of `scale`.
 
         Returns
         -------
@@ -118,7 +121,7 @@ class CompiledModel:
             What NumPy raises for lengths that do not fit or an index outside.
         """
         start = self.model.initial_point()
-        point = np.concatenate([np.ravel(start[name]) for name, _ in self.layout])
+        point = np.concatenate([np.ravel(start[name]) for name, _ in self.layout]) / self.scale
         if difference := self._difference(point, "at the start"):
             return difference
         step = np.random.default_rng(CHECK_SEED).uniform(-JITTER, JITTER, len(point))
@@ -164,7 +167,7 @@ class CompiledModel:
         """Return the kept variables from nutpie's draws, under their dims and coordinates."""
         if not self.layout:
             return drawn[list(self.var_names)]
-        flat = drawn[POINT].transpose("chain", "draw", ...).values
+        flat = drawn[POINT].transpose("chain", "draw", ...).values * self.scale
         chains, draws, _ = flat.shape
         points, at = {}, 0
         for name, shape in self.layout:
@@ -181,7 +184,9 @@ class CompiledModel:
         )
 
 
-def compile_model(model: pm.Model, var_names: Sequence[str]) -> CompiledModel:
+def compile_model(
+    model: pm.Model, var_names: Sequence[str], scales: Mapping[str, Any] | None = None
+) -> CompiledModel:
     """Compile a model for `nutpie.sample`, through the disk cache where possible.
 
     Parameters
@@ -190,6 +195,9 @@ def compile_model(model: pm.Model, var_names: Sequence[str]) -> CompiledModel:
         The model. Data in `pm.Data`, and lengths of dims, do not enter the cache key.
     var_names : sequence of str
         Variables to keep.
+    scales : mapping of str to array_like, optional
+        Posterior standard deviations, about, by variable and in its own coordinates: chains start
+        within one of them, and the sampler's first steps are counted in them. Others are 1.
 
     Returns
     -------
@@ -211,7 +219,7 @@ def compile_model(model: pm.Model, var_names: Sequence[str]) -> CompiledModel:
     changed = (ImportError, AttributeError, NotImplementedError, TypeError, KeyError,
                numba.NumbaError)  # fmt: skip
     try:
-        compiled = _compile_cached(model, names)
+        compiled = _compile_cached(model, names, scales or {})
     except changed as error:
         return _compiled_by_nutpie(model, names, f"{type(error).__name__}: {error}")
     difference = compiled.check()
@@ -235,7 +243,9 @@ def _compiled_by_nutpie(model: pm.Model, names: tuple[str, ...], why: str = "") 
     return CompiledModel(own, model, names)
 
 
-def _compile_cached(model: pm.Model, var_names: tuple[str, ...]) -> CompiledModel:
+def _compile_cached(
+    model: pm.Model, var_names: tuple[str, ...], scales: Mapping[str, Any]
+) -> CompiledModel:
     import numba
 
     from pymc_mlm.codegen.function import as_cfunc, copy_code, guarded, log_density_code
@@ -246,13 +256,18 @@ def _compile_cached(model: pm.Model, var_names: tuple[str, ...]) -> CompiledMode
     # Scalars first: their places are then the same whatever the lengths of the vectors.
     values = sorted(model.continuous_value_vars, key=lambda v: v.ndim > 0)
     layout = tuple((v.name, np.shape(start[v.name])) for v in values)
-    logp = log_density_function(model, values, layout)
+    owners = [model.values_to_rvs[v].name for v in values]
+    units = [
+        np.broadcast_to(scales.get(n, 1.0), s) for n, (_, s) in zip(owners, layout, strict=True)
+    ]
+    scale = np.concatenate([np.ravel(unit) for unit in units]).astype(np.float64)
+    logp = log_density_function(model, values, layout, scale)
     code, keys, shared = log_density_code(logp)
     pointer = numba.types.CPointer(numba.types.double)
     u64, void = numba.types.uint64, numba.types.voidptr
     log_density = as_cfunc(guarded(code), numba.types.int64(u64, pointer, pointer, pointer, void))
     copy = as_cfunc(copy_code(), numba.types.int64(u64, u64, pointer, pointer, void))
-    flat = np.concatenate([np.ravel(start[name]) for name, _ in layout]).astype(np.float64)
+    flat = np.concatenate([np.ravel(start[name]) for name, _ in layout]).astype(np.float64) / scale
     data = private.nutpie_record(shared, keys)
 
     def jittered(seed: Any) -> np.ndarray:
@@ -266,7 +281,7 @@ def _compile_cached(model: pm.Model, var_names: tuple[str, ...]) -> CompiledMode
     sampled = private.nutpie_model(
         len(flat), POINT, (log_density, copy), jittered, (shared, keys, data), logp
     )
-    return CompiledModel(sampled, model, var_names, layout, code)
+    return CompiledModel(sampled, model, var_names, layout, code, scale)
 
 
 def _called(compiled: Any, data: np.ndarray, point: np.ndarray) -> tuple[int, float, np.ndarray]:

@@ -29,7 +29,9 @@ from pymc_mlm.ops.base import uncompiled
 Layout = Sequence[tuple[str, tuple[int, ...]]]
 
 
-def log_density_function(model: pm.Model, values: Sequence[Any], layout: Layout) -> Any:
+def log_density_function(
+    model: pm.Model, values: Sequence[Any], layout: Layout, scale: np.ndarray
+) -> Any:
     """Build log density and gradient over one flat vector, without baking in any size.
 
     Parameters
@@ -40,6 +42,8 @@ def log_density_function(model: pm.Model, values: Sequence[Any], layout: Layout)
         Its value variables, scalars first.
     layout : sequence of (str, tuple of int)
         Their names and shapes.
+    scale : ndarray, shape (n_dim,)
+        Units of the flat vector.
 
     Returns
     -------
@@ -53,7 +57,8 @@ def log_density_function(model: pm.Model, values: Sequence[Any], layout: Layout)
     logp = rewrite_graph(model.logp(), include=rewrites)
     gradients = pt.grad(logp, list(values))
     gradient = pt.concatenate([pt.atleast_1d(g).ravel() for g in gradients])
-    joined = pt.dvector("point")
+    scaled, unit = pt.dvector("point"), pytensor.shared(scale, name="scale", shape=(None,))
+    joined = scaled * unit
     sizes = np.array([int(np.prod(shape)) for _, shape in layout])
     starts = pytensor.shared(np.cumsum(sizes) - sizes, name="starts")
     lengths = pytensor.shared(sizes, name="lengths")
@@ -68,14 +73,14 @@ def log_density_function(model: pm.Model, values: Sequence[Any], layout: Layout)
             sides = pytensor.shared(np.asarray(shape, dtype=np.int64), name=f"shape_{i}")
             cut = cut.reshape(tuple(sides[d] for d in range(len(shape))), ndim=len(shape))
         replacements[value] = _as_type_of(value, cut)
-    logp, gradient = hoist_data(clone_replace([logp, gradient], replacements))
+    logp, gradient = hoist_data(clone_replace([logp, gradient * unit], replacements))
     # Rewritten as for any backend; `pymc_mlm.codegen` fuses what numba is to compile.
     rewrites_for_loops = RewriteDatabaseQuery(
         include=["fast_run"], exclude=["inplace", "fusion", "BlasOpt", "cxx_only", "numba"]
     )
     mode = Mode(linker="py", optimizer=rewrites_for_loops)
     with model:
-        return pm.pytensorf.compile([joined], [logp, gradient], mode=mode)
+        return pm.pytensorf.compile([scaled], [logp, gradient], mode=mode)
 
 
 def hoist_data(outputs: Sequence[Any]) -> list[Any]:

@@ -76,7 +76,7 @@ class Nutpie(AbstractSampler):
             other = PymcNuts("pymc", self.target_accept, self.cores)
             return other.sample(model, var_names, run)
         start = time.perf_counter()
-        compiled = compile_model(model, var_names)
+        compiled = compile_model(model, var_names, run.scales)
         compiled_at = time.perf_counter()
         idata = nutpie.sample(
             compiled.sampled,

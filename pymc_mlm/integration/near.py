@@ -23,7 +23,7 @@ Array = np.ndarray[Any, Any]
 NEAR_ENOUGH = 1e-2
 SOLVED = 1e-3
 # Vectors of noise, as many as take some tenths of a second by conjugate gradients.
-FEWEST_NOISE, MOST_NOISE = 256, 2048
+FEWEST_NOISE, MOST_NOISE = 512, 2048
 
 
 @dataclass(frozen=True, eq=False)

@@ -252,7 +252,7 @@ class Specification(AbstractSpecification):
     @property
     def paths(self) -> tuple[str, ...]:
         """Names of the paths to its draws, the best first."""
-        return ("collapsed", "sampled", "laplace")
+        return ("collapsed", "certified", "sampled", "laplace")
 
     @property
     def target_accept(self) -> float:

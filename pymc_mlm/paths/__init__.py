@@ -1,6 +1,7 @@
 """Ways from a design to draws: an exact shortcut has the posterior of plain sampling."""
 
 from pymc_mlm.paths.base import AbstractPath, choose_path
+from pymc_mlm.paths.certified import Certified
 from pymc_mlm.paths.collapsed_gaussian import CollapsedGaussian
 from pymc_mlm.paths.dirichlet import DirichletPath
 from pymc_mlm.paths.laplace import LaplacePath
@@ -8,6 +9,7 @@ from pymc_mlm.paths.sampled import Sampled
 
 __all__ = [
     "AbstractPath",
+    "Certified",
     "CollapsedGaussian",
     "DirichletPath",
     "LaplacePath",

@@ -29,8 +29,11 @@ class AbstractPath(ABC):
     def obstacle(self, spec: Any, design: Any) -> str | None:
         """Return why the path cannot be taken, in words; None where it can."""
 
-    def is_automatic(self, spec: Any, design: Any) -> bool:
-        """Return whether "auto" may take the path; others are taken when they are asked for."""
+    def is_automatic(self, spec: Any, design: Any, run: Run | None) -> bool:
+        """Return whether "auto" may take the path for a run, or where none is known.
+
+        Others are taken when they are asked for.
+        """
         return True
 
     @abstractmethod
@@ -51,7 +54,11 @@ class AbstractPath(ABC):
 
 
 def choose_path(
-    paths: Sequence[AbstractPath], spec: Any, design: Any, asked: Any = AUTO
+    paths: Sequence[AbstractPath],
+    spec: Any,
+    design: Any,
+    asked: Any = AUTO,
+    run: Run | None = None,
 ) -> AbstractPath:
     """Return the path that was asked for, or the first automatic one that can be taken.
 
@@ -65,6 +72,8 @@ def choose_path(
         Its design.
     asked : str
         Name of a path, or "auto".
+    run : Run, optional
+        How many draws, where the choice may depend on it.
 
     Raises
     ------
@@ -72,7 +81,7 @@ def choose_path(
         No such path, or it cannot be taken; the reason is named.
     """
     if asked == AUTO:
-        open_ = (p for p in paths if p.is_automatic(spec, design))
+        open_ = (p for p in paths if p.is_automatic(spec, design, run))
         return next(p for p in open_ if p.obstacle(spec, design) is None)
     found = [p for p in paths if p.name == asked]
     if not found:

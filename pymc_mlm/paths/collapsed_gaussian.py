@@ -14,22 +14,20 @@ from pymc_mlm.data.column_scale import level_weights
 from pymc_mlm.data.nested_design import NestedDesign
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign
 from pymc_mlm.data.sufficient import leaf_moments
-from pymc_mlm.errors import SpecificationError
-from pymc_mlm.fit import EXACT, K_HAT
+from pymc_mlm.fit import K_HAT
 from pymc_mlm.inference import AbstractSampler, Run
-from pymc_mlm.integration.importance import IntegrationError
 from pymc_mlm.model import Design, Specification
 from pymc_mlm.ops.nested_gaussian import NestedStatistics, nested_gaussian_loglik
 from pymc_mlm.ops.nested_gaussian_draws import draw_effects
+from pymc_mlm.paths.approximation import effects_obstacle
 from pymc_mlm.paths.base import AbstractPath
-from pymc_mlm.paths.laplace import certificate, effects_obstacle, weighted_draws
+from pymc_mlm.paths.certified import REFUSED, certified, refusal
+from pymc_mlm.paths.laplace import certificate
 from pymc_mlm.paths.sampled import Sampled, completed, sampled
 from pymc_mlm.priors import create
 from pymc_mlm.terms.nested import Nested
 
 EFFECT_SEED = 1
-# Attribute of a posterior that was sampled after all: why.
-REFUSED = "refused"
 
 
 class Centring(NamedTuple):
@@ -55,7 +53,7 @@ class CollapsedGaussian(AbstractPath):
         reason = family_obstacle(spec)
         return reason if reason or is_nested_alone(spec) else effects_obstacle(design)
 
-    def is_automatic(self, spec: Any, design: Any) -> bool:
+    def is_automatic(self, spec: Any, design: Any, run: Run | None) -> bool:
         """Return whether nested levels are the only term."""
         return is_nested_alone(spec)
 
@@ -94,8 +92,7 @@ class CollapsedGaussian(AbstractPath):
             )
         if REFUSED in attrs:
             return (
-                f"sampled with all effects, because draws without them have no certificate: "
-                f"{attrs[REFUSED]}",
+                refusal(attrs[REFUSED]),
                 *Sampled().notes(spec, design, idata),
             )
         return ("effects integrated out exactly, and drawn exactly after sampling",)
@@ -116,25 +113,6 @@ def is_nested_alone(spec: Any) -> bool:
         return False
     term = spec.terms[0]
     return isinstance(term, Nested) and term.is_of_effect("linear")
-
-
-def certified(spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
-    """Draw with a certificate; where there is none, sample the model as it is written."""
-    if run.initvals:
-        raise SpecificationError(
-            "initvals: draws by importance sampling start nowhere. Leave initvals out, or sample "
-            "with path='sampled'."
-        )
-    try:
-        idata = weighted_draws(spec, design, run)
-        if idata["posterior"].attrs[EXACT]:
-            return idata
-        reason = certificate(idata)
-    except IntegrationError as error:
-        reason = str(error)
-    idata = Sampled().draw(spec, design, sampler, run)
-    idata["posterior"].attrs[REFUSED] = reason
-    return idata
 
 
 def outcome(design: Design) -> np.ndarray:

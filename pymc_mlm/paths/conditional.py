@@ -22,7 +22,7 @@ from pymc_mlm.integration.rows import Rows
 from pymc_mlm.model.build import build_with_predictor
 from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.paths.elimination import arranged
-from pymc_mlm.paths.sampled import start_at
+from pymc_mlm.paths.starts import start_at
 from pymc_mlm.terms.linear import LinearPart
 
 Array = np.ndarray[Any, Any]
@@ -66,6 +66,8 @@ class Conditional:
         Outcomes and the effects of each row.
     order : ndarray of int, shape (entry,)
         Place among all parts' entries of each entry of `rows`.
+    shapes : tuple of tuple of int
+        Shape of each hyperparameter in the sampler's coordinates.
     start : ndarray, shape (hyperparameter,)
         Where the sampler would start, in its coordinates.
     evaluate, pull_back, values : callable
@@ -77,6 +79,7 @@ class Conditional:
     parts: tuple[LinearPart, ...]
     rows: Rows
     order: Array
+    shapes: tuple[tuple[int, ...], ...]
     start: Array
     evaluate: Callable[..., Any]
     pull_back: Callable[..., Any]
@@ -181,6 +184,7 @@ def _split(spec: Any, design: Any) -> Conditional:
         parts,
         rows,
         order,
+        tuple(s.shape for s in starts),
         np.concatenate([s.ravel() for s in starts]),
         _function([point], inner),
         _function([point, *cotangents], gradient),

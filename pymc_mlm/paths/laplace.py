@@ -14,17 +14,19 @@ from pymc_mlm.fit import EFFECTIVE_SIZE, EXACT, K_HAT, K_HAT_LIMIT
 from pymc_mlm.inference import AbstractSampler, Run
 from pymc_mlm.inference.observed import add_observed
 from pymc_mlm.integration.importance import SMALLEST_EFFECTIVE_SIZE, IntegrationError
-from pymc_mlm.integration.log_densities import LOG_DENSITIES
+from pymc_mlm.paths.approximation import (
+    Approximation,
+    approximate,
+    effects_obstacle,
+    family_obstacle,
+)
 from pymc_mlm.paths.base import AbstractPath
-from pymc_mlm.paths.conditional import conditional
-from pymc_mlm.paths.weighted import integrate, memory_of
-from pymc_mlm.terms import AbstractTerm
+from pymc_mlm.paths.weighted import ENOUGH, integrate, memory_of
 
 Array = np.ndarray[Any, Any]
 
 # Bytes of the effects drawn at all points.
 MOST_MEMORY = 2e9
-MOST_HYPERPARAMETERS = 30
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class LaplacePath(AbstractPath):
                 "with path='sampled'."
             )
         try:
-            return weighted_draws(spec, design, run)
+            return weighted_draws(spec, design, run, approximate(spec, design))
         except IntegrationError as error:
             raise SpecificationError(
                 f"path='laplace' cannot be taken: {error}. Use path='sampled'."
@@ -71,56 +73,31 @@ class LaplacePath(AbstractPath):
         )
 
 
-def family_obstacle(family: Any) -> str | None:
-    """Return why the log density of a family is not known beside its graph."""
-    if family.name in LOG_DENSITIES and family.is_standard:
-        return None
-    return (
-        f"no derivatives are known of the log density of {type(family).__name__!r}; those of the "
-        f"package's {', '.join(LOG_DENSITIES)} are"
-    )
-
-
-def effects_obstacle(design: Any) -> str | None:
-    """Return why effects cannot be integrated out of a model, whatever its family."""
-    with_effects = [(term, part) for term, part in design.terms if term.sizes(part)]
-    strange = [term.label for term, _ in with_effects if not _is_linear(term)]
-    if strange:
-        return f"the term {strange[0]!r} does not say how its effects enter (`linear`)"
-    if not with_effects:
-        return "the model has no random effects to integrate out"
-    return None
-
-
-def weighted_draws(spec: Any, design: Any, run: Run) -> xr.DataTree:
+def weighted_draws(
+    spec: Any, design: Any, run: Run, found: Approximation, enough: float = ENOUGH
+) -> xr.DataTree:
     """Draw ``run.chains`` times ``run.draws`` draws of all variables, resampled by weight.
 
     Raises
     ------
     IntegrationError
-        The parameters are too many, or the effects cannot be integrated out.
+        The effects cannot be integrated out.
     SpecificationError
-        The draws, or matrices of effects, do not fit into memory.
+        The draws do not fit into memory.
     """
-    model = conditional(spec, design)
-    if len(model.start) > MOST_HYPERPARAMETERS:
-        raise IntegrationError(
-            f"the model has {len(model.start)} parameters beside the random effects, and "
-            f"importance sampling serves {MOST_HYPERPARAMETERS} at most"
-        )
-    count = run.chains * run.draws
-    memory = memory_of(model, count)
+    model, count = found.density.model, run.chains * run.draws
+    memory = memory_of(model, count, enough)
     if memory > MOST_MEMORY:
         raise SpecificationError(
             f"Effects cannot be integrated out: so many draws of {model.rows.size} effects take "
             f"{memory / 1e9:.1f} GB, {MOST_MEMORY / 1e9:g} at most. Ask for fewer draws."
         )
-    found = integrate(model, count, np.random.default_rng(run.random_seed))
-    posterior = _dataset(model.model, found.values, (run.chains, run.draws))
+    drawn = integrate(found, count, np.random.default_rng(run.random_seed), enough)
+    posterior = _dataset(model.model, drawn.values, (run.chains, run.draws))
     posterior = posterior.assign(spec.derived(posterior, design))
     posterior.attrs = {
-        K_HAT: found.k_hat, K_HAT_LIMIT: found.k_hat_limit,
-        EFFECTIVE_SIZE: found.effective_size, EXACT: int(found.is_exact),
+        K_HAT: drawn.k_hat, K_HAT_LIMIT: drawn.k_hat_limit,
+        EFFECTIVE_SIZE: drawn.effective_size, EXACT: int(drawn.is_exact),
     }  # fmt: skip
     return add_observed(xr.DataTree.from_dict({"posterior": posterior}), model.model)
 
@@ -129,10 +106,6 @@ def certificate(idata: xr.DataTree) -> str:
     """Return the figures by which weighted draws are judged."""
     attrs = idata["posterior"].attrs
     return f"k-hat {attrs[K_HAT]:.2f}, effective size {attrs[EFFECTIVE_SIZE]:.0f}"
-
-
-def _is_linear(term: Any) -> bool:
-    return type(term).linear is not AbstractTerm.linear and term.is_of_effect("linear")
 
 
 def _dataset(model: pm.Model, values: dict[str, Array], shape: tuple[int, int]) -> xr.Dataset:

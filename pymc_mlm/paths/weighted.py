@@ -7,22 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.integration.effect_mode import CHEAP_FACTOR
 from pymc_mlm.integration.importance import (
     SMALLEST_EFFECTIVE_SIZE,
     ImportanceSample,
     IntegrationError,
-    find_mode,
     importance_sample,
 )
 from pymc_mlm.integration.laplace import MOST_DENSE
 from pymc_mlm.integration.near import MOST_NOISE
 from pymc_mlm.integration.pareto import k_hat_limit, pareto_smooth
 from pymc_mlm.integration.rows import Rows
-from pymc_mlm.integration.second_order import corrected_mode
 from pymc_mlm.integration.trend import trend
+from pymc_mlm.paths.approximation import Approximation, is_large
 from pymc_mlm.paths.conditional import Conditional
-from pymc_mlm.paths.log_marginal import LogMarginal
 from pymc_mlm.paths.proposals import AbstractProposals, Followed, OwnFactors
 
 Array = np.ndarray[Any, Any]
@@ -61,17 +58,21 @@ class WeightedDraws:
     is_exact: bool
 
 
-def integrate(model: Conditional, count: int, rng: np.random.Generator) -> WeightedDraws:
+def integrate(
+    found: Approximation, count: int, rng: np.random.Generator, enough: float = ENOUGH
+) -> WeightedDraws:
     """Draw hyperparameters with effects integrated out, then effects, both weighted.
 
     Parameters
     ----------
-    model : Conditional
-        The model.
+    found : Approximation
+        The model and its mode.
     count : int
         Number of draws.
     rng : numpy.random.Generator
         Source of randomness.
+    enough : float
+        Effective points with which a model of many effects is content.
 
     Returns
     -------
@@ -82,21 +83,16 @@ def integrate(model: Conditional, count: int, rng: np.random.Generator) -> Weigh
     IntegrationError
         The approximation does not exist.
     """
-    density = LogMarginal(model)
-    mode = find_mode(density, model.start)
-    density(mode.point)
-    # Rounds of points adapt to what one step leaves, where each evaluation is dear.
-    mode = corrected_mode(density, density.second_order, mode, 1 if _is_large(model.rows) else 2)
-    rounds, each = points_of(model.rows, len(model.start), count)
+    density, mode = found.density, found.mode
+    model = density.model
+    rounds, each = points_of(model.rows, len(model.start), count, enough)
     draws: AbstractProposals
     if _is_exact(model.rows):
         draws = OwnFactors(density, None, each, rng)
     else:
-        kind = Followed if _is_large(model.rows) else OwnFactors
+        kind = Followed if is_large(model.rows) else OwnFactors
         draws = kind(density, trend(lambda point: density.at(point)[1], mode), each, rng)
-    sample = importance_sample(
-        draws, mode, rng, rounds, ENOUGH if _is_large(model.rows) else np.inf
-    )
+    sample = importance_sample(draws, mode, rng, rounds, enough if is_large(model.rows) else np.inf)
     if sample.k_hat > WORST_K_HAT or sample.effective_size < FEWEST_POINTS:
         raise IntegrationError(
             "the approximate posterior of the parameters has tails that no proposal covers (k-hat "
@@ -105,32 +101,30 @@ def integrate(model: Conditional, count: int, rng: np.random.Generator) -> Weigh
     return _weighted(draws, model, sample, count, rng)
 
 
-def _is_large(rows: Rows) -> bool:
-    return rows.size - rows.num_front > CHEAP_FACTOR
-
-
 def _is_exact(rows: Rows) -> bool:
     """Return whether the log marginal is not approximate."""
     return rows.family == "gaussian" and rows.size - rows.num_front <= MOST_DENSE
 
 
-def points_of(rows: Rows, hyperparameters: int, count: int) -> tuple[tuple[int, ...], int]:
+def points_of(
+    rows: Rows, hyperparameters: int, count: int, enough: float = ENOUGH
+) -> tuple[tuple[int, ...], int]:
     """Return the points of each round, and how many effects are drawn at each point.
 
     Where factors are dear, short rounds that end when the points are enough, with more draws, which
     are cheap.
     """
-    if not _is_large(rows):
+    if not is_large(rows):
         return (150, 150, 300), -(-count // 600) + 1
     one = int(np.clip(10 * hyperparameters, 40, 100))
-    most = int(np.clip(80 * hyperparameters, 160, 600))
+    most = int(np.clip(80 * hyperparameters, 160, 600) * enough / ENOUGH)
     return (one,) * -(-most // one), max(-(-count // (3 * one)) + 1, FEWEST_DRAWS)
 
 
-def memory_of(model: Conditional, count: int) -> float:
+def memory_of(model: Conditional, count: int, enough: float = ENOUGH) -> float:
     """Return the bytes of so many draws of all effects, and of those at all points."""
-    rounds, each = points_of(model.rows, len(model.start), count)
-    held = 2 * sum(rounds) + MOST_NOISE if _is_large(model.rows) else each * sum(rounds)
+    rounds, each = points_of(model.rows, len(model.start), count, enough)
+    held = 2 * sum(rounds) + MOST_NOISE if is_large(model.rows) else each * sum(rounds)
     return 8.0 * model.rows.size * (count + held)
 
 

@@ -5,6 +5,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import pytest
+import xarray as xr
 
 from pymc_mlm.inference.compiled_nutpie import compile_model
 
@@ -55,3 +56,22 @@ def test_chains_start_where_the_density_is_finite():
         start = compiled.sampled.initial_point_func(seed)
         assert start[0] != 0.0
         assert np.isfinite(compiled.log_density(start)[0])
+
+
+def test_scales_are_units_of_the_point_and_of_nothing_else():
+    with pm.Model() as model:
+        sd = pm.HalfNormal("sd", 2.0)
+        pm.Normal("u", 0.0, sd, shape=2)
+    plain = compile_model(model, ["sd", "u"])
+    scaled = compile_model(model, ["sd", "u"], {"sd": 0.1})
+    unit, z = np.array([0.1, 1.0, 1.0]), np.array([3.0, -1.0, 0.5])
+    value, gradient = plain.log_density(unit * z)
+    found, slopes = scaled.log_density(z)
+    assert found == pytest.approx(value)
+    np.testing.assert_allclose(slopes, unit * gradient)
+    starts = [m.sampled.initial_point_func(3) - m.sampled.initial_point_func(4) for m in
+              (plain, scaled)]  # fmt: skip
+    np.testing.assert_allclose(starts[0], starts[1])  # the jitter, each in its units
+    drawn = xr.Dataset({"unconstrained_point": (("chain", "draw", "x"), z[None, None])})
+    np.testing.assert_allclose(scaled.posterior(drawn)["sd"].values, np.exp(0.3))
+    np.testing.assert_allclose(scaled.posterior(drawn)["u"].values, [[[-1.0, 0.5]]])

@@ -263,7 +263,7 @@ def test_many_effects_have_the_posterior_of_few(form, table, monkeypatch):
     for name, limit in SMALL[form].items():
         monkeypatch.setattr(f"pymc_mlm.integration.{name}", limit)
         if name.startswith("effect_mode"):
-            monkeypatch.setattr("pymc_mlm.paths.weighted.CHEAP_FACTOR", limit)
+            monkeypatch.setattr("pymc_mlm.paths.approximation.CHEAP_FACTOR", limit)
     found = MODELS["fixed"].fit(table, **run).result_.posterior
     assert found.attrs["is_exact"] == 1
     over = ("chain", "draw")
@@ -279,7 +279,7 @@ def test_rows_in_another_order_have_the_same_draws(family, monkeypatch):
     """Without a matrix of effects, too: probes and noise belong to members, not to rows."""
     monkeypatch.setattr("pymc_mlm.integration.laplace.MOST_DENSE", 200)
     monkeypatch.setattr("pymc_mlm.integration.effect_mode.CHEAP_FACTOR", 200)
-    monkeypatch.setattr("pymc_mlm.paths.weighted.CHEAP_FACTOR", 200)
+    monkeypatch.setattr("pymc_mlm.paths.approximation.CHEAP_FACTOR", 200)
     monkeypatch.setattr("pymc_mlm.paths.weighted.MOST_DENSE", 200)
     rng = np.random.default_rng(3)
     member, u = rng.integers(0, 300, (1500, 3)), rng.normal(size=300)
