@@ -58,7 +58,12 @@ from pymc_mlm.reporting.diagnostics import ConvergenceWarning
 from pymc_mlm.saving import load, save
 from pymc_mlm.terms import AbstractTerm, hm, mm
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
-from pymc_mlm.terms.member_effects import AR1, AbstractMemberEffects, RandomWalk
+from pymc_mlm.terms.member_effects import (
+    AR1,
+    AbstractMemberEffects,
+    RandomWalk,
+    VaryingCoefficients,
+)
 from pymc_mlm.terms.nested import nested
 from pymc_mlm.weights import AbstractWeight
 
@@ -109,6 +114,7 @@ __all__ = [
     "RandomWalk",
     "SpecificationError",
     "StudentT",
+    "VaryingCoefficients",
     "Weibull",
     "ZeroInflatedNegativeBinomial",
     "ZeroInflatedPoisson",

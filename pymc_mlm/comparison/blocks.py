@@ -110,7 +110,7 @@ def blocks_of(fit: Fit, by: str, parts: tuple[Any, ...]) -> Blocks:
     counts = np.bincount(pairs[:, 0], minlength=len(labels))
     indptr = np.concatenate([[0], np.cumsum(counts)])
     part, places = linear[by], np.zeros(0, dtype=np.int64)
-    if part.shape == (len(labels),):
+    if part.shape == (len(labels),) and part.root.ndim == 0:
         entry = {pair: i for i, pair in enumerate(map(tuple, pairs.tolist()))}
         both = zip(part.columns.tolist(), part.rows.tolist(), strict=True)
         places = np.array([entry[pair] for pair in both], dtype=np.int64)

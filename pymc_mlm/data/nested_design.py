@@ -140,7 +140,7 @@ def nested_design(
         fixed = np.array([n == INTERCEPT for n in columns])
         means = np.where(fixed, 0.0, [x.mean() for x in values])
         spreads = np.where(fixed, 1.0, [x.std() for x in values])
-        _check_near_zero(columns, means, spreads)
+        check_near_zero(columns, means, spreads)
         num_known = tuple(int(n) for n in nesting.sizes)
     else:
         means, spreads, num_known = known.means, known.spreads, known.num_known
@@ -154,12 +154,12 @@ def varies_within(values: np.ndarray, codes: np.ndarray, num_units: int) -> bool
     return bool(np.any(first[codes] != values))
 
 
-def columns_far_from_zero(design: NestedDesign) -> tuple[str, ...]:
+def columns_far_from_zero(design: Any) -> tuple[str, ...]:
     """Say which varying slopes make the varying intercept an extrapolation.
 
     Parameters
     ----------
-    design : NestedDesign
+    design : NestedDesign or another with `columns`, `means` and `spreads`
         Fitted design.
 
     Returns
@@ -178,7 +178,14 @@ def columns_far_from_zero(design: NestedDesign) -> tuple[str, ...]:
     )
 
 
-def _check_near_zero(columns: Sequence[str], means: np.ndarray, spreads: np.ndarray) -> None:
+def check_near_zero(columns: Sequence[str], means: np.ndarray, spreads: np.ndarray) -> None:
+    """Refuse varying slopes of columns too far from zero for float64.
+
+    Raises
+    ------
+    DataError
+        The column is named.
+    """
     far = np.flatnonzero(np.abs(means) > TOO_FAR_FROM_ZERO * spreads)
     if INTERCEPT in columns and len(far):
         name, mean, spread = columns[far[0]], means[far[0]], spreads[far[0]]

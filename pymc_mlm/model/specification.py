@@ -198,8 +198,8 @@ class Specification(AbstractSpecification):
         used = self.priors_used(design)
         each = {self.family.baseline: f"each {' '.join(self.family.own_dims)}"}
         rows = [(n, roles[n].text(each.get(n, "each column")), repr(p)) for n, p in used.items()]
-        if self.nested is not None:
-            shapes = self.nested.correlation_priors(design.nested)
+        for term, part in design.terms:
+            shapes = term.correlation_priors(part)
             rows += [(n, "correlations", f"LKJ(eta={eta:g})") for n, eta in shapes.items()]
         return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,7 +157,13 @@ def varying_slope(fit: Fit, column: str | None) -> str:
 
 def varying_column(fit: Fit, name: str) -> str:
     """Return a column whose coefficient varies, or refuse its name."""
-    columns = nested_of(fit).columns
+    return one_of(nested_of(fit).columns, name)
+
+
+def one_of(columns: Sequence[str], name: str | None) -> str:
+    """Return a column whose coefficient varies, the first by default, or refuse its name."""
+    if name is None:
+        return str(columns[0])
     if name not in columns:
         raise SpecificationError(
             f"No coefficient of {name!r} varies; those that do: {', '.join(columns)}."

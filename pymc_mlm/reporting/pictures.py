@@ -11,8 +11,10 @@ from pymc_mlm.reporting import nested_plots, plots
 from pymc_mlm.reporting.baseline import plot_baseline
 from pymc_mlm.reporting.effects import (
     coefficient_draws,
+    effect_draws,
     effect_name,
     nested_of,
+    one_of,
     population_coefficients,
     unit_effects,
     varying_column,
@@ -69,6 +71,11 @@ def _effects(fit: Fit, term: str | None = None, column: str | None = None, **opt
     name = effect_name(fit, term)
     if fit.posterior[name].ndim == 3:
         return plots.plot_members(unit_effects(fit, name), fit.roles[name].term, **options)
+    nested = fit.design.nested
+    if nested is None or name.removesuffix("_effect") not in nested.prefixes:
+        draws = effect_draws(fit, term)
+        chosen = one_of(draws["coef"].values.tolist(), column)
+        return nested_plots.plot_effects(draws.sel(coef=chosen), **options)
     draws = coefficient_draws(fit, term)
     chosen = varying_column(fit, column or str(draws["coef"].values[0]))
     return nested_plots.plot_effects(draws.sel(coef=chosen), **options)

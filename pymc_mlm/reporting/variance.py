@@ -115,10 +115,22 @@ def variances(fit: Fit, at: Mapping[str, float] | None = None) -> dict[str, np.n
     most = REPORT_DRAWS if fit.names("weight") else None
     draws = fit.sample("sd", "weight", most=most)
     parts: dict[str, np.ndarray] = {}
-    if at and fit.design.nested is None:
-        raise SpecificationError(f"at={dict(at)!r}: the model has no varying slopes.")
+    point = dict(at or {})
+    varying = {id(part): term.varying_columns(part) for term, part in fit.design.terms}
+    everywhere = [name for names in varying.values() for name in names]
+    if point and not everywhere:
+        raise SpecificationError(f"at={point!r}: the model has no varying slopes.")
+    for name, value in point.items():
+        if name not in everywhere:
+            raise SpecificationError(
+                f"at={point!r}: no coefficient of {name!r} varies; those that do: "
+                f"{', '.join(dict.fromkeys(everywhere))}."
+            )
+        if not np.isfinite(value):
+            raise SpecificationError(f"at={point!r}: {name!r} needs a finite number.")
     for term, part in fit.design.terms:
-        parts |= term.variance(part, draws, at)
+        own = {n: v for n, v in point.items() if n in varying[id(part)]}
+        parts |= term.variance(part, draws, own)
     if not parts:
         raise SpecificationError(
             "The model has no random effects, so there is no variance to split."
@@ -258,7 +270,16 @@ def _scale(fit: Fit) -> str:
 def _place(fit: Fit, at: Mapping[str, float] | None) -> str:
     """Return a sentence that names the point at which slopes are taken."""
     nested = fit.design.nested
-    if nested is None or len(nested.columns) == 1:
-        return ""
+    own = [
+        n for t, part in fit.design.terms if part is not nested for n in t.varying_columns(part)
+    ]  # fmt: skip
+    free = [n for n in dict.fromkeys(own) if n not in (at or {})]
+    text = f" Members' slopes at the rows' own {', '.join(free)}." if free else ""
+    if nested is None:
+        return text + _values({n: v for n, v in (at or {}).items() if n in own})
     means = dict(zip(nested.columns, nested.means.tolist(), strict=True)) | dict(at or {})
-    return f" At {', '.join(f'{n} = {v:.4g}' for n, v in means.items() if n != 'Intercept')}."
+    return text + _values({n: v for n, v in means.items() if n != "Intercept"})
+
+
+def _values(point: Mapping[str, float]) -> str:
+    return f" At {', '.join(f'{n} = {v:.4g}' for n, v in point.items())}." if point else ""

@@ -47,7 +47,7 @@ from pymc_mlm.priors import PrecisionGamma, Prior
 from pymc_mlm.priors.control_prior import ControlPrior
 from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
-from pymc_mlm.terms.member_effects import AR1, Independent, RandomWalk
+from pymc_mlm.terms.member_effects import AR1, Independent, RandomWalk, VaryingCoefficients
 from pymc_mlm.terms.nested import Nested
 from pymc_mlm.trial import TrialSpecification
 from pymc_mlm.weights import Contest, Expression, Persistence
@@ -61,7 +61,7 @@ SPECIFICATIONS = {
         Gaussian, Hierarchical, InverseWishart, LKJ, LogLogistic, LogNormal, MultipleMembership,
         NegativeBinomial, Nested, Nutpie, Persistence, Poisson, Prior, PymcNuts, Specification,
         StudentT, TrialSpecification, Weibull,
-        AR1, Independent, PrecisionGamma, RandomWalk,
+        AR1, Independent, PrecisionGamma, RandomWalk, VaryingCoefficients,
         ComplementaryLogLog, CumulativeProbit, Probit,
         HurdleNegativeBinomial, HurdlePoisson, ZeroInflatedNegativeBinomial, ZeroInflatedPoisson,
     )

@@ -2,7 +2,8 @@
 
 from pymc_mlm.terms.base import AbstractTerm, numeric_column
 from pymc_mlm.terms.hierarchical import Hierarchical, HierarchicalDesign, hm
-from pymc_mlm.terms.membership import MultipleMembership, mm
+from pymc_mlm.terms.membership import MultipleMembership
+from pymc_mlm.terms.membership_call import mm
 from pymc_mlm.terms.membership_design import MembershipDesign
 from pymc_mlm.terms.population import Population
 from pymc_mlm.terms.role import Role

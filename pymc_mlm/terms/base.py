@@ -154,6 +154,14 @@ class AbstractTerm(ABC):
         """Return what may mislead in the fitted table, a sentence each, to warn of."""
         return ()
 
+    def correlation_priors(self, design: Any) -> dict[str, float]:
+        """Return the LKJ shape of correlations of effects by variable name."""
+        return {}
+
+    def varying_columns(self, design: Any) -> tuple[str, ...]:
+        """Return the columns whose coefficients vary between units, without an intercept."""
+        return ()
+
     def variance(
         self, design: Any, draws: Mapping[str, np.ndarray], at: Mapping[str, float] | None = None
     ) -> dict[str, np.ndarray]:

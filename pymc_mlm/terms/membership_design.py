@@ -153,7 +153,9 @@ def read_memberships(
         )
     start = _weights_at_start(term, weight, membership, group)
     name = term.name or term.member
-    own = term.effects.resolve(table, membership, group, None if known is None else known.effects)
+    levels = category_levels(data, term.effects.columns)
+    before = None if known is None else known.effects
+    own = term.effects.resolve(table, membership, group, before, levels)
     return MembershipDesign(
         name, group, membership, weight, start, coded.names, coded.X, ordered,
         coded.fixed, coded.coding, own,

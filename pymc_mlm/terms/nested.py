@@ -296,13 +296,7 @@ class Nested(AbstractTerm):
     def derived(
         self, design: NestedDesign, posterior: Mapping[str, Any]
     ) -> dict[str, xr.DataArray]:
-        """Return each level's correlations, computed from its partial correlations.
-
-        Returns
-        -------
-        dict of str to DataArray, dims (chain, draw, level_pair)
-            By variable name, ``<level>_correlation``.
-        """
+        """Return each level's correlations (`nested_draws.correlations`)."""
         return correlations(posterior, design)
 
     def totals(self, design: NestedDesign, draws: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -318,6 +312,10 @@ class Nested(AbstractTerm):
         for j, values in enumerate(design.values):
             eta += leaves[..., j][..., design.nesting.leaf] * values
         return eta
+
+    def varying_columns(self, design: NestedDesign) -> tuple[str, ...]:
+        """Return the columns whose coefficients vary at some level."""
+        return tuple(n for n in design.columns if n != INTERCEPT)
 
     def variance(
         self,

@@ -25,20 +25,26 @@ def correlations(posterior: Mapping[str, Any], nested: NestedDesign) -> dict[str
     dict of str to DataArray, dims (chain, draw, level_pair)
         By variable name, ``<level>_correlation``.
     """
-    out = {}
-    for level, prefix in enumerate(nested.prefixes):
-        if not nested.pairs(level):
-            continue
-        p = len(nested.coefs(level))
-        partial = posterior[f"{prefix}_partial"]
-        L = partials_to_cholesky(partial.values, p)
-        rows, cols = np.tril_indices(p, -1)
-        out[f"{prefix}_correlation"] = xr.DataArray(
-            (L @ L.mT)[..., rows, cols],
-            dims=("chain", "draw", f"{prefix}_pair"),
-            coords={f"{prefix}_pair": list(nested.pairs(level))},
-        )
-    return out
+    return {
+        f"{prefix}_correlation": correlation_of(posterior, prefix, nested.pairs(level))
+        for level, prefix in enumerate(nested.prefixes)
+        if nested.pairs(level)
+    }
+
+
+def correlation_of(
+    posterior: Mapping[str, Any], prefix: str, pairs: tuple[str, ...]
+) -> xr.DataArray:
+    """Return the correlations that partial correlations give, dims (chain, draw, prefix_pair)."""
+    partial = posterior[f"{prefix}_partial"]
+    p = int((1 + np.sqrt(1 + 8 * len(pairs))) / 2)
+    L = partials_to_cholesky(partial.values, p)
+    rows, cols = np.tril_indices(p, -1)
+    return xr.DataArray(
+        (L @ L.mT)[..., rows, cols],
+        dims=("chain", "draw", f"{prefix}_pair"),
+        coords={f"{prefix}_pair": list(pairs)},
+    )
 
 
 def total_deviations(

@@ -51,6 +51,10 @@ TERMS = {
         lambda: mlm.mm("member", "group", dynamics="random_walk", time="group"),
         "member", ["mm member"],
     ),
+    "slopes": (
+        lambda: mlm.mm("member", "group", weight="exp(b * share)", varying="1 + x"),
+        "member", ["mm member"],
+    ),
     "ar1": (
         lambda: mlm.mm("member", "group", weight="exp(b * share)", dynamics="ar1", time="year"),
         "member", ["mm member"],

@@ -4,5 +4,6 @@ from pymc_mlm.terms.member_effects.autoregression import AR1
 from pymc_mlm.terms.member_effects.base import AbstractMemberEffects
 from pymc_mlm.terms.member_effects.independent import Independent
 from pymc_mlm.terms.member_effects.random_walk import RandomWalk
+from pymc_mlm.terms.member_effects.varying import VaryingCoefficients
 
-__all__ = ["AR1", "AbstractMemberEffects", "Independent", "RandomWalk"]
+__all__ = ["AR1", "AbstractMemberEffects", "Independent", "RandomWalk", "VaryingCoefficients"]

@@ -58,7 +58,12 @@ class AbstractMemberEffects(ABC):
         return encode(name, ids, known, unseen, missing)
 
     def resolve(
-        self, table: Mapping[str, Array], membership: Membership, group: Factor, known: Any
+        self,
+        table: Mapping[str, Array],
+        membership: Membership,
+        group: Factor,
+        known: Any,
+        levels: Mapping[str, Any],
     ) -> Any:
         """Read what the effects need, in the order of the membership's rows.
 
@@ -71,6 +76,8 @@ class AbstractMemberEffects(ABC):
             Groups, for messages.
         known : design, optional
             What `resolve` returned for the fitted table.
+        levels : mapping of str to tuple
+            Categories in the order of the user's columns.
         """
         return None
 
@@ -157,6 +164,10 @@ class AbstractMemberEffects(ABC):
     @abstractmethod
     def roles(self, design: Any, label: str) -> dict[str, Any]:
         """Return what each variable means."""
+
+    def varying_columns(self, design: Any) -> tuple[str, ...]:
+        """Return the columns whose coefficients vary."""
+        return ()
 
     def notes(self, design: Any) -> tuple[str, ...]:
         """Return what a reader of the summary should know."""

@@ -11,11 +11,14 @@ from pymc_mlm.terms.member_effects.base import AbstractMemberEffects
 from pymc_mlm.terms.member_effects.dynamics import AbstractDynamics
 from pymc_mlm.terms.member_effects.independent import Independent
 from pymc_mlm.terms.member_effects.random_walk import RandomWalk
+from pymc_mlm.terms.member_effects.varying import VaryingCoefficients
 
 DYNAMICS: Mapping[str, Callable[[str], AbstractDynamics]] = {"random_walk": RandomWalk, "ar1": AR1}
 
 
-def member_effects(where: str, dynamics: Any = None, time: Any = None) -> AbstractMemberEffects:
+def member_effects(
+    where: str, dynamics: Any = None, time: Any = None, varying: Any = None
+) -> AbstractMemberEffects:
     """Return the distribution that is asked for; independent effects by default.
 
     Parameters
@@ -26,6 +29,8 @@ def member_effects(where: str, dynamics: Any = None, time: Any = None) -> Abstra
         How effects change over time.
     time : str, optional
         Column of times, for a name in `dynamics`.
+    varying : str or VaryingCoefficients, optional
+        What varies between members.
 
     Raises
     ------
@@ -37,14 +42,33 @@ def member_effects(where: str, dynamics: Any = None, time: Any = None) -> Abstra
     >>> member_effects("mm()", "ar1", "year")
     AR1(time='year', unit=1.0)
     """
-    if dynamics is None:
-        if time is not None:
-            raise SpecificationError(
-                f"{where}: time={time!r} orders effects that change, and dynamics says how. Add "
-                "dynamics='ar1' or 'random_walk', or leave time out."
-            )
-        return Independent()
-    return _dynamics(where, dynamics, time)
+    given = {"dynamics": dynamics, "varying": varying}
+    several = [name for name, value in given.items() if value is not None]
+    if len(several) > 1:
+        raise SpecificationError(
+            f"{where}: {several[0]} and {several[1]} are two distributions of the members' "
+            "effects. A term has one: leave one of them out, or add a second mm() term."
+        )
+    if dynamics is None and time is not None:
+        raise SpecificationError(
+            f"{where}: time={time!r} orders effects that change, and dynamics says how. Add "
+            "dynamics='ar1' or 'random_walk', or leave time out."
+        )
+    if dynamics is not None:
+        return _dynamics(where, dynamics, time)
+    return Independent() if varying is None else _varying(where, varying)
+
+
+def _varying(where: str, varying: Any) -> AbstractMemberEffects:
+    if isinstance(varying, VaryingCoefficients):
+        return varying
+    if not isinstance(varying, str):
+        raise SpecificationError(
+            f"{where}: varying is {varying!r}; give the right-hand side of a formula, such as "
+            "'1 + x', or VaryingCoefficients(...)."
+        )
+    own = VaryingCoefficients(varying)
+    return Independent() if own.is_intercept else own
 
 
 def _dynamics(where: str, dynamics: Any, time: Any) -> AbstractDynamics:

@@ -38,7 +38,12 @@ class AbstractDynamics(AbstractMemberEffects, ABC):
         return False
 
     def resolve(
-        self, table: Mapping[str, Array], membership: Membership, group: Factor, known: Any
+        self,
+        table: Mapping[str, Array],
+        membership: Membership,
+        group: Factor,
+        known: Any,
+        levels: Mapping[str, Any],
     ) -> Paths:
         """Read the members' times."""
         rows = membership.rows
