@@ -1,8 +1,9 @@
 """Error rates and coverage of trials' decisions: thousands of data sets, each fitted.
 
 ``python scripts/validate_trials.py results.csv`` fits what the file does not have yet, as many at a
-time as there are cores, and prints the table of docs/validation/trials.md. Another call goes on
-where the last one stopped. ``--only NAME`` and ``--trials N`` choose; ``--jobs 1`` takes one core.
+time as there are cores, and prints the tables of docs/validation/trials.md. Another call goes on
+where the last one stopped. ``--only NAME`` and ``--trials N`` choose (0 fits nothing);
+``--jobs 1`` takes one core; ``--looks`` prints the table of trials with looks alone.
 """
 
 import argparse
@@ -10,13 +11,21 @@ import csv
 import sys
 import warnings
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
 
 import pymc_mlm as mlm
-from pymc_mlm.planning import Clusters, TrialDesign
+from pymc_mlm.planning import (
+    Clusters,
+    Looks,
+    TrialDesign,
+    calibrate_looks,
+    operating_characteristics,
+    sequential_characteristics,
+)
 from pymc_mlm.planning.refit import ARM, CLUSTER, simulated_table
 
 RULES = ("All", "Any", "Compensatory")
@@ -58,6 +67,11 @@ SCENARIOS = {
         3, NULL, **clusters(20, 10, 0.0)
     ),
 }
+LOOKED_AT = (
+    "100 per arm, K = 2, no effect",
+    "10 clusters of 15 per arm, ICC .1, K = 2, no effect",
+    "5 clusters of 30 per arm, ICC .05, K = 2, no effect",
+)
 SAMPLED = {"draws": 500, "tune": 400, "chains": 1}
 
 
@@ -106,8 +120,22 @@ def complete(path, names, trials, jobs):
             file.flush()
 
 
+def planned(design):
+    """Return what planning says of each rule: how often it fires."""
+    count = len(design.names)
+    rules = (mlm.rules.All(), mlm.rules.Any(), mlm.rules.Compensatory((1 / count,) * count))
+    found = []
+    for rule in rules:
+        asked = replace(design, rule=rule)
+        summed = isinstance(rule, mlm.rules.Compensatory) and design.missing.any()
+        method = "normal" if summed else "simulation"
+        plan = operating_characteristics(asked, method, 20_000, random_seed=1, nulls=False)
+        found.append(plan.power.value)
+    return found
+
+
 def lines(path):
-    """Yield the table: percentages with their Monte Carlo errors."""
+    """Yield the table: percentages with their Monte Carlo errors, and what planning says."""
     found = defaultdict(list)
     for (name, _), row in read(path).items():
         found[name].append([int(row[k]) for k in (*RULES, "covered", "outcomes")])
@@ -115,22 +143,48 @@ def lines(path):
     yield "|---|---:|---:|---:|---:|---:|"
     for name in (n for n in SCENARIOS if n in found):
         rows = np.array(found[name], dtype=float)
-        rate = rows[:, :3].mean(axis=0)
-        shares = [f"{p:.1%} (±{np.sqrt(p * (1 - p) / len(rows)):.1%})" for p in rate]
+        shares = [
+            f"{p:.1%} (±{np.sqrt(p * (1 - p) / len(rows)):.1%}), {plan:.1%}"
+            for p, plan in zip(rows[:, :3].mean(axis=0), planned(SCENARIOS[name]), strict=True)
+        ]
         inside = rows[:, 3] / rows[:, 4]
         cover = f"{inside.mean():.1%} (±{inside.std() / np.sqrt(len(rows)):.1%})"
         yield f"| {name} | {len(rows):,} | {' | '.join(shares)} | {cover} |"
 
 
+def looks_lines(trials=10_000):
+    """Yield the table of trials with three looks: the error as calibrated, and without."""
+    looks = Looks((0.4, 0.7, 1.0), spending="obrien_fleming")
+    yield "| trials with looks at .4, .7, 1 | rule | thresholds | error | uncalibrated |"
+    yield "|---|---|---|---:|---:|"
+    for name in LOOKED_AT:
+        for rule in (mlm.rules.All(), mlm.rules.Any()):
+            design = replace(SCENARIOS[name], rule=rule)
+            held = calibrate_looks(design, looks, trials=trials, random_seed=1)
+            naive = replace(looks, spending=None, efficacy=design.cutoff)
+            one, two = (
+                sequential_characteristics(design, asked, trials, random_seed=2)
+                for asked in (held, naive)
+            )
+            thresholds = ", ".join(f"{p:.4f}" for p in held.efficacy)
+            errors = " | ".join(f"{f.worst_type_one_error.value:.3f}" for f in (one, two))
+            yield f"| {name} | {rule.label} | {thresholds} | {errors} |"
+
+
 def main(arguments):
     """Complete the file and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path)
+    parser.add_argument("results", type=Path, nargs="?", default=Path("validation.csv"))
+    parser.add_argument("--looks", action="store_true")
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=-1)
     parser.add_argument("--only", choices=list(SCENARIOS), action="append")
     asked = parser.parse_args(arguments)
-    complete(asked.results, asked.only or list(SCENARIOS), asked.trials, asked.jobs)
+    if asked.looks:
+        print("\n".join(looks_lines()))
+        return
+    if asked.trials:
+        complete(asked.results, asked.only or list(SCENARIOS), asked.trials, asked.jobs)
     print("\n".join(lines(asked.results)))
 
 

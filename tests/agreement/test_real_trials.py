@@ -17,7 +17,7 @@ SPEC.loader.exec_module(trials)
 
 def test_indomethacin_is_superior_on_pancreatitis_and_not_inferior_on_bleeding():
     data = trials.indomethacin()
-    failures = (1 - data.set_index("arm")).select_dtypes("number").groupby("arm").sum()
+    failures = (1 - data.set_index("arm").select_dtypes("number")).groupby("arm").sum()
     assert failures["no_pancreatitis"].to_dict() == {"indomethacin": 27, "placebo": 52}
     assert failures["no_bleeding"].to_dict() == {"indomethacin": 4, "placebo": 7}
     assert data["arm"].value_counts().to_dict() == {"placebo": 307, "indomethacin": 295}
