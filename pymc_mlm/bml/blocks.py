@@ -11,7 +11,7 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.terms import AbstractTerm, hm, mm
 from pymc_mlm.terms.member_effects import RandomWalk
 from pymc_mlm.weights import Expression
-from pymc_mlm.weights.tree import FUNCTIONS, GROUP_SIZE
+from pymc_mlm.weights.tree import GROUP_SIZE
 
 # Reads positions in the order of bml's own signatures.
 _POSITIONS = {
@@ -212,7 +212,7 @@ def _weight(
     text = written(right)
     names = {n.value for n in right.walk() if n.kind == "name"}
     free = [] if columns is None else sorted(
-        names - {*columns, GROUP_SIZE, *TRUTH, *FUNCTIONS} - {n for n in names if _is_default(n)}
+        names - {*columns, GROUP_SIZE, *TRUTH} - {n for n in names if _is_default(n)}
     )  # fmt: skip
     try:
         return text, Expression(text, tuple(free)).parameters

@@ -50,7 +50,7 @@ from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
 from pymc_mlm.terms.member_effects import AR1, Independent, RandomWalk, VaryingCoefficients
 from pymc_mlm.terms.nested import Nested
 from pymc_mlm.trial import TrialSpecification
-from pymc_mlm.weights import Contest, Expression, Persistence
+from pymc_mlm.weights import Candidates, Contest, Expression, Persistence
 
 MARK = "$"
 SPECIFICATIONS = {
@@ -62,7 +62,7 @@ SPECIFICATIONS = {
         NegativeBinomial, Nested, Nutpie, Persistence, Poisson, Prior, PymcNuts, Specification,
         StudentT, TrialSpecification, Weibull,
         AR1, Independent, PrecisionGamma, RandomWalk, VaryingCoefficients,
-        ComplementaryLogLog, CumulativeProbit, Probit,
+        Candidates, ComplementaryLogLog, CumulativeProbit, Probit,
         HurdleNegativeBinomial, HurdlePoisson, ZeroInflatedNegativeBinomial, ZeroInflatedPoisson,
     )
 }  # fmt: skip

@@ -2,7 +2,8 @@
 
 `Expression` is a function written as text; `equal`, `column`, `largest`, `softmax`,
 `generalized_logistic` and `size_power` are the usual ones by name, `persistence` those of
-value-added models and `contest` those of paired comparisons; `AbstractWeight` is what a weight of
+value-added models, `contest` those of paired comparisons and `candidates` those of uncertain
+memberships; `AbstractWeight` is what a weight of
 one's own must implement.
 """
 
@@ -20,6 +21,7 @@ from pymc_mlm.weights.builtin import (
     size_power,
     softmax,
 )
+from pymc_mlm.weights.candidates import Candidates, candidates
 from pymc_mlm.weights.contest import Contest, contest
 from pymc_mlm.weights.expression import Expression
 from pymc_mlm.weights.parse import declare
@@ -27,12 +29,14 @@ from pymc_mlm.weights.persistence import Persistence, persistence
 
 __all__ = [
     "AbstractWeight",
+    "Candidates",
     "Contest",
     "Expression",
     "Persistence",
     "RawWeight",
     "WeightDesign",
     "as_weight",
+    "candidates",
     "column",
     "contest",
     "equal",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,15 @@ class WeightDesign:
         Whether no weight can be negative, whatever the parameters.
     value : ndarray of float64, shape (row,), or None
         The raw weights themselves where no parameter is free, else None.
+    scales : dict of str to tuple of float
+        Mean and sd of what ``scale()`` standardises, which new data share.
     """
 
     data: dict[str, np.ndarray]
     prior_sd: dict[str, float]
     nonnegative: bool
     value: np.ndarray | None = None
+    scales: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def fixed(self) -> bool:

@@ -55,8 +55,13 @@ class Expression(AbstractWeight):
         - comparisons ``== != < <= > >=``, also chained, that give 0 or 1, and ``&``, ``|``,
           ``and``, ``or``, ``not`` of them, binding looser than a comparison as in R; a number
           other than 0 counts as true;
-        - ``exp log sqrt ilogit abs`` of one value;
-        - ``min max mean sum sd`` over the rows of a group (`sd` with divisor n - 1);
+        - ``exp log log10 sqrt ilogit tanh abs`` of one value, and ``pow(x, y)``;
+        - ``logit probit cloglog``, their inverses ``iprobit icloglog``, and ``round floor ceiling
+          trunc``, of data alone;
+        - ``min max mean sum sd var median range`` over the rows of a group (`sd` and `var` with
+          divisor n - 1), ``quantile(x, p)``, and ``first(x, order)``, ``last(x, order)`` by a
+          column that orders the rows;
+        - ``scale(x)``, `x` less its mean over the fitted rows and divided by its sd;
         - ``n``, the number of rows of the group, and ``TRUE``, ``FALSE``;
         - free parameters ``b``, ``b0``, ``b1``, ..., ``b12`` and those named in `parameters`;
         - any other name is a column of the table. In backquotes every name is a column: a name
@@ -76,8 +81,9 @@ class Expression(AbstractWeight):
 
     Notes
     -----
-    A free parameter cannot stand inside a comparison, ``min``, ``max`` or ``sd``, where it has no
-    useful gradient; ``ilogit(10 * (x - b0))`` is a smooth step.
+    A free parameter cannot stand inside a comparison, or inside a function over rows other than
+    ``mean`` and ``sum``, where it has no useful gradient; ``ilogit(10 * (x - b0))`` is a smooth
+    step.
 
     Weights proven not to be negative are computed as logarithms and stay finite for parameters of
     +-50. The proof uses signs only: of constants, of data by value, of ``exp``, ``ilogit``,
@@ -160,7 +166,9 @@ class Expression(AbstractWeight):
         See `AbstractWeight.resolve`.
         """
         self.check(columns.keys())
-        rows = Rows(read_columns(columns, self.columns), np.asarray(group), np.asarray(indptr))
+        scales = {} if known is None else dict(known.scales)
+        numbers = read_columns(columns, self.columns)
+        rows = Rows(numbers, np.asarray(group), np.asarray(indptr), scales)
         if not self.parameters:
             return self._fixed_design(rows, known)
         node, pieces = normal_form(self._tree)
@@ -171,7 +179,7 @@ class Expression(AbstractWeight):
         lowering = Lowering(pieces, signs)
         prior_sd = prior_sds(self._tree, self.parameters, rows if self.prior_scaled else None)
         data = piece_data(lowering.whole(node), folded, signs)
-        return WeightDesign(data, prior_sd, lowering.nonnegative(node))
+        return WeightDesign(data, prior_sd, lowering.nonnegative(node), scales=rows.scales)
 
     def evaluate(
         self, data: Mapping[str, Any], b: Mapping[str, Any], group: Any, indptr: Any
@@ -224,7 +232,7 @@ class Expression(AbstractWeight):
         nonnegative = whole.sign == Sign.NONNEGATIVE if known is None else known.nonnegative
         array = Array(0, is_log=nonnegative, finite=False)
         data = {key(array, [Sign.ANY]): whole.as_array(array)}
-        return WeightDesign(data, {}, nonnegative, whole.values)
+        return WeightDesign(data, {}, nonnegative, whole.values, rows.scales)
 
 
 def _listed(names: Collection[str], most: int = 12) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,7 @@ from pymc_mlm.weights.tree import (
     GroupSize,
     Node,
     Number,
+    unparse,
 )
 
 
@@ -31,11 +32,14 @@ class Rows:
     columns : mapping of str to ndarray of float64, shape (row,)
     group : ndarray of int64, shape (row,)
     indptr : ndarray of int64, shape (num_groups + 1,)
+    scales : dict of str to tuple of float
+        Mean and sd of what ``scale()`` standardises, by its text; filled where they are lacking.
     """
 
     columns: Mapping[str, np.ndarray]
     group: np.ndarray
     indptr: np.ndarray
+    scales: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def size(self) -> np.ndarray:
@@ -58,6 +62,35 @@ class Rows:
         """Sample standard deviation in the group of each row; NaN in a group of one, as in R."""
         deviation = x - self.total(x) / self.size
         return np.sqrt(self.total(deviation**2) / (self.size - 1.0))
+
+    def quantile(self, x: Any, p: float) -> np.ndarray:
+        """Quantile in the group of each row, linear between values as in R and NumPy."""
+        x = np.broadcast_to(x, self.group.shape)
+        ordered = x[np.lexsort((x, self.group))]
+        sizes = np.diff(self.indptr)
+        has_rows = sizes > 0
+        place = (sizes[has_rows] - 1) * p
+        low = np.floor(place).astype(int)
+        high = np.minimum(low + 1, sizes[has_rows] - 1)
+        first = self.indptr[:-1][has_rows]
+        below, above = ordered[first + low], ordered[first + high]
+        return np.repeat(below + (place - low) * (above - below), sizes[has_rows])
+
+    def earliest(self, x: Any, order: Any) -> np.ndarray:
+        """Value where the order is smallest in the group of each row; NaN if several tie."""
+        x, order = (np.broadcast_to(v, self.group.shape) for v in (x, order))
+        is_first = order == self.extreme(order, np.minimum)
+        low = self.extreme(np.where(is_first, x, np.inf), np.minimum)
+        high = self.extreme(np.where(is_first, x, -np.inf), np.maximum)
+        return np.where(low == high, low, np.nan)
+
+    def standardised(self, name: str, x: Any) -> np.ndarray:
+        """Return values less their mean over the fitted rows, divided by their sd."""
+        x = np.broadcast_to(x, self.group.shape)
+        if name not in self.scales:
+            self.scales[name] = (float(x.mean()), float(x.std(ddof=1)))
+        mean, sd = self.scales[name]
+        return np.divide(x - mean, sd)
 
 
 def ilogit(x: Any) -> Any:
@@ -93,7 +126,22 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "sqrt": np.sqrt,
     "ilogit": ilogit,
     "abs": np.abs,
+    "logit": lambda p: np.log(p) - np.log1p(-p),
+    "probit": lambda p: _special("ndtri", p),
+    "cloglog": lambda p: np.log(-np.log1p(-p)),
+    "iprobit": lambda z: _special("ndtr", z),
+    "icloglog": lambda z: -np.expm1(-np.exp(z)),
+    "round": np.round,
+    "floor": np.floor,
+    "ceiling": np.ceil,
+    "trunc": np.trunc,
 }
+
+
+def _special(name: str, x: Any) -> Any:
+    import scipy.special
+
+    return getattr(scipy.special, name)(x)
 
 
 def fold(node: Node, rows: Rows) -> np.ndarray:
@@ -122,6 +170,14 @@ def _value(node: Node, rows: Rows) -> Any:
             return reduce(np.logical_and, holds).astype(float)
         case Apply(op=op, args=(x,)) if op in AGGREGATES:
             return _aggregate(op, _value(x, rows), rows)
+        case Apply(op="quantile", args=(x, p)):
+            return rows.quantile(_value(x, rows), float(_value(p, rows)))
+        case Apply(op="first", args=(x, order)):
+            return rows.earliest(_value(x, rows), _value(order, rows))
+        case Apply(op="last", args=(x, order)):
+            return rows.earliest(_value(x, rows), -_value(order, rows))
+        case Apply(op="scale", args=(x,)):
+            return rows.standardised(unparse(x), _value(x, rows))
         case Apply(op=op, args=args):
             return _OPERATORS[op](*(_value(arg, rows) for arg in args))
     raise TypeError(f"no value for {node!r}")
@@ -137,4 +193,10 @@ def _aggregate(op: str, x: Any, rows: Rows) -> np.ndarray:
             return rows.total(x)
         case "mean":
             return rows.total(x) / rows.size
+        case "range":
+            return rows.extreme(x, np.maximum) - rows.extreme(x, np.minimum)
+        case "median":
+            return rows.quantile(x, 0.5)
+        case "var":
+            return rows.sd(x) ** 2
     return rows.sd(x)

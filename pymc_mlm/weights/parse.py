@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
+
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.weights.fold import fold_constant
 from pymc_mlm.weights.tokens import Token, check_order, refuse, tokenize
@@ -22,6 +24,7 @@ from pymc_mlm.weights.tree import (
     GROUP_SIZE,
     KEYWORDS,
     NAME,
+    REWRITTEN,
     TRUTH,
     Apply,
     Column,
@@ -59,6 +62,27 @@ _INSTEAD = {
     "min": "fold columns only, or use a smooth one such as -log(sum(exp(-10 * ...))) / 10",
     "max": "fold columns only, or use a smooth one such as log(sum(exp(10 * ...))) / 10",
     "sd": "write the root of a mean of squares, such as sqrt(mean((z - mean(z)) ** 2))",
+    "var": "write a mean of squares, such as mean((z - mean(z)) ** 2)",
+    "iprobit": "ilogit(1.7 * z) is near to it",
+    "icloglog": "write 1 - exp(-exp(z))",
+    "logit": "write log(z / (1 - z))",
+    "cloglog": "write log(-log(1 - z))",
+    **dict.fromkeys(
+        (
+            "median",
+            "range",
+            "quantile",
+            "first",
+            "last",
+            "scale",
+            "probit",
+            "round",
+            "floor",
+            "ceiling",
+            "trunc",
+        ),
+        "apply it to columns only",
+    ),
 }
 _INSTEAD_OF_A_STEP = "use a smooth step such as ilogit(10 * (x - b0))"
 
@@ -160,13 +184,40 @@ class _Reader:
                 args = tuple(self.read(x) for x in [left, *right])
                 names = tuple(_COMPARE[type(op)] for op in ops)
                 return self.checked(Comparison(names, args, position), position)
-            case ast.Call(func=ast.Name(id=function), args=[x], keywords=[]):
-                return self.apply(function, [x], position)
+            case ast.Call(func=ast.Name(id=function), args=[*x], keywords=[]):
+                return self.call(function, x, position)
         refuse(self.text, position, f"{type(node).__name__} has no place in a weight")
 
     def apply(self, op: str, operands: Sequence[ast.expr], position: int) -> Node:
         args = tuple(self.read(x) for x in operands)
         return self.checked(Apply(op, args, position), position)
+
+    def call(self, function: str, operands: Sequence[ast.expr], position: int) -> Node:
+        """Read a function; some are written in terms of others, which free parameters may enter."""
+
+        def of(op: str, *args: Node) -> Node:
+            return self.checked(Apply(op, args, position), position)
+
+        if function not in REWRITTEN:
+            node = self.apply(function, operands, position)
+            if function == "quantile":
+                self.require_probability(node, position)
+            return node
+        args = [self.read(x) for x in operands]
+        match function:
+            case "pow":
+                return of("**", *args)
+            case "log10":
+                return of("/", of("log", *args), Number(float(np.log(10.0))))
+        # The hyperbolic tangent.
+        two = Number(2.0)
+        return of("-", of("*", two, of("ilogit", of("*", two, *args))), Number(1.0))
+
+    def require_probability(self, node: Node, position: int) -> None:
+        """Refuse a quantile of anything but a constant from 0 to 1."""
+        p = node.args[1] if isinstance(node, Apply) else node
+        if not is_constant(p) or not 0 <= fold_constant(p) <= 1:
+            refuse(self.text, position, "quantile(x, p) takes a probability from 0 to 1")
 
     def checked(self, node: Apply | Comparison, position: int) -> Node:
         op = node.ops[0] if isinstance(node, Comparison) else node.op

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.weights.tree import FUNCTIONS, KEYWORDS
+from pymc_mlm.weights.tree import FUNCTIONS, KEYWORDS, OF_TWO
 
 MAX_LENGTH = 2000  # characters
 MAX_NESTING = 50  # open parentheses
@@ -23,15 +23,20 @@ _TOKEN = re.compile(
       | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
       | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
       | (?P<quoted>`[^`]+`)
-      | (?P<operator>\*\*|<=|>=|==|!=|[-+*/^()<>&|~])""",
+      | (?P<operator>\*\*|<=|>=|==|!=|[-+*/^()<>&|~,])""",
     re.ASCII | re.VERBOSE,
 )
 _PREFIX = {"+", "-", "not"}
 
+_SECOND = {
+    "pow": "write pow(x, 2)",
+    "quantile": "write quantile(x, 0.75)",
+    "first": "rows have no order of their own: write first(x, year), by a column that orders them",
+    "last": "rows have no order of their own: write last(x, year), by a column that orders them",
+}
 _HINTS = {
     ".": "write a column whose name has a dot in backquotes, `like.this`",
     "=": "write == to compare; functions take no keywords",
-    ",": "functions take one argument",
     "!": "write `not` for negation",
     "`": "a name in backquotes needs a second backquote",
 }
@@ -91,6 +96,9 @@ def tokenize(text: str) -> list[Token]:
 def check_order(text: str, tokens: Sequence[Token]) -> None:
     """Check that values and operators alternate and parentheses match, before Python parses."""
     opened: list[int] = []
+    # The function of each open parenthesis, and how many arguments it still takes.
+    calls: list[tuple[str, int]] = []
+    function = ""
     value_expected = True
     for i, token in enumerate(tokens):
         word = token.text
@@ -106,10 +114,13 @@ def check_order(text: str, tokens: Sequence[Token]) -> None:
                     f"known functions are {', '.join(FUNCTIONS)}",
                 )
             value_expected = is_call
+            function = word if is_call else ""
         elif word == "(":
             if not value_expected:
                 refuse(text, token.position, "an operator is missing before '('")
             opened.append(token.position)
+            calls.append((function, 1 + (function in OF_TWO)))
+            function = ""
             if len(opened) > MAX_NESTING:
                 refuse(text, token.position, f"more than {MAX_NESTING} open parentheses")
         elif value_expected:
@@ -119,6 +130,17 @@ def check_order(text: str, tokens: Sequence[Token]) -> None:
             if not opened:
                 refuse(text, token.position, "')' closes nothing")
             opened.pop()
+            called, missing = calls.pop()
+            if missing > 1:
+                refuse(text, token.position, f"{called}() takes two arguments; {_SECOND[called]}")
+        elif word == ",":
+            called, missing = calls[-1] if calls else ("", 1)
+            if missing < 2:
+                count = "two arguments" if called in OF_TWO else "one argument"
+                takes = f"takes {count}" if called else "has no place outside of a function"
+                refuse(text, token.position, f"{called + '()' if called else repr(word)} {takes}")
+            calls[-1] = (called, missing - 1)
+            value_expected = True
         elif word in ("not", "~"):
             refuse(text, token.position, f"{word!r} has no place after a value")
         else:

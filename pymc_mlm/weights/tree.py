@@ -10,8 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 ELEMENTWISE = ("exp", "log", "sqrt", "ilogit", "abs")
-AGGREGATES = ("min", "max", "mean", "sum", "sd")
-FUNCTIONS = ELEMENTWISE + AGGREGATES
+# Written in terms of those.
+REWRITTEN = ("log10", "tanh", "pow")
+# Of data alone.
+FOLDED = (
+    "logit", "probit", "cloglog", "iprobit", "icloglog", "round", "floor", "ceiling", "trunc",
+)  # fmt: skip
+AGGREGATES = ("min", "max", "mean", "sum", "sd", "var", "median", "range")
+# With a probability, or a column that orders the rows of a group.
+AGGREGATES_OF_TWO = ("quantile", "first", "last")
+SCALE = "scale"
+OF_TWO = ("pow", *AGGREGATES_OF_TWO)
+OVER_ROWS = (*AGGREGATES, *AGGREGATES_OF_TWO, SCALE)
+FUNCTIONS = (*ELEMENTWISE, *REWRITTEN, *FOLDED, *OVER_ROWS)
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 DEFAULT_PARAMETER = re.compile(r"b([0-9]|1[0-2])?", re.ASCII)
@@ -96,7 +107,7 @@ def is_constant(node: Node) -> bool:
     """Tell whether a value depends on nothing: ``sum(1)`` is the group's size, so it does."""
     return all(
         isinstance(part, Number | Comparison)
-        or (isinstance(part, Apply) and part.op not in AGGREGATES)
+        or (isinstance(part, Apply) and part.op not in OVER_ROWS)
         for part in walk(node)
     )
 
@@ -152,6 +163,6 @@ def unparse(node: Node) -> str:
         case Apply(op=op, args=args) if op in _BINDING:
             rest = (inside(arg, _BINDING[op] + 1) for arg in args[1:])
             return f" {op} ".join([inside(args[0], _BINDING[op] + (op in KEYWORDS)), *rest])
-        case Apply(op=op, args=(x,)):
-            return f"{op}({unparse(x)})"
+        case Apply(op=op, args=args):
+            return f"{op}({', '.join(map(unparse, args))})"
     raise TypeError(f"no text for {node!r}")

@@ -46,6 +46,7 @@ TERMS = {
     "hm": mlm.hm("u", effect="fixed"), "nested": mlm.nested(["a", "b"], {"a": "1 + x"}),
     "softmax": mlm.weights.softmax("share"), "expression": mlm.weights.Expression("1 / n"),
     "persistence": mlm.weights.persistence("lag", 2), "contest": mlm.weights.contest("side"),
+    "candidates": mlm.weights.candidates("p", place="slot"),
 }  # fmt: skip
 
 

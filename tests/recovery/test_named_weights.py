@@ -72,6 +72,26 @@ def fit_contests(seed):
     return model, {"player_sd": STRENGTH_SD, "player_beta": HOME}, strength
 
 
+def test_candidates_leave_the_sd_of_members_and_raise_the_residual():
+    rng = np.random.default_rng(4)
+    groups, members, share = 3000, 60, 0.7
+    effect = rng.normal(size=members)
+    pairs = np.array([rng.choice(members, 2, replace=False) for _ in range(groups)])
+    true = np.where(rng.random(groups) < share, pairs[:, 0], pairs[:, 1])
+    y = effect[true] + 0.5 * rng.normal(size=groups)
+    table = {"g": np.repeat(np.arange(groups), 2), "m": pairs.ravel(), "y": np.repeat(y, 2),
+             "p": np.tile([share, 1 - share], groups)}  # fmt: skip
+    term = mlm.mm("m", "g", weight=mlm.weights.candidates("p"))
+    model = mlm.MultipleMembershipModel("y ~ 1", term)
+    model.fit(table, draws=500, path="collapsed", random_seed=1, progressbar=False)
+    posterior = model.result_.posterior
+    drawn = effect.std(ddof=1)
+    assert abs(float(posterior["m_sd"].mean()) - drawn) < 3 * float(posterior["m_sd"].std())
+    # .25 of the outcome, and the variance of which candidate it was: 1 - .7^2 - .3^2.
+    expected = 0.25 + drawn**2 * (1 - share**2 - (1 - share) ** 2)
+    assert float((posterior["sigma"] ** 2).mean()) == pytest.approx(expected, rel=0.08)
+
+
 def is_inside(draws, truth, probability=0.8):
     tail = (1 - probability) / 2
     low, high = np.quantile(draws.values, [tail, 1 - tail])

@@ -9,7 +9,7 @@ import pytest
 
 import pymc_mlm as mlm
 from pymc_mlm.saving.values import decode, encode
-from pymc_mlm.weights import contest, persistence
+from pymc_mlm.weights import candidates, contest, persistence
 from tests.mocked import PriorDraws
 
 GROUP = np.array([0, 0, 0, 1, 1])
@@ -40,6 +40,35 @@ def test_a_contest_is_signed_by_side_and_a_team_may_be_a_mean():
     np.testing.assert_allclose(weights_of(contest("side"), {}, side=SIDE), SIDE)
     found = weights_of(contest("side", team="mean"), {}, side=SIDE)
     np.testing.assert_allclose(found, [0.5, -1, 0.5, -1, 1])
+
+
+def test_candidates_weigh_their_probability_of_each_place():
+    p = np.array([0.6, 0.4, 0.0, 0.25, 0.75])
+    np.testing.assert_allclose(weights_of(candidates("p"), {}, p=p), p)
+    two = {"p": np.array([0.6, 0.4, 1.0, 0.25, 0.75]), "slot": np.array([1, 1, 2, 7, 7])}
+    found = weights_of(candidates("p", place="slot"), {}, **two)
+    np.testing.assert_allclose(found, [0.3, 0.2, 0.5, 0.25, 0.75])
+
+
+def test_thirds_may_be_rounded():
+    p = np.array([0.333, 0.333, 0.333, 0.5, 0.5])
+    np.testing.assert_allclose(weights_of(candidates("p"), {}, p=p)[:3], 1 / 3)
+
+
+@pytest.mark.parametrize(("p", "message"), [
+    ([0.6, 0.3, 0.0, 0.5, 0.5], r"sum to 0.9 in the group of membership row 0 .*1 such sums"),
+    ([1.0, 0.0, 0.0, 1.0, 1.0], "sum to 2 in the group of membership row 3 .*place=..."),
+    ([1.2, -0.2, 0.0, 0.5, 0.5], "'p' is 1.2 in membership row 0 .*between 0 and 1"),
+])  # fmt: skip
+def test_probabilities_that_are_none_are_refused(p, message):
+    with pytest.raises(mlm.DataError, match=message):
+        candidates("p").resolve({"p": np.array(p)}, GROUP, INDPTR)
+
+
+def test_probabilities_of_one_place_are_named_with_it():
+    columns = {"p": np.array([0.6, 0.4, 0.5, 0.5, 0.5]), "slot": np.array([1, 1, 2, 1, 1])}
+    with pytest.raises(mlm.DataError, match="row 2 with 'slot' = 2"):
+        candidates("p", "slot").resolve(columns, GROUP, INDPTR)
 
 
 @pytest.mark.parametrize(("value", "longest"), [(3, 3), (0.5, 1), (-1, 1)])
@@ -87,7 +116,9 @@ def test_weights_that_may_be_negative_are_not_normalised(weight):
         term.resolve(table)
 
 
-@pytest.mark.parametrize("weight", [persistence("a b", 3, "s"), contest("n", team="mean")])
+@pytest.mark.parametrize(
+    "weight", [persistence("a b", 3, "s"), contest("n", team="mean"), candidates("p", "slot")]
+)
 def test_a_saved_weight_is_the_same(weight):
     assert decode(json.loads(json.dumps(encode(weight)))) == weight
 
