@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pymc_mlm.decisions import AbstractRule, Decision
 from pymc_mlm.decisions.characteristics import AbstractCharacteristics
 from pymc_mlm.decisions.thresholds import Alternative
-from pymc_mlm.estimators.assumptions import AbstractTrialAssumptions
+from pymc_mlm.estimators.heterogeneity import AbstractTrialHeterogeneity
 from pymc_mlm.intervals import CI_PROB
 from pymc_mlm.report import report_trial
 from pymc_mlm.reporting.document import Report, written
@@ -17,11 +17,10 @@ from pymc_mlm.reporting.trial_summary import TrialSummary
 from pymc_mlm.trial import prediction, questions, reports
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
 
-class AbstractTrialEstimator(AbstractTrialAssumptions, ABC):
+class AbstractTrialEstimator(AbstractTrialHeterogeneity, ABC):
     """A model of several binary outcomes in arms: answers are functions of its fit."""
 
     def cell_probability(
@@ -157,33 +156,6 @@ class AbstractTrialEstimator(AbstractTrialAssumptions, ABC):
             weights=weights, treatment=treatment, covariate_rows=covariate_rows,
         )  # fmt: skip
 
-    def treatment_effect_curve(
-        self,
-        column: str,
-        grid: Any = None,
-        population: Any = None,
-        estimand: str | None = None,
-        treatment: Any = None,
-    ) -> xr.DataArray:
-        """Return draws of the treatment effect along a covariate.
-
-        Parameters
-        ----------
-        column : str
-            A covariate.
-        grid : sequence, optional
-            Values; 25 over the middle 95% of a number, or all categories.
-        population, estimand, treatment
-            As in `treatment_effect`; the covariate's own values in the population are replaced.
-
-        Returns
-        -------
-        DataArray, dims (chain, draw, column, outcome)
-        """
-        return questions.treatment_effect_curve(
-            self._fitted(), column, grid, population, estimand, treatment
-        )
-
     def effect_draws(self, term: str | None = None) -> xr.DataArray:
         """Return draws of the effects of the observed clusters, or members of a term, log odds.
 
@@ -199,37 +171,6 @@ class AbstractTrialEstimator(AbstractTrialAssumptions, ABC):
             scaled columns.
         """
         return questions.effect_draws(self._fitted(), term)
-
-    def decision_curve(
-        self,
-        rule: AbstractRule,
-        column: str,
-        grid: Any = None,
-        population: Any = None,
-        estimand: str | None = None,
-        treatment: Any = None,
-        alpha: float = 0.05,
-        alternative: Alternative = "greater",
-    ) -> pd.DataFrame:
-        """Return the evidence for a rule, and the decision, along a covariate.
-
-        Parameters
-        ----------
-        rule, alpha, alternative
-            As in `probability`.
-        column, grid, population, estimand, treatment
-            As in `treatment_effect_curve`.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row per value of the covariate: posterior probabilities of the contrasts, that which
-            is compared with the threshold, the threshold, the joint probability and its Monte
-            Carlo error, and the conclusion at this value alone.
-        """
-        return questions.decision_curve(
-            self._fitted(), rule, column, grid, population, estimand, treatment, alpha, alternative
-        )
 
     def predict(
         self,

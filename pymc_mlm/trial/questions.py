@@ -70,13 +70,19 @@ def treatment_effect(
     measure: str = "difference",
 ) -> xr.DataArray:
     """Return draws of the effect of a treatment, dims (chain, draw, outcome)."""
-    if measure not in MEASURES:
-        raise SpecificationError(
-            f"measure={measure!r} is not known. Use one of {', '.join(MEASURES)}."
-        )
+    compare = measure_of(measure)
     control, chosen = arms_of(fit, treatment)
     theta = success_probability(fit, population, estimand, weights, covariate_rows)
-    return MEASURES[measure](theta, chosen, control).rename("treatment_effect")
+    return compare(theta, chosen, control).rename("treatment_effect")
+
+
+def measure_of(name: str) -> Any:
+    """Return the function that compares two arms."""
+    if name not in MEASURES:
+        raise SpecificationError(
+            f"measure={name!r} is not known. Use one of {', '.join(MEASURES)}."
+        )
+    return MEASURES[name]
 
 
 def probability(
