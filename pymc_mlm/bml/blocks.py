@@ -26,10 +26,11 @@ IGNORED = ("showFE", "name", "labels")
 
 
 class Problems:
-    """What could not be translated, with positions."""
+    """What could not be translated, with positions; and what a reader should know of the rest."""
 
     def __init__(self) -> None:
         self.found: list[tuple[int, str]] = []
+        self.remarks: list[str] = []
 
     def add(self, node: Node, text: str) -> None:
         """Note a part that has no counterpart."""
@@ -256,7 +257,16 @@ def _effects(
     own = named(random, "re")
     formula = own.get("formula")
     if formula is not None and written(formula) != "1":
-        problems.add(random, f"{written(random, False)}: slopes of members or units that vary")
+        if is_unit:
+            problems.add(random, f"{written(random, False)}: slopes of hm(); mlm.nested has them")
+        else:
+            options["varying"] = written(formula)
+            if not truth(own.get("cor"), False):
+                problems.remarks.append(
+                    f"{written(random, False)}: intercepts and slopes are correlated here, where "
+                    "bml has them independent; varying=mlm.VaryingCoefficients(..., eta=) with a "
+                    "large eta draws the correlation to zero."
+                )
     walk = own.get("ar")
     if walk is not None and not is_unit:
         walks = truth(walk, False)

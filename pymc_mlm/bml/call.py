@@ -119,7 +119,7 @@ def from_bml(text: str, columns: Collection[str] | None = None) -> BmlCall:
     )
     initvals = parameters.initvals(model, given.get("inits"))
     problems.require_none()
-    notes = [*parameters.notes, *formula.notes]
+    notes = [*parameters.notes, *formula.notes, *problems.remarks]
     for reason in dict.fromkeys(LEFT_OUT[n] for n in given if n in LEFT_OUT):
         own = [f"{n} = {written(given[n], False)}" for n in given if LEFT_OUT.get(n) == reason]
         notes.append(f"{', '.join(own)}: not taken over, because {reason}.")

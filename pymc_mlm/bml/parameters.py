@@ -8,8 +8,9 @@ from typing import Any
 
 from pymc_mlm.bml.blocks import Block, Problems, summands
 from pymc_mlm.bml.expressions import Node, written
-from pymc_mlm.bml.priors import DEVIATION, PRECISION, REAL, Stated, number, translated
+from pymc_mlm.bml.priors import DEVIATION, PRECISION, REAL, Stated, number, short, translated
 from pymc_mlm.errors import SpecificationError
+from pymc_mlm.terms.member_effects import VaryingCoefficients
 
 _OF_BLOCK = re.compile(r"(b\.mm|b\.hm|b\.w|tau\.mm|tau\.hm|sigma\.mm|sigma\.hm)\.(\d+)")
 # Where a prior goes: the model or a block, the key there, and the scale of what is stated.
@@ -30,6 +31,9 @@ class Parameters:
     def add(self, stated: Stated) -> None:
         """Translate a prior, and put it where it belongs."""
         node = Node("name", stated.parameter, position=stated.position)
+        if stated.parameter == "cor" and stated.distribution.value == "lkj":
+            self._add_correlation(stated, node)
+            return
         try:
             targets = list(
                 self.of_jags(stated.parameter, stated.index)
@@ -48,6 +52,19 @@ class Parameters:
             (self.priors if block is None else block.priors)[key] = prior
             where = "" if block is None else f" of {block.kind}({', '.join(block.ids)})"
             self.notes.append(f"{stated.text}: {key}{where} ~ {prior!r}")
+
+    def _add_correlation(self, stated: Stated, node: Node) -> None:
+        """Set the shape of the LKJ prior of members with slopes."""
+        eta = short(number(stated.distribution.parts[0]))
+        blocks = [b for b in self.members if "varying" in b.options]
+        if not blocks:
+            self.problems.add(node, f"{stated.text!r}: no members of the call have slopes")
+        for block in blocks:
+            formula = block.options["varying"]
+            block.options["varying"] = VaryingCoefficients(
+                getattr(formula, "formula", formula), eta
+            )
+            self.notes.append(f"{stated.text}: LKJ(eta={eta:g}) of mm({', '.join(block.ids)})")
 
     def of_jags(self, name: str, index: int | None) -> Iterator[Target]:
         """Yield what a name of JAGS, and an element of it, is here."""
@@ -113,7 +130,8 @@ class Parameters:
                     yield None, "beta", REAL
                 yield from ((b, "beta", REAL) for b in self.blocks if b.covariates)
             case "sd":
-                yield from ((b, "sd", DEVIATION) for b in blocks if b.has_effects)
+                for block in (b for b in blocks if b.has_effects):
+                    yield block, _sd(block, coef), DEVIATION
             case "w":
                 for block in blocks:
                     yield from ((block, p, REAL) for p in block.parameters if coef in ("", p))
@@ -163,6 +181,15 @@ class Parameters:
             full = key if block is None else f"{own[id(block)]}_{'' if short else 'weight_'}{key}"
             found[full] = float(plain) ** -0.5 if scale == PRECISION else plain
         return found
+
+
+def _sd(block: Block, coef: str) -> str:
+    """Return the standard deviation of intercepts or of a slope."""
+    if "varying" in block.options:
+        return f"sd[{coef}]" if coef else "sd"
+    if coef not in ("", "Intercept"):
+        raise LookupError(f"{block.kind}({', '.join(block.ids)}) has no slope of {coef!r}")
+    return "sd"
 
 
 def _is_in(block: Block, group: str, parameters: Parameters) -> bool:

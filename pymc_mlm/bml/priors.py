@@ -138,7 +138,7 @@ def translated(prior: Stated, scale: str) -> Any:
         The distribution has no counterpart; the position is named.
     """
     dist = prior.distribution
-    values = [_short(number(part)) for part in dist.parts]
+    values = [short(number(part)) for part in dist.parts]
     try:
         if scale == PRECISION and prior.is_of_jags:
             return _of_precision(dist.value, values, prior)
@@ -167,19 +167,20 @@ def _of_precision(name: str, values: list[Any], prior: Stated) -> Any:
     raise KeyError(name)
 
 
-def _short(value: float) -> float | int:
+def short(value: float) -> float | int:
+    """Return a whole number without its point."""
     return int(value) if value == int(value) and abs(value) < 1e15 else value
 
 
 def _sd(precision: float) -> float | int:
-    return _short(round(float(precision) ** -0.5, 12))
+    return short(round(float(precision) ** -0.5, 12))
 
 
 _JAGS: dict[str, Callable[..., Prior]] = {
     "dnorm": lambda m, t: Prior("Normal", mu=m, sigma=_sd(t)),
     "dt": lambda m, t, k: Prior("StudentT", nu=k, mu=m, sigma=_sd(t)),
-    "dlogis": lambda m, t: Prior("Logistic", mu=m, s=_short(1 / t)),
-    "ddexp": lambda m, t: Prior("Laplace", mu=m, b=_short(1 / t)),
+    "dlogis": lambda m, t: Prior("Logistic", mu=m, s=short(1 / t)),
+    "ddexp": lambda m, t: Prior("Laplace", mu=m, b=short(1 / t)),
     "dunif": lambda a, b: Prior("Uniform", lower=a, upper=b),
     "dexp": lambda r: Prior("Exponential", lam=r),
     "dgamma": lambda a, r: Prior("Gamma", alpha=a, beta=r),
@@ -219,7 +220,7 @@ def _cut(prior: Prior, stated: Stated) -> Prior:
         return prior
     if prior.distribution != "Normal":
         raise KeyError(prior.distribution)
-    bounds = {k: _short(v) for k, v in (("lower", low), ("upper", high)) if v is not None}
+    bounds = {k: short(v) for k, v in (("lower", low), ("upper", high)) if v is not None}
     if prior.parameters["mu"] == 0 and bounds == {"lower": 0}:
         return Prior("HalfNormal", sigma=prior.parameters["sigma"])
     return Prior("TruncatedNormal", {**prior.parameters, **bounds})

@@ -215,6 +215,18 @@ NEW = {
                     "Intercept": Prior("StudentT", nu=3, mu=0, sigma=5)},
         ),
     ),
+    "members with slopes": (
+        """bml(y ~ 1 + x1 + mm(id = id(pid, gid), vars = vars(x), w = w(~ 1/n),
+            RE = re(1 + x, cor = TRUE)), data = d, prior = c(prior(lkj(3), class = "cor"),
+            prior(normal(0, 2), class = "sd", coef = "x"),
+            prior(normal(0, 3), class = "sd", coef = "Intercept", group = "mm.1")))""",
+        mlm.MultipleMembershipModel(
+            "y ~ 1 + x1",
+            mlm.mm("pid", "gid", "x", varying=mlm.VaryingCoefficients("1 + x", eta=3), priors={
+                "sd[x]": Prior("HalfNormal", sigma=2),
+                "sd[Intercept]": Prior("HalfNormal", sigma=3)}),
+        ),
+    ),
     "walks on time": (
         """bml(y ~ majority + mm(id = id(pid, gid), w = w(~ 1/n), RE = re(1, ar = year)),
             data = d)""",
@@ -331,6 +343,12 @@ def test_settings_and_initial_values_are_arguments_of_fit(coalgov):
     assert set(call.fit_arguments["initvals"]) <= names
 
 
+def test_slopes_that_bml_has_independent_are_said_to_be_correlated():
+    call = mlm.from_bml("bml(y ~ 1 + mm(id(pid, gid), vars(x), w = w(~ 1/n), RE = re(1 + x)))")
+    assert call.model.terms[0] == mlm.mm("pid", "gid", "x", varying="1 + x")
+    assert call.notes[0].startswith("re(1 + x): intercepts and slopes are correlated here")
+
+
 def test_other_names_than_columns_are_parameters_where_columns_are_known():
     text = """bml(y ~ 1 + mm(id = id(pid, gid), w = w(~ ilogit(a + om * pseat)), RE = TRUE))"""
     known = mlm.from_bml(text, columns=["y", "pid", "gid", "pseat"]).model.terms[0]
@@ -359,6 +377,10 @@ def test_other_names_than_columns_are_parameters_where_columns_are_known():
     ("bml(y ~ x + mm(id(a), RE = TRUE))", r"character 16: id\(member, group\) is expected"),
     ("bml(y ~ x + hm(id(a), ar = TRUE))", "units of hm\\(\\) do not walk"),
     ("bml(y ~ x + mm(id(a, b), vars(z), fn = fn('hhi')))", "aggregates otherwise"),
+    ("bml(y ~ x + hm(id(a), RE = re(1 + z)))", r"slopes of hm\(\); mlm.nested has them"),
+    ("bml(y ~ mm(id(a, b)), prior = prior(exponential(1), class = 'sd', coef = 'z'))",
+     r"mm\(a, b\) has no slope of 'z'"),
+    ("bml(y ~ mm(id(a, b)), prior = prior(lkj(2), class = 'cor'))", "no members .* have slopes"),
     ("bml(y ~ x:mm(id(a, b)))", "mm\\(\\) stands inside another term"),
     ("bml(y ~ x + hm(id(a), FE = fe(1 + x)))", "only units of hm\\(\\) have fixed effects"),
 ])  # fmt: skip
