@@ -1,7 +1,9 @@
 """Planning a trial before it is run: power, error rates, thresholds, sample size."""
 
 from pymc_mlm.planning.calibration import calibrate
-from pymc_mlm.planning.design import Clusters, TrialDesign
+from pymc_mlm.planning.clusters import Clusters
+from pymc_mlm.planning.covariate import Covariate
+from pymc_mlm.planning.design import TrialDesign
 from pymc_mlm.planning.estimate import Estimate
 from pymc_mlm.planning.looks import Looks, calibrate_looks
 from pymc_mlm.planning.operating_characteristics import (
@@ -18,6 +20,7 @@ from pymc_mlm.planning.sequential import (
 
 __all__ = [
     "Clusters",
+    "Covariate",
     "Estimate",
     "Looks",
     "OperatingCharacteristics",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,60 +11,11 @@ import numpy as np
 from pymc_mlm.decisions.rules import AbstractRule, All, Custom
 from pymc_mlm.decisions.thresholds import check_alpha, marginal_threshold
 from pymc_mlm.errors import SpecificationError
+from pymc_mlm.planning.clusters import Clusters
 from pymc_mlm.planning.contrasts import linear_contrasts
+from pymc_mlm.planning.covariate import Covariate
 from pymc_mlm.planning.patterns import Array, correlation_matrix, joint_probabilities
 from pymc_mlm.priors.control_prior import ControlPrior
-
-# Nodes of the average over normal cluster effects: exact to machine precision for sd up to 3.
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """Whole clusters are randomised.
-
-    Parameters
-    ----------
-    number : int
-        Clusters in each arm.
-    size : int
-        Patients in each cluster.
-    icc : float, optional
-        Correlation of one outcome between two patients of a cluster, probability scale.
-    sd : float, optional
-        In place of it, the standard deviation of the clusters' log odds.
-
-    Examples
-    --------
-    >>> Clusters(10, 15, icc=0.05)
-    Clusters(number=10, size=15, icc=0.05, sd=None)
-    """
-
-    number: int
-    size: int
-    icc: float | None = None
-    sd: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, least in (("number", 2), ("size", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < least:
-                raise SpecificationError(
-                    f"Clusters({name}={value!r}): a whole number of at least {least} is needed; "
-                    "with fewer than two clusters in an arm nothing tells how they differ."
-                )
-        if (self.icc is None) == (self.sd is None):
-            raise SpecificationError("Clusters takes either icc= or sd=; give one of them.")
-        if self.icc is not None and not 0 <= self.icc < 1:
-            raise SpecificationError(f"icc={self.icc!r} must lie in [0, 1).")
-        if self.sd is not None and not 0 <= self.sd < np.inf:
-            raise SpecificationError(f"sd={self.sd!r} must be a number from 0 on, log odds.")
-
-    def intraclass(self, success: Array) -> float:
-        """Return the correlation on the probability scale, averaged over `success`."""
-        if self.icc is not None:
-            return float(self.icc)
-        return float(np.mean([_icc(p, float(self.sd or 0.0)) for p in np.ravel(success)]))
 
 
 @dataclass(frozen=True)
@@ -100,6 +50,9 @@ class TrialDesign:
     borrowing : ControlPrior, optional
         Prior of the control from historical controls, see `pymc_mlm.borrowing`; the other arms
         keep its vague one, and `prior` has no effect.
+    covariate : Covariate, optional
+        A covariate that predicts the outcomes, and that refits adjust for; the arms' patterns are
+        the same, so that other methods are the analysis without it.
 
     Raises
     ------
@@ -132,6 +85,7 @@ class TrialDesign:
     threshold: float | None = None
     prior: float = 2.0
     borrowing: ControlPrior | None = None
+    covariate: Covariate | None = None
 
     def __post_init__(self) -> None:
         if len(self.arms) < 2:
@@ -148,6 +102,7 @@ class TrialDesign:
         object.__setattr__(self, "outcomes", self._names())
         self._check_numbers()
         self._check_borrowing()
+        self._check_covariate()
         if not isinstance(self.rule, Custom):
             linear_contrasts(self.rule, self.names)
         self.pattern_probabilities  # noqa: B018  (refuses impossible correlations)
@@ -269,6 +224,7 @@ class TrialDesign:
                 f"{n} {arm}" for arm, n in zip(self.arms, self.patients.tolist(), strict=True)
             ),
             **clusters,
+            **({} if self.covariate is None else {"covariate": repr(self.covariate)}),
             "correlations": "; ".join(
                 f"{arm} {', '.join(f'{r:.3g}' for r in rho[np.triu_indices(len(rho), 1)])}"
                 for arm, rho in zip(self.arms, self.correlations, strict=True)
@@ -330,6 +286,20 @@ class TrialDesign:
                 "mixtures of Dirichlet distributions."
             )
 
+    def _check_covariate(self) -> None:
+        if self.covariate is None:
+            return
+        if not isinstance(self.covariate, Covariate):
+            raise SpecificationError(
+                f"covariate={self.covariate!r} is none. Write planning.Covariate(slopes)."
+            )
+        self.covariate.check(len(self.names))
+        if self.clusters is not None:
+            raise SpecificationError(
+                "covariate and clusters do not go together in a design. Simulate such tables with "
+                "datasets or code of your own, and fit the model to them."
+            )
+
     def _check_numbers(self) -> None:
         check_alpha(self.alpha)
         if not isinstance(self.rule, AbstractRule):
@@ -355,20 +325,6 @@ class TrialDesign:
             )
         if (counts != counts.astype(int)).any():
             raise SpecificationError(f"per_arm={self.per_arm!r} must be whole numbers.")
-
-
-def _icc(p: float, sd: float) -> float:
-    """Return the probability-scale correlation of normal log odds with mean success p."""
-    if sd == 0:
-        return 0.0
-    weights = WEIGHTS / WEIGHTS.sum()
-    low, high = -60.0, 60.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        below = weights @ (1 / (1 + np.exp(-(middle + sd * NODES)))) < p
-        low, high = (middle, high) if below else (low, middle)
-    cluster = 1 / (1 + np.exp(-(low + sd * NODES)))
-    return float(weights @ (cluster - p) ** 2 / (p * (1 - p)))
 
 
 def _row(values: Sequence[float] | Array, where: str) -> tuple[float, ...]:

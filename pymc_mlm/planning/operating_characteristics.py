@@ -99,6 +99,7 @@ class OperatingCharacteristics(AbstractCharacteristics):
             )
             rho = null.correlations[0][np.triu_indices(len(null.names), 1)].round(3).tolist()
             lines.append(f"  (at {where}{f', correlation {rho}' if rho else ''})")
+        lines += unadjusted(design, self.method)
         return "\n".join([*head, "Probabilities with Monte Carlo errors:", *lines])
 
     def _named(self) -> dict[str, Estimate]:
@@ -113,6 +114,13 @@ class OperatingCharacteristics(AbstractCharacteristics):
             "largest type I error": self.worst_type_one_error,
         }
         return {name: estimate for name, estimate in named.items() if estimate is not None}
+
+
+def unadjusted(design: TrialDesign, method: str) -> list[str]:
+    """Return a line where the analysis leaves out a covariate that the design has."""
+    if design.covariate is None or method == "refit":
+        return []
+    return ["  (analysed without the covariate; method='refit' adjusts for it)"]
 
 
 def probability_rows(named: Mapping[str, Estimate]) -> list[dict[str, Any]]:

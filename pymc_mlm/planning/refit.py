@@ -12,7 +12,7 @@ from pymc_mlm.planning.design import TrialDesign
 from pymc_mlm.planning.patterns import Array, pattern_values
 from pymc_mlm.priors import Prior
 
-ARM, CLUSTER = "arm_", "cluster_"
+ARM, CLUSTER, COVARIATE = "arm_", "cluster_", "covariate_"
 
 
 def refit_statistics(
@@ -40,11 +40,36 @@ def refit_statistics(
     Trials run one after another unless joblib is told otherwise: ``with
     joblib.parallel_config(n_jobs=-1)``, or ``backend="dask"`` and the like.
     """
+    return refit_looks(design, design.patients[None], trials, rng, fit)[:, 0]
+
+
+def refit_looks(
+    design: TrialDesign,
+    patients: Array,
+    trials: int,
+    rng: np.random.Generator,
+    fit: Mapping[str, Any] | None = None,
+) -> Array:
+    """Return the statistics at looks, each fitted to the patients of each arm so far.
+
+    Parameters
+    ----------
+    design, trials, rng, fit
+        As in `refit_statistics`.
+    patients : ndarray of int, shape (look, arm)
+        Patients at each look; whole clusters where there are clusters.
+
+    Returns
+    -------
+    ndarray, shape (trial, look, treatment)
+    """
     from joblib import Parallel, delayed
 
     options = {"progressbar": False, **(fit or {})}
-    run = delayed(_fitted)
-    return np.array(Parallel()(run(design, child, options) for child in rng.spawn(trials)))
+    run = delayed(_at_looks)
+    return np.array(
+        Parallel()(run(design, patients, child, options) for child in rng.spawn(trials))
+    )
 
 
 def simulated_table(design: TrialDesign, rng: np.random.Generator) -> dict[str, Array]:
@@ -66,24 +91,48 @@ def simulated_table(design: TrialDesign, rng: np.random.Generator) -> dict[str, 
             gamma = rng.standard_gamma(np.maximum(own * (1 / design.icc - 1), 1e-3)) + 1e-300
             own = gamma / gamma.sum(axis=1, keepdims=True)
         own = own[cluster]
+    x = np.zeros(len(arm))
+    if design.covariate is not None:
+        x = rng.standard_normal(len(arm))
+        own = np.concatenate([design.covariate.given(p, x[arm == g]) for g, p in enumerate(phi)])
     pattern = (rng.random((len(arm), 1)) > own.cumsum(axis=1)[:, :-1]).sum(axis=1)
     y = pattern_values(len(design.names))[pattern]
     y[rng.random(y.shape) < design.missing] = np.nan
     table = {name: y[:, k] for k, name in enumerate(design.names)}
     table[ARM] = np.array(list(design.arms))[arm]
-    return table if cluster is None else table | {CLUSTER: cluster}
+    table |= {} if cluster is None else {CLUSTER: cluster}
+    return table if design.covariate is None else table | {COVARIATE: x}
 
 
-def _fitted(design: TrialDesign, rng: np.random.Generator, options: dict[str, Any]) -> list[float]:
+def _at_looks(
+    design: TrialDesign, patients: Array, rng: np.random.Generator, options: dict[str, Any]
+) -> list[list[float]]:
+    table = simulated_table(design, rng)
+    # Rows come by arm, in the order of the patients.
+    size = design.patients
+    place = np.concatenate([np.arange(n) for n in size])
+    arm = np.repeat(np.arange(len(size)), size)
+    found = []
+    for so_far in patients:
+        here = place < so_far[arm]
+        seen = {name: values[here] for name, values in table.items()}
+        found.append(_fitted(design, seen, int(rng.integers(2**31)), options))
+    return found
+
+
+def _fitted(
+    design: TrialDesign, table: dict[str, Array], seed: int, options: dict[str, Any]
+) -> list[float]:
     even = Prior("Dirichlet", a=design.mixture[1][0, 0])
     model = MultivariateLogitTrial(
         design.names,
         ARM,
         control=design.control,
+        covariates=None if design.covariate is None else [COVARIATE],
         cluster=None if design.clusters is None else CLUSTER,
         priors={"cell_probability": design.borrowing or even},
         missing="drop",  # a patient who dropped out on every outcome
     )
-    model.fit(simulated_table(design, rng), random_seed=int(rng.integers(2**31)), **options)
+    model.fit(table, random_seed=seed, **options)
     decisions = [model.probability(design.rule, treatment=arm) for arm in design.treatments]
     return [decision.evidence[0].statistic for decision in decisions]

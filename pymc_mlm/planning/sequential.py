@@ -15,12 +15,14 @@ from pymc_mlm.planning.design import TrialDesign
 from pymc_mlm.planning.estimate import Estimate
 from pymc_mlm.planning.looks import Looks, statistics_at_looks
 from pymc_mlm.planning.nulls import no_effect, null_designs
-from pymc_mlm.planning.operating_characteristics import probability_rows
+from pymc_mlm.planning.operating_characteristics import probability_rows, unadjusted
 from pymc_mlm.planning.patterns import Array
+from pymc_mlm.planning.refit import refit_looks
 
 if TYPE_CHECKING:
     import pandas as pd
 
+METHODS = ("simulation", "refit")
 KEPT = 200  # simulated trials whose trajectories are kept for the picture
 
 
@@ -47,6 +49,8 @@ class SequentialCharacteristics(AbstractCharacteristics):
         of stopping there for efficacy and for futility, with their Monte Carlo errors.
     trajectories : ndarray, shape (trial, look, treatment)
         The statistic in the first simulated trials, as if none had stopped.
+    method : {"simulation", "refit"}
+        How the statistics were found.
     """
 
     design: TrialDesign
@@ -60,6 +64,7 @@ class SequentialCharacteristics(AbstractCharacteristics):
     expected_patients_null: Estimate | None
     by_look: pd.DataFrame
     trajectories: Array
+    method: str = "simulation"
 
     @property
     def planned(self) -> dict[str, Any]:
@@ -81,7 +86,7 @@ class SequentialCharacteristics(AbstractCharacteristics):
             "patients expected without an effect": self.expected_patients_null,
         }
         return {
-            "Planned design": {"method": "simulation", **facts, **looks},
+            "Planned design": {"method": self.method, **facts, **looks},
             "Assumed success probabilities": self.design.assumptions,
             "Probabilities": probability_rows(self._named()),
             "Size": [
@@ -106,6 +111,7 @@ class SequentialCharacteristics(AbstractCharacteristics):
                 f"Rule {self.design.rule.label}, {len(self.looks.at)} looks; probabilities with "
                 "Monte Carlo errors:",
                 *text,
+                *unadjusted(self.design, self.method),
                 expected,
                 self.by_look.round(4).to_string(),
             ]
@@ -138,6 +144,8 @@ def sequential_characteristics(
     trials: int = 10_000,
     random_seed: Any = None,
     nulls: bool = True,
+    method: str = "simulation",
+    fit: Mapping[str, Any] | None = None,
 ) -> SequentialCharacteristics:
     """Return power, type I error and expected size of a trial with looks, by simulation.
 
@@ -149,6 +157,11 @@ def sequential_characteristics(
         With thresholds; see `calibrate_looks`.
     trials, random_seed, nulls
         As in `operating_characteristics`.
+    method : {"simulation", "refit"}
+        ``"refit"`` fits the model to the patients of every look, with the covariate where the
+        design has one; then the only null is that with the control as assumed.
+    fit : mapping, optional
+        Arguments of `MultivariateLogitTrial.fit`, for refits.
 
     Returns
     -------
@@ -171,12 +184,19 @@ def sequential_characteristics(
             "These looks have no thresholds. Write efficacy=, or take "
             "calibrate_looks(design, looks)."
         )
+    if method not in METHODS:
+        raise SpecificationError(f"method={method!r} is not known. Use {' or '.join(METHODS)}.")
     rng = np.random.default_rng(random_seed)
 
-    def run(asked: TrialDesign) -> _Stops:
-        return _stops(statistics_at_looks(asked, looks, trials, rng), looks)
+    def drawn(asked: TrialDesign) -> Array:
+        if method == "refit":
+            return refit_looks(asked, looks.patients(asked), trials, rng, fit)
+        return statistics_at_looks(asked, looks, trials, rng)
 
-    statistics = statistics_at_looks(design, looks, trials, rng)
+    def run(asked: TrialDesign) -> _Stops:
+        return _stops(drawn(asked), looks)
+
+    statistics = drawn(design)
     stops = _stops(statistics, looks)
     null = worst = at = idle = None
     if nulls and not isinstance(design.rule, Custom):
@@ -185,6 +205,7 @@ def sequential_characteristics(
             stopped = run(without)
             null = Estimate.share(stopped.better.any(axis=1).mean(), trials)
             idle = _expected(design, looks, stopped)
+    if nulls and method != "refit" and not isinstance(design.rule, Custom):
         at = max(null_designs(design), key=lambda asked: run(asked).better.any(axis=1).mean())
         worst = Estimate.share(run(at).better.any(axis=1).mean(), trials)
     return SequentialCharacteristics(
@@ -202,6 +223,7 @@ def sequential_characteristics(
         expected_patients_null=idle,
         by_look=_by_look(design, looks, stops),
         trajectories=statistics[:KEPT],
+        method=method,
     )
 
 

@@ -19,7 +19,7 @@ from pymc_mlm.planning import (
     sample_size,
     sequential_characteristics,
 )
-from pymc_mlm.planning.refit import _fitted
+from pymc_mlm.planning.refit import _fitted, simulated_table
 from pymc_mlm.planning.simulation import marginal_probabilities
 
 STUDIES = HistoricalControls(("y1", "y2"), {"A": (10, 14, 6, 10), "B": (30, 20, 22, 28)})
@@ -87,7 +87,8 @@ def test_other_questions_take_the_prior_too():
 
 
 def test_refits_fit_with_the_prior(rng):
-    [statistic] = _fitted(DESIGN, rng, {"progressbar": False, "draws": 500})
+    options = {"progressbar": False, "draws": 500}
+    [statistic] = _fitted(DESIGN, simulated_table(DESIGN, rng), 1, options)
     assert 0 <= statistic <= 1
 
 
