@@ -60,7 +60,11 @@ from pymc_mlm.terms import AbstractTerm, hm, mm
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
 from pymc_mlm.terms.member_effects import (
     AR1,
+    BYM2,
+    CAR,
+    ICAR,
     AbstractMemberEffects,
+    KnownCovariance,
     RandomWalk,
     VaryingCoefficients,
 )
@@ -71,6 +75,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AR1",
+    "BYM2",
+    "CAR",
+    "ICAR",
     "LKJ",
     "AbstractFamily",
     "AbstractMemberEffects",
@@ -95,6 +102,7 @@ __all__ = [
     "HurdleNegativeBinomial",
     "HurdlePoisson",
     "InverseWishart",
+    "KnownCovariance",
     "LogLogistic",
     "LogNormal",
     "MlmError",

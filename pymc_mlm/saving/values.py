@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from pymc_mlm.data.labelled_matrix import LabelledMatrix
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import (
     Bernoulli,
@@ -47,7 +48,16 @@ from pymc_mlm.priors import PrecisionGamma, Prior
 from pymc_mlm.priors.control_prior import ControlPrior
 from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.cluster_effects import LKJ, InverseWishart
-from pymc_mlm.terms.member_effects import AR1, Independent, RandomWalk, VaryingCoefficients
+from pymc_mlm.terms.member_effects import (
+    AR1,
+    BYM2,
+    CAR,
+    ICAR,
+    Independent,
+    KnownCovariance,
+    RandomWalk,
+    VaryingCoefficients,
+)
 from pymc_mlm.terms.nested import Nested
 from pymc_mlm.trial import TrialSpecification
 from pymc_mlm.weights import Candidates, Contest, Expression, Persistence
@@ -63,6 +73,7 @@ SPECIFICATIONS = {
         StudentT, TrialSpecification, Weibull,
         AR1, Independent, PrecisionGamma, RandomWalk, VaryingCoefficients,
         Candidates, ComplementaryLogLog, CumulativeProbit, Probit,
+        BYM2, CAR, ICAR, KnownCovariance, LabelledMatrix,
         HurdleNegativeBinomial, HurdlePoisson, ZeroInflatedNegativeBinomial, ZeroInflatedPoisson,
     )
 }  # fmt: skip

@@ -28,6 +28,7 @@ def mm(
     dynamics: str | AbstractMemberEffects | None = None,
     time: str | None = None,
     varying: str | AbstractMemberEffects | None = None,
+    covariance: Any = None,
 ) -> MultipleMembership:
     r"""Let an outcome depend on several members at once, with known or estimated weights.
 
@@ -70,6 +71,9 @@ def mm(
     varying : str or VaryingCoefficients, optional
         Right-hand side of what varies between members, such as ``"1 + x"``: correlated intercepts
         and slopes of columns of the rows. An intercept alone by default.
+    covariance : DataFrame, mapping of mappings, KnownCovariance, ICAR, CAR or BYM2, optional
+        How members resemble each other: a matrix with their ids, known up to a factor, or a
+        distribution over a graph of neighbours. Members without rows may be there.
 
     Returns
     -------
@@ -104,5 +108,5 @@ def mm(
         repeated,
         missing,
         name,
-        member_effects(where, dynamics, time, varying),
+        member_effects(where, dynamics, time, varying, covariance),
     )

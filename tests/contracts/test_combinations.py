@@ -24,6 +24,8 @@ TABLE = {
     "count": RNG.poisson(np.exp(ETA)), "weeks": RNG.exponential(np.exp(ETA)) + 0.1,
     "ended": RNG.integers(0, 2, ROWS),
 }  # fmt: skip
+# Members and their neighbours on both sides; one of them has no rows.
+RING = {k: [(k - 1) % 8, (k + 1) % 8] for k in range(8)}
 FAMILIES = {
     "gaussian": ("y", "gaussian"), "student_t": ("y", "student_t"),
     "bernoulli": ("yes", "bernoulli"), "binomial": ("wins", mlm.Binomial("games")),
@@ -54,6 +56,10 @@ TERMS = {
     "slopes": (
         lambda: mlm.mm("member", "group", weight="exp(b * share)", varying="1 + x"),
         "member", ["mm member"],
+    ),
+    "bym2": (
+        lambda: mlm.mm("member", "group", weight="exp(b * share)", covariance=mlm.BYM2(RING)),
+        None, ["mm member"],
     ),
     "ar1": (
         lambda: mlm.mm("member", "group", weight="exp(b * share)", dynamics="ar1", time="year"),

@@ -18,6 +18,8 @@ from tests.mocked import PriorDraws
 VALUES = {
     "LKJ": mlm.LKJ(eta=2.0), "InverseWishart": mlm.InverseWishart(3.0, 0.2),
     "VaryingCoefficients": mlm.VaryingCoefficients("1 + x", eta=1.0),
+    **{n: getattr(mlm, n)({"a": ["b"], "b": ["a"]}) for n in ("BYM2", "CAR", "ICAR")},
+    "KnownCovariance": mlm.KnownCovariance({"a": {"a": 1, "b": 0}, "b": {"a": 0, "b": 1}}),
     "AR1": mlm.AR1("day", unit=365.25), "RandomWalk": mlm.RandomWalk("day", steps="time"),
     "All": rules.All({"a": 0.1}), "Any": rules.Any(), "Compensatory": rules.Compensatory([1, 2]),
     "Single": rules.Single("a", 0.1), "Margins": rules.Margins({"a": 0.1}),

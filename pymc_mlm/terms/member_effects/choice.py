@@ -8,6 +8,8 @@ from typing import Any
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.terms.member_effects.autoregression import AR1
 from pymc_mlm.terms.member_effects.base import AbstractMemberEffects
+from pymc_mlm.terms.member_effects.correlated import AbstractCorrelated
+from pymc_mlm.terms.member_effects.covariance import KnownCovariance
 from pymc_mlm.terms.member_effects.dynamics import AbstractDynamics
 from pymc_mlm.terms.member_effects.independent import Independent
 from pymc_mlm.terms.member_effects.random_walk import RandomWalk
@@ -17,7 +19,7 @@ DYNAMICS: Mapping[str, Callable[[str], AbstractDynamics]] = {"random_walk": Rand
 
 
 def member_effects(
-    where: str, dynamics: Any = None, time: Any = None, varying: Any = None
+    where: str, dynamics: Any = None, time: Any = None, varying: Any = None, covariance: Any = None
 ) -> AbstractMemberEffects:
     """Return the distribution that is asked for; independent effects by default.
 
@@ -31,6 +33,8 @@ def member_effects(
         Column of times, for a name in `dynamics`.
     varying : str or VaryingCoefficients, optional
         What varies between members.
+    covariance : labelled matrix or AbstractCorrelated, optional
+        How members resemble each other.
 
     Raises
     ------
@@ -42,7 +46,7 @@ def member_effects(
     >>> member_effects("mm()", "ar1", "year")
     AR1(time='year', unit=1.0)
     """
-    given = {"dynamics": dynamics, "varying": varying}
+    given = {"dynamics": dynamics, "varying": varying, "covariance": covariance}
     several = [name for name, value in given.items() if value is not None]
     if len(several) > 1:
         raise SpecificationError(
@@ -56,6 +60,9 @@ def member_effects(
         )
     if dynamics is not None:
         return _dynamics(where, dynamics, time)
+    if covariance is not None:
+        is_one = isinstance(covariance, AbstractCorrelated)
+        return covariance if is_one else KnownCovariance(covariance)
     return Independent() if varying is None else _varying(where, varying)
 
 
