@@ -13,7 +13,8 @@
 - `datasets` simulates tables with known truth; `weights` holds the built-in weight functions.
 """
 
-from pymc_mlm import borrowing, datasets, planning, populations, rules, weights
+from pymc_mlm import aggregations, borrowing, datasets, planning, populations, rules, weights
+from pymc_mlm.aggregations import aggregate
 from pymc_mlm.bml import from_bml
 from pymc_mlm.comparison import compare_weights
 from pymc_mlm.data.long_memberships import long_memberships
@@ -126,6 +127,8 @@ __all__ = [
     "Weibull",
     "ZeroInflatedNegativeBinomial",
     "ZeroInflatedPoisson",
+    "aggregate",
+    "aggregations",
     "borrowing",
     "compare_weights",
     "datasets",

@@ -103,6 +103,7 @@ WALLS = {
     ),
     "rules": wall("decisions", ""),
     "populations": wall("decisions", ""),
+    "aggregations": wall("errors data weights", "numpy"),
     "bml": wall("errors priors weights families terms estimators", ""),
     "planning": wall(
         "errors data priors estimators decisions", "numpy scipy pandas xarray joblib matplotlib"

@@ -193,7 +193,11 @@ def _weight(
     if aggregation is not None and _is_aggregation(aggregation):
         if aggregation.parts and aggregation.parts[0].value != "sum":
             what = written(aggregation, False)
-            problems.add(aggregation, f"{what} aggregates otherwise than by a weighted sum")
+            problems.add(
+                aggregation,
+                f"{what} aggregates otherwise than by a weighted sum; mlm.aggregate computes such "
+                "a column before the model, if nothing in it is estimated",
+            )
         aggregation = None
     source = given.get("w") or aggregation
     if source is None or source.is_name("NULL"):
