@@ -1,8 +1,9 @@
 """Effective draws of few and many units with little and much data, in every kind of model.
 
 Usage: ``python benchmarks/mixing.py [--kinds hm mm nested crossed] [--families ...]
-[--cells 5x10 30x1000 ...]``. A cell is units by rows of a unit. One line a cell: smallest effective
-size of the parameters of 4,000 draws, largest R-hat, leapfrog steps a draw, seconds.
+[--cells 5x10 30x1000 ...] [--others 200]``. A cell is units by rows of a unit, crossed with so many
+others (10). One line a cell: smallest effective size of the parameters of 4,000 draws, largest
+R-hat, leapfrog steps a draw, seconds.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--families", nargs="+", default=list(FORMULAS), choices=list(FORMULAS))
     parser.add_argument("--cells", nargs="+", default=[f"{u}x{n}" for u in UNITS for n in ROWS])
+    parser.add_argument("--others", type=int, default=10)
     chosen = parser.parse_args()
     print("| kind | family | units x rows | min ESS | max R-hat | steps | divergences | seconds |")
     print("|---|---|---|---:|---:|---:|---:|---:|", flush=True)
@@ -39,12 +41,12 @@ def main() -> None:
             for cell in chosen.cells:
                 units, rows = (int(n) for n in cell.split("x"))
                 if units * rows <= MOST_ROWS:
-                    print(measured(kind, family, units, rows), flush=True)
+                    print(measured(kind, family, units, rows, chosen.others), flush=True)
 
 
-def measured(kind: str, family: str, units: int, rows: int) -> str:
+def measured(kind: str, family: str, units: int, rows: int, others: int) -> str:
     """Fit one cell and return its line."""
-    table, model = table_of(kind, units, rows), model_of(kind, family)
+    table, model = table_of(kind, units, rows, others), model_of(kind, family)
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -76,7 +78,7 @@ def model_of(kind: str, family: str) -> mlm.MultipleMembershipModel | mlm.Nested
     return mlm.MultipleMembershipModel(formula, *terms, family=family)
 
 
-def table_of(kind: str, units: int, rows: int, seed: int = 7) -> pd.DataFrame:
+def table_of(kind: str, units: int, rows: int, others: int = 10, seed: int = 7) -> pd.DataFrame:
     """Return a table: effects of sd 0.5, residual sd 1, a covariate in years."""
     rng = np.random.default_rng(seed)
     count = units * rows
@@ -84,10 +86,10 @@ def table_of(kind: str, units: int, rows: int, seed: int = 7) -> pd.DataFrame:
     if kind == "mm":
         unit = rng.integers(0, units, (count, MEMBERS))
     u = rng.normal(0.0, 0.5, units)
-    x, other = rng.normal(50.0, 12.0, count), np.arange(count) % 10
+    x, other = rng.normal(50.0, 12.0, count), np.arange(count) % others
     eta = 0.025 * (x - 50.0) + (u[unit].mean(axis=1) if kind == "mm" else u[unit])
     if "crossed" in kind:
-        eta = eta + rng.normal(0.0, 0.5, 10)[other]
+        eta = eta + rng.normal(0.0, 0.5, others)[other]
     t = np.exp(2.0 + eta) * rng.weibull(1.3, count)
     table = {
         "group": np.arange(count), "x": x, "other": other, "y": eta + rng.normal(size=count),

@@ -39,6 +39,7 @@ def crossed_information(
     spread: float,
     location: float = 0.0,
     fixed_sd: Sequence[float | None] | None = None,
+    front: Sequence[int] | None = None,
 ) -> CrossedInformation | None:
     """Approximate likelihood and posterior at the penalised maximum.
 
@@ -61,11 +62,13 @@ def crossed_information(
         Where the intercept of the steps has its zero: part of the offset.
     fixed_sd : sequence of float or None, optional
         Prior standard deviation of the blocks whose effects are not drawn from a population.
+    front : sequence of int, optional
+        Blocks that the others follow, in their order; chosen if not given.
 
     Returns
     -------
     CrossedInformation or None
-        None if the steps lead nowhere.
+        None if the steps lead nowhere, or the blocks after a given front are too much work.
 
     Notes
     -----
@@ -85,10 +88,10 @@ def crossed_information(
         if found is None:
             return None
         try:
-            told = integrated_effects(blocks, X, standard, spread, given, *found)
+            told = integrated_effects(blocks, X, standard, spread, given, *found, front)
         except np.linalg.LinAlgError:
             return None
-    if not all(np.isfinite(x).all() for x in numbers_of(told)):
+    if told is None or not all(np.isfinite(x).all() for x in numbers_of(told)):
         return None
     return of_columns_as_given(told, location)
 

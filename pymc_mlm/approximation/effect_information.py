@@ -95,17 +95,25 @@ def integrated_effects(
     weight: np.ndarray,
     working: np.ndarray,
     variance: Sequence[float],
-) -> CrossedInformation:
-    """Integrate the effects out, from the block with most units to the one with fewest."""
+    front: Sequence[int] | None = None,
+) -> CrossedInformation | None:
+    """Integrate the effects out, from the block with most units to the one with fewest.
+
+    `front` names the blocks that the others follow; without it they are chosen. None if there is
+    too much to solve for after a front that was given.
+    """
     order = sorted(range(len(blocks)), key=lambda t: (fixed_sd[t] is not None, blocks[t].shape[1]))
-    few = _front(order, blocks, fixed_sd, X.shape[1] + 1)
+    few = _front(order, blocks, fixed_sd, X.shape[1] + 1) if front is None else list(front)
+    order = [*few, *(t for t in order if t not in few)]
     vague = standard.prior_precision(spread)
-    front = _side_by_side([standard.columns(X), *(blocks[t] for t in few)])
+    leading = _side_by_side([standard.columns(X), *(blocks[t] for t in few)])
     prior = np.concatenate([vague, *(np.full(blocks[t].shape[1], 1 / variance[t]) for t in few)])
-    weighted = _scaled_rows(front, weight)
-    S, b = (front.T @ weighted).toarray() + np.diag(prior), front.T @ working
+    weighted = _scaled_rows(leading, weight)
+    S, b = (leading.T @ weighted).toarray() + np.diag(prior), leading.T @ working
     effects: dict[int, EffectInformation] = {}
     many = order[len(few) :]
+    if front is not None and _too_much_work([blocks[t] for t in many], leading.shape[1]):
+        return None
     if many:
         ends = np.cumsum([0, *(blocks[t].shape[1] for t in many)])
         rest = _side_by_side([blocks[t] for t in many])
@@ -175,9 +183,13 @@ def _front(
             break
         front.append(t)
     rest = [blocks[t] for t in order[len(front) :]]
-    work = sum(b.nnz for b in rest) * (columns + units)
+    return [] if _too_much_work(rest, columns + units) else front
+
+
+def _too_much_work(rest: Sequence[csr_array], responses: int) -> bool:
+    """Tell whether blocks that share rows follow more than can be solved for."""
     shares_rows = len(rest) > 1 or any(b.nnz > b.shape[0] for b in rest)
-    return [] if shares_rows and work > MOST_WORK else front
+    return shares_rows and sum(b.nnz for b in rest) * responses > MOST_WORK
 
 
 def _responses(

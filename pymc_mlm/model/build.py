@@ -9,7 +9,7 @@ import pymc as pm
 import pytensor
 
 from pymc_mlm.data.population import INTERCEPT
-from pymc_mlm.model.crossed_graph import Baseline, crossed_predictor, followed
+from pymc_mlm.model.crossed_graph import Baseline, crossed_predictor, followed, followed_means
 from pymc_mlm.model.information import effect_information, nested_information, own_terms
 from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.nested import Nested
@@ -56,7 +56,9 @@ def build_with_predictor(spec: Specification, design: Design) -> tuple[pm.Model,
                 eta = eta + term.effect(part, spread)
         if spec.nested is not None:
             around, also = _coefficients(model, spec, design), followed(plain, known)
-            levels = None if told is None else told.levels
+            levels = None
+            if told is not None:
+                levels, also = told.levels, also + followed_means(plain, told.means)
             eta = eta + spec.nested.effect(design.nested, spread, around, levels, also)
         outcome = {
             k: v if k in spec.family.constants else pm.Data(f"outcome_{k}", v)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor
+import pytensor.tensor as pt
 
 from pymc_mlm.approximation.effect_information import CrossedInformation
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign
@@ -97,6 +99,15 @@ def followed(terms: Terms, known: CrossedInformation | None) -> list[Any]:
     with_effects = [part for term, part in terms if term.takes_information]
     few = known.order[: known.num_few]
     return [*betas, *(model[f"{with_effects[t].name}_effect"] for t in few)]
+
+
+def followed_means(terms: Terms, weights: Mapping[int, np.ndarray]) -> list[Any]:
+    """Return the mean effect of each term of many units, by its place, as a vector of one."""
+    effects = (pm.modelcontext(None)[f"{terms[i][1].name}_effect"] for i in weights)
+    return [
+        pt.dot(pytensor.shared(p), effect)[None]
+        for p, effect in zip(weights.values(), effects, strict=True)
+    ]
 
 
 def num_covariates(design: Any) -> int:

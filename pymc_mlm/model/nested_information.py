@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pymc_mlm.approximation.crossed_information import crossed_information
 from pymc_mlm.approximation.effect_information import (
     FEW,
     CrossedInformation,
@@ -16,13 +18,19 @@ from pymc_mlm.approximation.effect_information import (
     of_columns_as_given,
 )
 from pymc_mlm.approximation.standard import standard
-from pymc_mlm.approximation.unit_information import UnitInformation, nested_information
+from pymc_mlm.approximation.unit_information import (
+    UnitInformation,
+    nested_information,
+)
 from pymc_mlm.data.nested_design import NestedDesign
 from pymc_mlm.data.population import PopulationDesign
 from pymc_mlm.families import AbstractFamily, OutcomeScale
 from pymc_mlm.model.row_likelihood import row_likelihood
 
-# Numbers in the indicators of crossed units, beyond which these are sampled non-centred.
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+# Numbers in the indicators of crossed units, beyond which nested units do not follow them.
 MOST_NUMBERS = 5e7
 
 
@@ -33,14 +41,17 @@ class NestedModelInformation:
     Attributes
     ----------
     levels : list of UnitInformation
-        Units, given intercept (less its location), coefficients, and effects of few crossed units
-        in their order.
+        Units, given intercept (less its location), coefficients, effects of few crossed units
+        in their order, and means of the effects of many.
     crossed : CrossedInformation
         Coefficients, and effects of crossed units.
+    means : dict of int to ndarray, shape (unit,)
+        Weight of each unit in the mean of the effects, by the term's place; terms of many units.
     """
 
     levels: list[UnitInformation]
     crossed: CrossedInformation
+    means: dict[int, np.ndarray]
 
 
 def nested_model_information(
@@ -59,7 +70,7 @@ def nested_model_information(
     population, nested : designs
         Covariates and units.
     terms : sequence of (term, design)
-        Crossed `hm` and `mm` terms; those of few units are followed by the nested ones.
+        Crossed `hm` and `mm` terms; nested units follow effects of few units, and means of many.
     family, outcome, priors
         As in `row_likelihood`.
     scale : OutcomeScale
@@ -71,17 +82,21 @@ def nested_model_information(
         None if the steps lead nowhere.
     """
     X = np.column_stack([population.X, *(part.group_covariates for _, part in terms)])
-    told, few = standard(X, population.intercept), _few(terms)
+    told, (few, many) = standard(X, population.intercept), _few_and_many(terms)
     location = scale.location if population.intercept else 0.0
+    incidence = {i: terms[i][1].incidence for i in (*few, *many)}
+    # Of many effects nested units follow the mean: it may move with all of them.
     columns = np.column_stack(
-        [told.columns(X), *(part.incidence.toarray() for _, part in (terms[i] for i in few))]
-    )
-    sizes = [_num_units(terms[i][1]) for i in few]
+        [told.columns(X), *(incidence[i].toarray() for i in few),
+         *(incidence[i].sum(axis=1) for i in many)]
+    )  # fmt: skip
+    sizes = [incidence[i].shape[1] for i in few] + [1] * len(many)
     start = population.offset + location + sum(term.fixed_part(part) for term, part in terms)
+    likelihood = row_likelihood(family, outcome, priors, scale.spread)
     try:
         found = nested_information(
-            nested, row_likelihood(family, outcome, priors, scale.spread), columns,
-            start, scale.spread, told.prior_precision(scale.spread), sizes,
+            nested, likelihood, columns, start, scale.spread,
+            told.prior_precision(scale.spread), sizes,
         )  # fmt: skip
         if found is None:
             return None
@@ -90,34 +105,78 @@ def nested_model_information(
     except np.linalg.LinAlgError:
         return None
     with_effects = [i for i, (term, _) in enumerate(terms) if term.takes_information]
-    effects: list[EffectInformation | None] = [None] * len(with_effects)
-    for i, known in zip(few, front, strict=True):
-        effects[with_effects.index(i)] = known
     order = tuple(with_effects.index(i) for i in few)
-    crossed = CrossedInformation(coefficients, tuple(effects), order, len(few))
+    crossed = None
+    if len(few) < len(with_effects):
+        steps = partial(
+            crossed_information, X=X, standard=told, offset=start, likelihood=likelihood,
+            spread=scale.spread, location=location, front=order,
+        )  # fmt: skip
+        crossed = _all_crossed(nested, [terms[i] for i in with_effects], scale.spread, steps)
+    if crossed is None:
+        effects: list[EffectInformation | None] = [None] * len(with_effects)
+        for t, known in zip(order, front[: len(few)], strict=True):
+            effects[t] = known
+        crossed = of_columns_as_given(
+            CrossedInformation(coefficients, tuple(effects), order, len(few)), location
+        )
     T, k = told.matrix, len(told.matrix)
     levels = [
         replace(u, cross=np.concatenate([u.cross[:, :, :k] @ T, u.cross[:, :, k:]], axis=2))
         for u in found.levels
     ]
-    return NestedModelInformation(levels, of_columns_as_given(crossed, location))
+    means = {i: incidence[i].sum(axis=0) / incidence[i].sum() for i in many}
+    return NestedModelInformation(levels, crossed, means)
 
 
-def _few(terms: Sequence[tuple[Any, Any]]) -> list[int]:
-    """Return the crossed terms of few units, the fewest first."""
+def _all_crossed(
+    nested: NestedDesign,
+    terms: Sequence[tuple[Any, Any]],
+    spread: float,
+    steps: Callable[..., CrossedInformation | None],
+) -> CrossedInformation | None:
+    """Tell of crossed effects of many units as well, the nested units integrated out."""
+    fixed = [t.fixed_sd(spread) if t.effect_type == "fixed" else None for t, _ in terms]
+    blocks = [
+        part.incidence if sd is None else part.contrasts
+        for (_, part), sd in zip(terms, fixed, strict=True)
+    ]
+    units = _units(nested)
+    found = steps([*blocks, *units], fixed_sd=[*fixed, *(None for _ in units)])
+    if found is None:
+        return None
+    own = range(len(blocks))
+    order = tuple(t for t in found.order if t in own)
+    return replace(found, effects=found.effects[: len(own)], order=order)
+
+
+def _units(nested: NestedDesign) -> list[csr_array]:
+    """Return what a deviation of each unit adds to each row: an array a level and column."""
+    from scipy.sparse import csr_array
+
+    rows, found = np.arange(len(nested.nesting.leaf)), []
+    for level, name in enumerate(nested.levels):
+        codes, count = nested.nesting.codes(name), len(nested.nesting.labels[level])
+        for column in np.flatnonzero(nested.varies[level]):
+            values = nested.values[column] / nested.spreads[column]
+            found.append(csr_array((values, (rows, codes)), shape=(len(rows), count)))
+    return found
+
+
+def _few_and_many(terms: Sequence[tuple[Any, Any]]) -> tuple[list[int], list[int]]:
+    """Return the crossed terms of few units, the fewest first, and the others."""
     random = [
         i
         for i, (term, _) in enumerate(terms)
         if term.takes_information and term.effect_type == "random"
     ]
-    few: list[int] = []
-    units = 0
-    for i in sorted(random, key=lambda i: _num_units(terms[i][1])):
-        units += _num_units(terms[i][1])
-        if units > FEW or units * terms[i][1].incidence.shape[0] > MOST_NUMBERS:
-            break
-        few.append(i)
-    return few
+    random.sort(key=lambda i: _num_units(terms[i][1]))
+    units = np.cumsum([_num_units(terms[i][1]) for i in random])
+    num_few = sum(
+        n <= FEW and n * terms[i][1].incidence.shape[0] <= MOST_NUMBERS
+        for i, n in zip(random, units, strict=True)
+    )
+    return random[:num_few], random[num_few:]
 
 
 def _num_units(design: Any) -> int:

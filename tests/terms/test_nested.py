@@ -308,3 +308,31 @@ def test_units_follow_crossed_effects(rng):
     )
     np.testing.assert_allclose(said.cross[:, 0, 0], said.precision[:, 0, 0], rtol=1e-8)
     assert model.specification.nested.coordinates(0, [said]) == "informed"
+
+
+@pytest.mark.parametrize("kind", ["one of many", "few and many", "fixed too"])
+def test_crossed_effects_of_many_units_follow_their_sd_and_the_intercept(rng, monkeypatch, kind):
+    monkeypatch.setattr("pymc_mlm.model.nested_information.FEW", 4)
+    unit, other, few = (rng.integers(0, n, 3000) for n in (8, 9, 3))
+    x = rng.normal(50.0, 12.0, 3000)
+    y = 0.025 * x + sum(rng.normal(0.0, 0.5, n)[c] for n, c in ((8, unit), (9, other), (3, few)))
+    table = {"g": unit, "b": other, "f": few, "x": x, "y": y + rng.normal(size=3000)}
+    terms = {
+        "one of many": [mlm.hm("b")], "few and many": [mlm.hm("b"), mlm.hm("f")],
+        "fixed too": [mlm.hm("f", effect="fixed"), mlm.hm("b")],
+    }[kind]  # fmt: skip
+    model = mlm.NestedVaryingEffects("y ~ x", ["g"], varying="1", terms=terms).build(table)
+    start = model.initial_point()
+    start |= {n: np.full_like(v, np.log(0.5)) for n, v in start.items() if n.endswith("_sd_log__")}
+    start["sigma_log__"] = np.array(0.0)
+    matrix = curvature(model, start)
+    scale = 1.0 / np.sqrt(np.diag(matrix))
+    tied = np.abs(matrix * np.outer(scale, scale))
+    names = [name for name, value in start.items() for _ in range(np.size(value))]
+    sd = names.index("b_sd_log__")
+    effects = [i for i, name in enumerate(names) if name.startswith("b_effect")]
+    # Effects that do not follow their sd have 35 here: a ridge, no normal density.
+    assert tied[sd, effects].max() < 0.1
+    assert tied[names.index("beta_located__"), effects].max() < 0.1
+    # Without the mean of the crossed effects in what units follow: 370.
+    assert kind == "fixed too" or np.linalg.cond(matrix * np.outer(scale, scale)) < 80.0
