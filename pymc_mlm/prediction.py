@@ -12,6 +12,7 @@ import xarray as xr
 from pymc_mlm.data.factor import UnknownUnit
 from pymc_mlm.data.frame import Table as ReadTable
 from pymc_mlm.data.frame import column_names, columns
+from pymc_mlm.data.missing import PREDICT
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.errors import DataError, SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
@@ -37,7 +38,8 @@ def predict(
     fit : Fit
         A fitted model with one linear predictor.
     data : dataframe, optional
-        Without the outcome; the fitted table by default. A unit that the fitted data lacked is
+        Without the outcome; the fitted table by default, with ``missing="predict"`` also its rows
+        without an outcome. A unit that the fitted data lacked is
         one new draw from its population, shared by all rows that carry its id; a missing id is
         an unknown one of the fitted units.
     kind : {"mean", "outcome", "eta"}
@@ -68,6 +70,8 @@ def predict(
     spec, (seed, noise_seed) = fit.spec, _two_seeds(random_seed)
     chosen = _typical_terms(spec, typical)
     design = fit.design
+    if data is None and spec.missing == PREDICT and design.dropped:
+        data = fitted_table(fit)
     if data is not None:
         design = spec.read(_with_ids(data, spec, chosen), known=fit.design)
         _warn_outside(design.population, fit.design.population)

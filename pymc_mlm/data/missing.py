@@ -1,7 +1,8 @@
 """Rows with missing values: one rule for the tables of all models.
 
 Nothing is imputed. A row that lacks a value which the likelihood needs is refused, with its column
-and how many there are, or left out and counted where the model has ``missing="drop"``.
+and how many there are, or left out and counted where the model has ``missing="drop"``. With
+``missing="predict"`` rows that lack the outcome alone are predicted, and not fitted.
 """
 
 from __future__ import annotations
@@ -15,16 +16,61 @@ from pymc_mlm.data.frame import Table, absent
 from pymc_mlm.errors import DataError, SpecificationError
 
 RULES = ("error", "drop")
+PREDICT = "predict"
 Mask = np.ndarray
 
 
-def check_rule(missing: Any) -> None:
-    """Refuse a word that is no rule for missing values."""
-    if missing not in RULES:
+def check_rule(missing: Any, can_predict: bool = False) -> None:
+    """Refuse a word that is no rule for missing values, of models that predict rows or do not."""
+    if missing not in RULES and not (can_predict and missing == PREDICT):
+        more = ", or 'predict' for rows without an outcome" if can_predict else ""
         raise SpecificationError(
             f"missing={missing!r} is not known. Use 'error' (default), or 'drop' to leave rows "
-            "with a missing value out and count them."
+            f"with a missing value out and count them{more}."
         )
+
+
+def to_predict(
+    lacking: Mapping[str, Mask],
+    outcome: tuple[str, ...],
+    group: Mask | None = None,
+    of: str = "row",
+) -> tuple[Mask, dict[str, int]]:
+    """Return which rows are fitted where those without an outcome are predicted.
+
+    Parameters
+    ----------
+    lacking : mapping of str to ndarray of bool, shape (row,)
+        Rows that lack a value, by column as it is printed.
+    outcome : tuple of str
+        Columns of the outcome.
+    group : ndarray of int, shape (row,), optional
+        Groups that have one outcome each.
+    of : str
+        Name of the groups, for messages.
+
+    Returns
+    -------
+    kept : ndarray of bool, shape (row,)
+    predicted : dict of str to int
+        Number of other rows, by what is missing.
+
+    Raises
+    ------
+    DataError
+        A value is missing that is needed to predict, or in some rows of a group only.
+    """
+    names = [repr(name) for name in outcome]
+    left_out({k: v for k, v in lacking.items() if k not in names}, "error", group, of)
+    of_outcome = {k: lacking[k] for k in names}
+    if group is not None:
+        for what, rows in of_outcome.items():
+            if (np.isin(group, group[rows]) != rows).any():
+                raise DataError(
+                    f"{what} is missing {where(rows)}, but not in all rows of their {of}, which "
+                    "has one outcome: repeat it in all of them, or leave it out of all."
+                )
+    return left_out(of_outcome, "drop", group, of)
 
 
 def left_out(

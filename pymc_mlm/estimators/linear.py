@@ -93,10 +93,10 @@ class AbstractLinearEstimator(Estimator, ABC):
         Parameters
         ----------
         data : dataframe, optional
-            Without the outcome; the fitted table by default. A unit that the fitted data lacked
-            is one new draw from its population, shared by all rows that carry its id; a new
-            nested unit of a known parent deviates from its parent. A missing id is an unknown
-            one of the fitted units.
+            Without the outcome; the fitted table by default, with ``missing="predict"`` also its
+            rows without an outcome. A unit that the fitted data lacked is one new draw from its
+            population, shared by all rows that carry its id; a new nested unit of a known parent
+            deviates from its parent. A missing id is an unknown one of the fitted units.
         kind : {"mean", "outcome", "eta"}
             Expected outcome, new outcomes with their residual variation, or linear predictor.
         random_seed : int, optional

@@ -38,9 +38,10 @@ class MultipleMembershipModel(AbstractLinearEstimator):
     priors : mapping of str to prior, optional
         Priors by variable name (``Intercept``, ``beta``, ``sigma``, ``shape``, ``party_sd``, ...)
         that replace the defaults; `model.priors(data)` lists the names.
-    missing : {"error", "drop"}
+    missing : {"error", "drop", "predict"}
         Whether a missing value is refused, or its whole group is left out and counted in the
-        notes. In new data a missing id is an unknown one of the fitted units.
+        notes; with "predict" groups that lack the outcome alone are counted, not fitted, and
+        predicted by `predict()`. In new data a missing id is an unknown one of the fitted units.
 
     Attributes
     ----------

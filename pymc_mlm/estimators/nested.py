@@ -61,9 +61,10 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         effect within units, that of a mean how much more units differ (Mundlak 1978).
     level_covariates : mapping of str to sequence of str, optional
         Formula columns that are properties of a level's units, checked to be constant there.
-    missing : {"error", "drop"}
-        Whether a missing value is refused, or its row is left out and counted in the notes. In
-        new data a missing id is an unknown one of the fitted units.
+    missing : {"error", "drop", "predict"}
+        Whether a missing value is refused, or its row is left out and counted in the notes; with
+        "predict" rows that lack the outcome alone are counted, not fitted, and predicted by
+        `predict()`. In new data a missing id is an unknown one of the fitted units.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.event import outcome_numbers
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import Table, absent, category_levels, columns, open_table
-from pymc_mlm.data.missing import left_out, missing_values
+from pymc_mlm.data.missing import PREDICT, left_out, missing_values, to_predict
 from pymc_mlm.data.nested_design import varies_within
 from pymc_mlm.data.population import PopulationDesign, population_design, response_values
 from pymc_mlm.errors import DataError
@@ -54,7 +54,7 @@ class Design:
     unit_means : mapping of str to ndarray, shape (unit,)
         Means of covariates by nested unit, for within and between effects.
     dropped : mapping of str to int
-        Rows left out for missing values, by reason.
+        Rows left out for missing values, or only predicted, by reason.
     """
 
     num_rows: int
@@ -168,12 +168,15 @@ def _complete(spec: Specification, data: Table) -> tuple[np.ndarray, dict[str, i
             always |= {*term.columns}
             needed |= dict.fromkeys(term.columns)
     lacking = missing_values(data, needed)
-    if spec.observation is None:
-        kept, dropped = left_out(lacking, spec.missing)
-    else:
+    groups: tuple[Any, ...] = ()
+    if spec.observation is not None:
         # Without its group a row cannot be left out: its group would lose a member.
         group = encode(spec.observation, columns(data, [spec.observation])[spec.observation])
-        kept, dropped = left_out(lacking, spec.missing, group.codes, group.name)
+        groups = group.codes, group.name
+    if spec.missing == PREDICT:
+        kept, dropped = to_predict(lacking, spec.parsed.response.columns, *groups)
+    else:
+        kept, dropped = left_out(lacking, spec.missing, *groups)
     return np.flatnonzero(kept), dropped
 
 

@@ -14,7 +14,7 @@ from pymc_mlm.data.confounded import confounded
 from pymc_mlm.data.event import constant_note
 from pymc_mlm.data.few_units import few_units
 from pymc_mlm.data.formula import Formula, parse_formula
-from pymc_mlm.data.missing import check_rule
+from pymc_mlm.data.missing import PREDICT, check_rule
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale
@@ -51,8 +51,9 @@ class Specification(AbstractSpecification):
         Covariates whose means in each nested unit enter, too (Mundlak 1978).
     level_covariates : mapping of str to tuple of str
         Columns of the formula that are constant within the units of a nested level.
-    missing : {"error", "drop"}
-        Whether rows with a missing value are refused, or left out and counted.
+    missing : {"error", "drop", "predict"}
+        Whether rows with a missing value are refused, or left out and counted, or predicted where
+        the outcome alone is missing.
 
     Raises
     ------
@@ -71,7 +72,7 @@ class Specification(AbstractSpecification):
     def __post_init__(self) -> None:
         """Refuse what can be refused before there are data."""
         check_priors(self.priors, "priors")
-        check_rule(self.missing)
+        check_rule(self.missing, can_predict=True)
         for term in self.terms:
             if not isinstance(term, AbstractTerm):
                 raise SpecificationError(
@@ -233,7 +234,8 @@ class Specification(AbstractSpecification):
         own = [n for term, part in design.terms for n in term.notes(part, spread)]
         constant = constant_note(self.parsed.response.label, design.outcome or {})
         sizes = {name: n for term, part in design.terms for name, n in term.sizes(part).items()}
-        dropped = [f"{n} rows left out: {reason}." for reason, n in design.dropped.items()]
+        what = "predicted, not fitted" if self.missing == PREDICT else "left out"
+        dropped = [f"{n} rows {what}: {reason}." for reason, n in design.dropped.items()]
         of_family = self.family.notes(design.outcome or {})
         return (*dropped, *constant, *of_family, *few_units(sizes), *own)
 

@@ -8,6 +8,7 @@ import pytest
 
 import pymc_mlm as mlm
 from pymc_mlm.data.frame import absent, open_table
+from tests.mocked import PriorDraws
 
 PARTIES = pd.DataFrame(
     {
@@ -162,3 +163,67 @@ def test_every_library_s_missing_values_are_found(kind):
     for name in ("x", "k", "t", "d"):
         assert absent(opened, name).tolist() == [False, True, False], name
         assert not absent(opened.take(np.array([0, 2])), name).any()
+
+
+def with_nulls(table, column, rows):
+    holed = table.copy()
+    holed.loc[holed.index[rows], column] = np.nan
+    return holed
+
+
+PREDICTED = {"groups": (parties, PARTIES, "weeks", slice(4, 6)), "rows": (pupils, PUPILS, "y", [5])}
+
+
+@pytest.mark.filterwarnings("ignore::pymc_mlm.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::pymc_mlm.DataWarning")
+@pytest.mark.parametrize("case", PREDICTED)
+def test_rows_without_an_outcome_are_predicted_and_not_fitted(case, tmp_path):
+    model, table, outcome, rows = PREDICTED[case]
+    holed = with_nulls(table, outcome, rows)
+    mod = model(missing="predict").fit(holed, draws=20, chains=2, sampler=PriorDraws(),
+                                       path="sampled")  # fmt: skip
+    dropped = model(missing="drop").fit(holed, draws=20, chains=2, sampler=PriorDraws(),
+                                        path="sampled")  # fmt: skip
+    assert mod.idata.posterior.equals(dropped.idata.posterior)
+    eta = mod.predict(kind="eta", random_seed=1)
+    assert eta.shape[2] == (12 if case == "groups" else 24)
+    without = 2 if case == "groups" else 5
+    fitted = dropped.predict(kind="eta", random_seed=1)
+    np.testing.assert_allclose(eta.drop_isel({eta.dims[2]: without}), fitted)
+    given = mod.predict(holed.drop(columns=outcome), kind="eta", random_seed=1)
+    np.testing.assert_array_equal(eta, given)
+    count = len(holed.iloc[rows])
+    assert f"{count} rows predicted, not fitted: {outcome!r} is missing" in str(mod.summary())
+    again = mlm.load(mod.save(tmp_path / "fit.nc"))
+    assert again.spec.missing == "predict"
+    loaded = type(mod).load(tmp_path / "fit.nc")
+    np.testing.assert_array_equal(loaded.predict(kind="eta", random_seed=1), eta)
+    assert mod.extend(random_seed=1)["log_likelihood"]["outcome"].shape[2] == fitted.shape[2]
+
+
+@pytest.mark.filterwarnings("ignore::pymc_mlm.ConvergenceWarning")
+def test_a_member_of_rows_without_an_outcome_alone_is_a_new_one():
+    holed = with_nulls(PARTIES, "weeks", slice(4, 6))
+    holed.loc[[4], "party"] = "elsewhere"
+    mod = parties(missing="predict").fit(holed, draws=20, chains=2, sampler=PriorDraws(),
+                                         path="sampled")  # fmt: skip
+    assert "elsewhere" not in mod.effects().index
+    assert np.isfinite(mod.predict(kind="outcome", random_seed=1)).all()
+    with pytest.raises(mlm.DataError, match="'elsewhere' was not among"):
+        mod.predict(allow_new=False)
+
+
+def test_what_is_needed_to_predict_is_not_left_out():
+    with pytest.raises(mlm.DataError, match="'cohesion' is missing"):
+        parties(missing="predict").build(with_nulls(PARTIES, "cohesion", slice(4, 5)))
+    with pytest.raises(mlm.DataError, match=r"'weeks' is missing .* not in all rows of their gov"):
+        parties(missing="predict").build(with_nulls(PARTIES, "weeks", slice(4, 5)))
+    with pytest.raises(mlm.DataError, match="No row is left"):
+        parties(missing="predict").build(with_nulls(PARTIES, "weeks", slice(0, 24)))
+
+
+def test_a_trial_has_a_rule_of_its_own_for_missing_outcomes():
+    with pytest.raises(mlm.SpecificationError, match="missing='predict' is not known"):
+        trial(missing="predict")
+    with pytest.raises(mlm.SpecificationError, match="or 'predict' for rows without an outcome"):
+        pupils(missing="guess")
