@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pymc_mlm.decisions.by_outcome import weight_vector
 from pymc_mlm.decisions.draws import Effect, effect_draws, monte_carlo_error
-from pymc_mlm.decisions.rules import weight_vector
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.intervals import CI_PROB, interval
 

@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from pymc_mlm.decisions.by_outcome import exceedances, is_finite, known_outcomes
 from pymc_mlm.decisions.draws import Array, EffectDraws
-from pymc_mlm.decisions.rules import AbstractRule, exceedances, is_finite, known_outcomes
+from pymc_mlm.decisions.rules import AbstractRule
 from pymc_mlm.errors import SpecificationError
 
 

@@ -6,21 +6,26 @@ states whether all of them must or any one will do; everything else follows.
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
-from numbers import Real
 from typing import Literal
 
 import numpy as np
 
+from pymc_mlm.decisions.by_outcome import (
+    MarginsLike,
+    exceedances,
+    is_finite,
+    known_outcomes,
+    margins_by_outcome,
+    shown_margins,
+    weight_vector,
+)
 from pymc_mlm.decisions.draws import Array, Effect, EffectDraws, effect_draws
 from pymc_mlm.errors import SpecificationError
 
 Direction = Literal["greater", "less"]
-MarginsLike = float | Sequence[float] | Mapping[str, float] | None
 
 
 class AbstractRule(ABC):
@@ -92,7 +97,7 @@ class All(AbstractRule):
     @property
     def label(self) -> str:
         """Name of the rule, with margins if there are any."""
-        return "All" if self.margins is None else f"All(margins={_shown(self.margins)})"
+        return "All" if self.margins is None else f"All(margins={shown_margins(self.margins)})"
 
     @property
     def combine(self) -> Literal["every", "any"]:
@@ -101,7 +106,7 @@ class All(AbstractRule):
 
     def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
         """Return effect less margin, per outcome."""
-        return exceedances(effect, _margins(self.margins, effect.outcomes))
+        return exceedances(effect, margins_by_outcome(self.margins, effect.outcomes))
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ class Any(AbstractRule):
     @property
     def label(self) -> str:
         """Name of the rule, with margins if there are any."""
-        return "Any" if self.margins is None else f"Any(margins={_shown(self.margins)})"
+        return "Any" if self.margins is None else f"Any(margins={shown_margins(self.margins)})"
 
     @property
     def combine(self) -> Literal["every", "any"]:
@@ -130,7 +135,7 @@ class Any(AbstractRule):
 
     def contrasts(self, effect: EffectDraws) -> dict[str, Array]:
         """Return effect less margin, per outcome."""
-        return exceedances(effect, _margins(self.margins, effect.outcomes))
+        return exceedances(effect, margins_by_outcome(self.margins, effect.outcomes))
 
 
 @dataclass(frozen=True)
@@ -329,78 +334,3 @@ class Custom(AbstractRule):
                 f"it must reduce the last axis of the effects {effect.values.shape} to booleans."
             )
         return {self.name: np.where(event, 1.0, -1.0)}
-
-
-def weight_vector(weights: Sequence[float] | Mapping[str, float], outcomes: Sequence[str]) -> Array:
-    """Return one finite weight per outcome, or say why not.
-
-    Examples
-    --------
-    >>> weight_vector({"math": 0.3, "reading": 0.7}, ["reading", "math"])
-    array([0.7, 0.3])
-    """
-    if isinstance(weights, Mapping):
-        known = known_outcomes(weights, outcomes)
-        weights = [known.get(name, 0.0) for name in outcomes]
-    vector = np.asarray(weights, dtype=float)
-    if vector.shape != (len(outcomes),):
-        raise SpecificationError(
-            f"weights has {vector.size} entries for {len(outcomes)} outcomes "
-            f"({', '.join(map(repr, outcomes))}). Give one weight per outcome."
-        )
-    if not np.isfinite(vector).all() or not vector.any():
-        raise SpecificationError(
-            f"weights={tuple(vector.tolist())} must be finite and not all zero. Give, say, "
-            "importances that sum to one."
-        )
-    return vector
-
-
-def exceedances(effect: EffectDraws, margins: Mapping[str, float]) -> dict[str, Array]:
-    """Return effect less margin, per outcome with a margin."""
-    position = {name: k for k, name in enumerate(effect.outcomes)}
-    return {name: effect.values[..., position[name]] - m for name, m in margins.items()}
-
-
-def _margins(margins: MarginsLike, outcomes: Sequence[str]) -> dict[str, float]:
-    """Return a margin for every outcome."""
-    if isinstance(margins, Mapping):
-        return dict.fromkeys(outcomes, 0.0) | known_outcomes(margins, outcomes)
-    vector = np.asarray(0.0 if margins is None else margins, dtype=object)
-    if not all(map(is_finite, vector.ravel().tolist())):
-        raise SpecificationError(f"margins={margins!r} must be finite numbers.")
-    vector = vector.astype(float)
-    if vector.ndim > 1 or vector.size not in (1, len(outcomes)):
-        raise SpecificationError(
-            f"margins has {vector.size} entries for {len(outcomes)} outcomes "
-            f"({', '.join(map(repr, outcomes))}). Give one number, or one per outcome."
-        )
-    return dict(zip(outcomes, np.broadcast_to(vector, len(outcomes)).tolist(), strict=True))
-
-
-def _shown(margins: MarginsLike) -> str:
-    if isinstance(margins, Mapping):
-        return ", ".join(f"{name} > {float(m):g}" for name, m in margins.items())
-    return ", ".join(f"{m:g}" for m in np.ravel(np.asarray(margins, dtype=float)))
-
-
-def is_finite(value: object) -> bool:
-    """Tell whether a value is a finite real number."""
-    return isinstance(value, Real) and isfinite(value)
-
-
-def known_outcomes(values: Mapping[str, float], outcomes: Sequence[str]) -> dict[str, float]:
-    """Return values by outcome as floats, or say which name is no outcome."""
-    for name in values:
-        if name not in outcomes:
-            near = difflib.get_close_matches(str(name), list(outcomes), n=1, cutoff=0.5)
-            raise SpecificationError(
-                f"{name!r} is no outcome of this effect; its outcomes are "
-                f"{', '.join(map(repr, outcomes))}."
-                + (f" Did you mean {near[0]!r}?" if near else "")
-            )
-        if not is_finite(values[name]):
-            raise SpecificationError(
-                f"{values[name]!r} for {name!r} is no margin or weight: these are finite numbers."
-            )
-    return {name: float(value) for name, value in values.items()}
