@@ -139,6 +139,27 @@ def test_a_member_whose_effect_changes_is_left_out_with_all_its_times():
         left_out(fitted(counts, table).result_, "m")
 
 
+def test_members_of_known_covariance_are_integrated_out_together():
+    root = np.random.default_rng(0).normal(size=(MEMBERS, MEMBERS))
+    names = range(MEMBERS)
+    K = pd.DataFrame(root @ root.T + np.eye(MEMBERS), index=names, columns=names)
+    table, term = memberships(), mlm.mm("m", "g", covariance=K)
+    model = fitted(mlm.MultipleMembershipModel("y ~ z", term), table)
+    p = model.result_.posterior.isel(chain=0, draw=1)
+    one = table.drop_duplicates("g")
+    W = np.zeros((GROUPS, MEMBERS))
+    np.add.at(W, (table["g"], table["m"]), 1 / table.groupby("g")["m"].transform("size"))
+    V = float(p["m_sd"]) ** 2 * W @ K.values @ W.T + float(p["sigma"]) ** 2 * np.eye(GROUPS)
+    mean = float(p["Intercept"]) + float(p["beta"][0]) * one["z"].values
+    expected = [given_others(one["y"].values, mean, V, table["g"][table["m"] == v].values)
+                for v in names]  # fmt: skip
+    found = left_out(model.result_, "m")[0]["outcome"]
+    np.testing.assert_allclose(found[0, 1], expected, rtol=1e-7)
+    counts = fitted(mlm.MultipleMembershipModel("count ~ z", term, family="poisson"), table)
+    with pytest.raises(mlm.SpecificationError, match="effects that are correlated"):
+        left_out(counts.result_, "m")
+
+
 @pytest.mark.parametrize("by", ["m", "country"])
 def test_other_outcomes_integrate_the_effect_of_the_unit_that_is_left_out(by):
     table = memberships()
