@@ -124,7 +124,10 @@ ONLY_INSIDE_FUNCTIONS = frozenset(
 )
 # The one file of private names of these libraries. It is imported inside a function.
 # Imported inside functions themselves.
-KERNELS = "ops/kernels/", "integration/kernels.py", "integration/free_kernels.py"
+KERNELS = (
+    "ops/kernels/", "integration/kernels.py", "integration/free_kernels.py",
+    "codegen/exponential.py",
+)  # fmt: skip
 PRIVATE_NAMES = "codegen/private.py"
 PRIVATE = ("pytensor.link", "numba.core", "nutpie.compile_pymc", "nutpie._lib")
 NAMED_TUPLE = {"_make", "_asdict", "_replace", "_fields"}

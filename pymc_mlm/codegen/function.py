@@ -7,6 +7,7 @@ status instead.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ import pytensor
 from pymc_mlm.codegen import host
 from pymc_mlm.codegen.graph import FAULT, Program, in_memory, write_graph
 
-WRAPPER_VERSION = 10
+WRAPPER_VERSION = 11
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,16 +163,20 @@ def _from_source(
 ) -> Code:
     import numba
 
+    from pymc_mlm.codegen import exponential
+
     key = None
     if None not in keys.values():
-        text = repr((WRAPPER_VERSION, source, sorted(keys.items())))
+        arithmetic = inspect.getsource(exponential)
+        text = repr((WRAPPER_VERSION, arithmetic, source, sorted(keys.items())))
         key = hashlib.sha256(text.encode()).hexdigest()
     environment = {
         "__name__": __name__,
         "carray": numba.carray,
         "np": np,
         "int64": np.int64,
-        **{name: getattr(math, name) for name in ("exp", "log", "log1p", "sqrt")},
+        **{name: getattr(math, name) for name in ("log", "log1p", "sqrt")},
+        "exp": exponential.exp,
         "inf": math.inf,
         "nan": math.nan,
         "as_pointer": host().as_pointer(),

@@ -170,9 +170,16 @@ def _checked_kernel(op: AbstractKernelOp, kernel: NumbaKernel) -> tuple[Any, int
     called = {"kernel": kernel, "is_outside": layouts.is_outside, **op.layout.helpers}
     compiled = {name: private.njit(f, error_model="numpy") for name, f in called.items()}
     function = private.compile_source(source, "checked", {"__name__": __name__, **compiled})
-    texts = [source, *(inspect.getsource(sys.modules[f.__module__]) for f in called.values())]
+    modules = {name for f in called.values() for name in (f.__module__, *_modules_called(f))}
+    texts = [source, *(inspect.getsource(sys.modules[name]) for name in sorted(modules))]
     version = int(hashlib.sha256(repr(texts).encode()).hexdigest(), 16)
     return private.njit(function, error_model="numpy"), version
+
+
+def _modules_called(f: Callable[..., Any]) -> list[str]:
+    """Return the modules of the jitted functions that a function's module has."""
+    functions = (getattr(x, "py_func", None) for x in f.__globals__.values())
+    return [x.__module__ for x in functions if x is not None]
 
 
 def register_draw(rv_class: type[Op], draw: Callable[..., Any], handles_out: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Weighted means over a ragged membership whose weights are given by their logarithms.
+"""Weighted means over a ragged membership whose weights are given by logarithms or logits.
 
 `group_softmax` and `group_sum` in one: two passes over the rows for the value and one for all
 gradients, instead of nine.
@@ -7,14 +7,13 @@ gradients, instead of nine.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import exp
 from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.op import Op
+from scipy.special import expit
 
 from pymc_mlm.ops.base import (
     AbstractKernelOp,
@@ -30,16 +29,25 @@ from pymc_mlm.ops.group_softmax import reference_group_softmax
 from pymc_mlm.ops.group_sum import reference_group_sum
 from pymc_mlm.ops.layout import Layout
 
+# Where all of a group are smaller than this, they are exponentials in place of logistic functions,
+# which are the same there; multiplied by a number so small that 1 less it is 1, their slope.
+FAR, TINY = 1e-250, 1e-270
+
 
 class GroupMean(AbstractKernelOp):
     """``out[g] = sum of p[k] (v[member[k]] + r[k])`` over the rows k of group g, p their softmax.
 
     Further outputs, for the gradient: ``exp(log_raw - largest of the group)`` per row and its
-    sum per group.
+    sum per group. With `is_logit`, log_raw is the logit of the raw weights, and these are
+    ``1 / (1 + exp(-log_raw))``: one exponential a row instead of three.
     """
 
-    __props__ = ()
+    __props__ = ("is_logit",)
     default_output = 0
+
+    def __init__(self, is_logit: bool = False) -> None:
+        self.is_logit = is_logit
+
     layout = Layout(
         "log_raw[rows], v[members], r[rows?], "
         "member[rows] < members?, group[rows] < ends - 1, indptr[ends]; ends > 0"
@@ -76,6 +84,8 @@ class GroupMean(AbstractKernelOp):
         np.maximum.at(largest, group, log_raw)
         with np.errstate(invalid="ignore"):
             raw = np.exp(log_raw - largest[group])
+        if self.is_logit:
+            raw = np.where(expit(largest)[group] < FAR, TINY * raw, expit(log_raw))
         total = np.bincount(group, weights=raw, minlength=groups)
         value = (v[member] if len(v) else 0.0) + (r if len(r) else 0.0)
         sums = np.bincount(group, weights=raw * value, minlength=groups)
@@ -90,18 +100,21 @@ class GroupMean(AbstractKernelOp):
         if is_connected(cts[1]) or is_connected(cts[2]):
             raise NotImplementedError("Take second derivatives of reference_group_mean.")
         _, v, r, member, group, _ = inputs
-        grads = _group_mean_vjp(*outputs, v, r, member, group, cts[0])
+        grads = GroupMeanVJP(self.is_logit)(*outputs, v, r, member, group, cts[0])
         return [*grads, *(disconnected_type() for _ in range(3))]
 
 
 class GroupMeanVJP(AbstractKernelOp):
     """Gradients of `GroupMean` by log_raw, v and r, from its outputs and a number per group."""
 
-    __props__ = ()
+    __props__ = ("is_logit",)
     layout = Layout(
         "out[groups], raw[rows], total[groups], v[members], r[rows?], "
         "member[rows] < members?, group[rows] < groups, ct[groups]"
     )
+
+    def __init__(self, is_logit: bool = False) -> None:
+        self.is_logit = is_logit
 
     def make_node(
         self, out: Any, raw: Any, total: Any, v: Any, r: Any, member: Any, group: Any, ct: Any
@@ -121,88 +134,38 @@ class GroupMeanVJP(AbstractKernelOp):
         mean, raw, total, v, r, member, group, ct = inputs
         value = (v[member] if len(v) else 0.0) + (r if len(r) else 0.0)
         c = ct[group] * raw / total[group]
-        out[0][0] = c * (value - mean[group])
+        slope = 1.0 - raw if self.is_logit else 1.0
+        out[0][0] = slope * c * (value - mean[group])
         out[1][0] = np.bincount(member, weights=c, minlength=len(v)) if len(v) else v.copy()
         out[2][0] = c if len(r) else r.copy()
 
 
-# Flat loops and unsigned indices, as in `group_sum`; the branches leave the loops when compiled.
-def _kernel(log_raw: Any, v: Any, r: Any, member: Any, group: Any, indptr: Any) -> Any:
-    rows = log_raw.shape[0]
-    groups = indptr.shape[0] - 1
-    has_members = v.shape[0] > 0
-    has_rows = r.shape[0] > 0
-    largest = np.full(groups, -np.inf)
-    total = np.zeros(groups)
-    out = np.zeros(groups)
-    raw = np.empty(rows)
-    for k in range(rows):
-        g = np.uint64(group[k])
-        if log_raw[k] > largest[g]:
-            largest[g] = log_raw[k]
-    for k in range(rows):
-        raw[k] = exp(log_raw[k] - largest[np.uint64(group[k])])
-    for k in range(rows):
-        g = np.uint64(group[k])
-        value = 0.0
-        if has_members:
-            value += v[np.uint64(member[k])]
-        if has_rows:
-            value += r[k]
-        total[g] += raw[k]
-        out[g] += raw[k] * value
-    for j in range(groups):
-        if total[j] != 0.0:  # a group without rows has the mean zero
-            out[j] /= total[j]
-    return out, raw, total
-
-
-def _vjp_kernel(
-    out: Any, raw: Any, total: Any, v: Any, r: Any, member: Any, group: Any, ct: Any
-) -> Any:
-    rows = raw.shape[0]
-    has_members = v.shape[0] > 0
-    has_rows = r.shape[0] > 0
-    scale = np.empty(ct.shape[0])
-    grad_log = np.empty(rows)
-    grad_v = np.zeros(v.shape[0])
-    grad_r = np.empty(r.shape[0])
-    for j in range(ct.shape[0]):
-        scale[j] = ct[j] / total[j]
-    for k in range(rows):
-        g = np.uint64(group[k])
-        c = scale[g] * raw[k]
-        value = -out[g]
-        if has_members:
-            m = np.uint64(member[k])
-            value += v[m]
-            grad_v[m] += c
-        if has_rows:
-            value += r[k]
-            grad_r[k] = c
-        grad_log[k] = c * value
-    return grad_log, grad_v, grad_r
-
-
 @numba_kernel(GroupMean)
-def _(op: Op) -> Callable[..., Any]:
-    return _kernel
+def _(op: Any) -> Callable[..., Any]:
+    from pymc_mlm.ops.kernels import group_mean
+
+    return group_mean.logit_kernel if op.is_logit else group_mean.kernel
 
 
 @numba_kernel(GroupMeanVJP)
-def _(op: Op) -> Callable[..., Any]:
-    return _vjp_kernel
+def _(op: Any) -> Callable[..., Any]:
+    from pymc_mlm.ops.kernels import group_mean
+
+    return group_mean.logit_vjp_kernel if op.is_logit else group_mean.vjp_kernel
 
 
 @jax_function(GroupMean)
-def _(op: Op, node: Apply) -> Callable[..., Any]:
+def _(op: Any, node: Apply) -> Callable[..., Any]:
     import jax.numpy as jnp
+    from jax.nn import sigmoid
     from jax.ops import segment_max, segment_sum
 
     def group_mean(log_raw: Any, v: Any, r: Any, member: Any, group: Any, indptr: Any) -> Any:
         groups = indptr.shape[0] - 1
         largest = segment_max(log_raw, group, groups, indices_are_sorted=True)
         raw = jnp.exp(log_raw - largest[group])
+        if op.is_logit:
+            raw = jnp.where(sigmoid(largest)[group] < FAR, TINY * raw, sigmoid(log_raw))
         total = segment_sum(raw, group, groups, indices_are_sorted=True)
         value = (v[member] if v.shape[0] else 0.0) + (r if r.shape[0] else 0.0)
         sums = segment_sum(raw * value, group, groups, indices_are_sorted=True)
@@ -213,7 +176,7 @@ def _(op: Op, node: Apply) -> Callable[..., Any]:
 
 
 @jax_function(GroupMeanVJP)
-def _(op: Op, node: Apply) -> Callable[..., Any]:
+def _(op: Any, node: Apply) -> Callable[..., Any]:
     from jax.ops import segment_sum
 
     def vjp(
@@ -222,17 +185,20 @@ def _(op: Op, node: Apply) -> Callable[..., Any]:
         value = (v[member] if v.shape[0] else 0.0) + (r if r.shape[0] else 0.0)
         c = ct[group] * raw / total[group]
         grad_v = segment_sum(c, member, v.shape[0]) if v.shape[0] else v
-        return c * (value - out[group]), grad_v, c if r.shape[0] else r
+        slope = 1.0 - raw if op.is_logit else 1.0
+        return slope * c * (value - out[group]), grad_v, c if r.shape[0] else r
 
     return vjp
 
 
-_group_mean = GroupMean()
-_group_mean_vjp = GroupMeanVJP()
+_group_mean, _group_mean_of_logits = GroupMean(), GroupMean(is_logit=True)
 
 
 def group_mean(log_raw: Any, v: Any, r: Any, member: Any, group: Any, indptr: Any) -> Variable:
     r"""Average over each group, with weights that are given by their logarithms.
+
+    Logarithms that are written as ``-softplus(-z)`` are not computed: the weights are logistic
+    functions of z, with the same means and gradients.
 
     .. math:: s_g = \sum_{k:\, g_k = g} p_k \, (v_{m_k} + r_k), \qquad
               p_k = \exp(l_k) \Big/ \sum_{j:\, g_j = g_k} \exp(l_j)
@@ -270,7 +236,18 @@ def group_mean(log_raw: Any, v: Any, r: Any, member: Any, group: Any, indptr: An
     >>> group_mean(log_raw, [10.0, 20.0], [0.0, 4.0, 0.0], *indices).eval()
     array([20.5, 20. ])
     """
-    return _group_mean(log_raw, v, r, member, group, indptr)
+    logit = _logit_of(as_float(log_raw))
+    if logit is None:
+        return _group_mean(log_raw, v, r, member, group, indptr)
+    return _group_mean_of_logits(logit, v, r, member, group, indptr)
+
+
+def _logit_of(log_raw: Variable) -> Variable | None:
+    """Return z of a graph ``-softplus(-z)``, the logarithm of a logistic function."""
+    inner = log_raw.owner.inputs[0] if log_raw.owner and log_raw.owner.op == pt.neg else None
+    if inner is None or inner.owner is None or inner.owner.op != pt.softplus:
+        return None
+    return -inner.owner.inputs[0]
 
 
 def reference_group_mean(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import exp
 from typing import Any
 
 import numpy as np
@@ -87,46 +86,18 @@ class GroupSoftmaxVJP(AbstractKernelOp):
         out[0][0] = p * (ct - mean[group])
 
 
-def _kernel(log_raw: Any, group: Any, indptr: Any) -> Any:
-    rows = log_raw.shape[0]
-    groups = indptr.shape[0] - 1
-    largest = np.empty(groups)
-    total = np.zeros(groups)
-    p = np.empty(rows)
-    for j in range(groups):
-        largest[j] = -np.inf
-    for k in range(rows):
-        g = np.uint64(group[k])
-        if log_raw[k] > largest[g]:
-            largest[g] = log_raw[k]
-    for k in range(rows):
-        p[k] = exp(log_raw[k] - largest[np.uint64(group[k])])
-    for k in range(rows):
-        total[np.uint64(group[k])] += p[k]
-    for k in range(rows):
-        p[k] /= total[np.uint64(group[k])]
-    return p
-
-
-def _vjp_kernel(p: Any, group: Any, indptr: Any, ct: Any) -> Any:
-    rows = p.shape[0]
-    mean = np.zeros(indptr.shape[0] - 1)
-    out = np.empty(rows)
-    for k in range(rows):
-        mean[np.uint64(group[k])] += p[k] * ct[k]
-    for k in range(rows):
-        out[k] = p[k] * (ct[k] - mean[np.uint64(group[k])])
-    return out
-
-
 @numba_kernel(GroupSoftmax)
 def _(op: Op) -> Callable[..., Any]:
-    return _kernel
+    from pymc_mlm.ops.kernels.group_softmax import kernel
+
+    return kernel
 
 
 @numba_kernel(GroupSoftmaxVJP)
 def _(op: Op) -> Callable[..., Any]:
-    return _vjp_kernel
+    from pymc_mlm.ops.kernels.group_softmax import vjp_kernel
+
+    return vjp_kernel
 
 
 @jax_function(GroupSoftmax)

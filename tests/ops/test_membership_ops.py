@@ -183,6 +183,63 @@ def test_group_mean_gradient_equals_finite_differences(ragged, rng, mode):
     verify_grad(lambda x, y: ops.group_mean(x, y, none, *indices), [log_raw, v], rng=rng)
 
 
+def of_logits(z, *args):
+    """Return the mean with logistic weights, and what stands for it where nothing is detected."""
+    hidden = -pt.switch(pt.isnan(z), 0.0, pt.softplus(-z))
+    return ops.group_mean(-pt.softplus(-z), *args), ops.group_mean(hidden, *args)
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "NUMBA"])
+@pytest.mark.parametrize("scale", [1.0, 30.0, 2000.0])
+def test_weights_that_are_logistic_functions_have_the_means_of_their_logarithms(
+    ragged, rng, mode, scale
+):
+    """Also where all weights of a group are too small for a number, and where they are one."""
+    z, v, per_row, member, group, indptr = mean_inputs(ragged, rng)
+    z = scale * np.where(group % 2, -abs(np.nan_to_num(z, neginf=0.1)), rng.normal(size=ROWS))
+    x, y, r = pt.dvectors("x", "y", "r")
+    outputs = []
+    for mean in of_logits(x, y, r, member, group, indptr):
+        outputs += [mean, *pt.grad(pt.sum(mean**2), [x, y, r])]
+    found = pytensor.function([x, y, r], outputs, mode=mode)(z, v, per_row)
+    for ours, theirs in zip(found[:4], found[4:], strict=True):
+        assert np.isfinite(ours).all()
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_logistic_weights_are_detected_and_others_are_not(ragged, rng):
+    _, *args = mean_inputs(ragged, rng)
+    x = pt.dvector()
+    detected, hidden = of_logits(x, *args)
+    assert detected.owner.op.is_logit
+    assert not hidden.owner.op.is_logit
+    assert not ops.group_mean(pt.softplus(-x), *args).owner.op.is_logit
+    assert not ops.group_mean(-pt.exp(-x), *args).owner.op.is_logit
+
+
+def test_gradient_of_logistic_weights_equals_finite_differences(ragged, rng):
+    z, v, per_row, *indices = mean_inputs(ragged, rng)
+    z[3] = 0.3
+    verify_grad(
+        lambda x, y, r: of_logits(x, y, r, *indices)[0], [z, v, per_row], rng=rng, mode="NUMBA"
+    )
+
+
+def test_logistic_weights_on_jax_equal_numpy(ragged, rng):
+    pytest.importorskip("jax")
+    ops.register_jax()
+    z, v, per_row, *indices = mean_inputs(ragged, rng)
+    z[3] = 0.3
+    x = pt.dvector()
+    total = pt.sum(of_logits(x, v, per_row, *indices)[0] ** 2)
+    one, other = (
+        pytensor.function([x], [total, pt.grad(total, x)], mode=mode)(z)
+        for mode in ("JAX", "FAST_COMPILE")
+    )
+    for ours, theirs in zip(one, other, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
 def test_group_mean_equals_its_plain_graph_and_survives_huge_logarithms(ragged, rng):
     args = mean_inputs(ragged, rng)
     expected = ops.reference_group_mean(*args).eval(mode="FAST_COMPILE")
