@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pymc as pm
 import pytest
+from scipy import stats
 
 import pymc_mlm as mlm
 from pymc_mlm.ops.base import uncompiled
@@ -120,6 +121,36 @@ def _as_draws(values):
     return xr.DataArray(values[None, None], dims=("chain", "draw", "m_pair"))
 
 
+def test_coefficients_without_correlation_are_independent(rng):
+    apart = mlm.VaryingCoefficients("1 + x", correlated=False)
+    built, sd = model(apart).build(TABLE), np.array([1.3, 0.4])
+    u = rng.normal(size=(MEMBERS, 2))
+    found = pm.logp(built["m_effect"], u).eval({built["m_sd"]: sd})
+    assert found == pytest.approx(stats.norm(0, sd).logpdf(u).sum(), rel=1e-12)
+    assert "m_partial" not in built.named_vars
+    split = conditional(model(apart).specification, model(apart).specification.read(TABLE))
+    drawn = split.draw(split.start + 0.3, np.eye(MEMBERS * 2))
+    root = drawn["m_effect"].reshape(MEMBERS * 2, -1).T
+    np.testing.assert_allclose(root, np.diag(np.tile(drawn["m_sd"], MEMBERS)), atol=1e-12)
+
+
+def test_coefficients_without_correlation_are_reported_predicted_and_saved(tmp_path):
+    mod = fitted(mlm.VaryingCoefficients("1 + x", correlated=False))
+    rows = set(mod.summary().frame.index)
+    assert {"sd Intercept [mm m]", "sd x [mm m]"} <= rows
+    assert not any("cor" in row for row in rows)
+    draws = {n: v.values.reshape(40, -1) for n, v in mod.idata.posterior.items()}
+    found = mod.variance_decomposition(at={"x": 3.0}).frame.loc["mm m", "variance"]
+    (term, design) = mod.result_.design.terms[0]
+    w = (term.weight_draws(design, mod.result_.sample("weight")) ** 2).sum(axis=1) / GROUPS
+    by_hand = w * (draws["m_sd"][:, 0] ** 2 + 9.0 * draws["m_sd"][:, 1] ** 2)
+    assert found == pytest.approx(by_hand.mean())
+    new = {"g": [1, 2], "m": [99, 99], "x": [0.0, 1.0], "s": [0.0, 0.0]}
+    before = mod.predict(new, kind="eta", random_seed=1)
+    again = mlm.MultipleMembershipModel.load(mod.save(tmp_path / "fit.nc"))
+    np.testing.assert_array_equal(again.predict(new, kind="eta", random_seed=1), before)
+
+
 def density_at(built, seed=0):
     rng = np.random.default_rng(seed)
     start = built.initial_point()
@@ -232,9 +263,11 @@ def test_arguments_that_do_not_go_together_are_refused(arguments, match):
         mlm.mm("m", "g", **arguments)
 
 
-def test_a_shape_that_is_none_is_refused():
+def test_shapes_and_answers_that_are_none_are_refused():
     with pytest.raises(mlm.SpecificationError, match="eta is 0"):
         mlm.VaryingCoefficients("1 + x", eta=0)
+    with pytest.raises(mlm.SpecificationError, match="correlated is 'no'"):
+        mlm.VaryingCoefficients("1 + x", correlated="no")
 
 
 def test_slopes_that_cannot_vary_are_refused():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class VaryingDesign:
         Mean and standard deviation in the fitted rows; 0 and 1 for the intercept.
     coding : PopulationDesign
         How the formula was coded.
+    is_correlated : bool
+        Whether the coefficients of a member are correlated.
     """
 
     columns: tuple[str, ...]
@@ -51,17 +53,18 @@ class VaryingDesign:
     means: Array
     spreads: Array
     coding: Any
+    is_correlated: bool = True
 
     @property
     def pairs(self) -> tuple[str, ...]:
         """Names of the correlations, row by row."""
-        names = self.columns
+        names = self.columns if self.is_correlated else ()
         return tuple(f"{names[j]}, {names[i]}" for i in range(len(names)) for j in range(i))
 
 
 @dataclass(frozen=True)
 class VaryingCoefficients(AbstractMemberEffects):
-    r"""Coefficients that vary between members, correlated.
+    r"""Coefficients that vary between members, correlated or not.
 
     .. math:: x_{jk}' u_k, \qquad u_k \sim N(0, D R D), \qquad R \sim \mathrm{LKJ}(\eta)
 
@@ -71,6 +74,9 @@ class VaryingCoefficients(AbstractMemberEffects):
         Right-hand side of what varies; the columns may differ between the rows of a group.
     eta : float
         Shape of the LKJ prior of the correlations; 1 is uniform over correlation matrices.
+    correlated : bool
+        Whether the coefficients of a member are correlated; if not, R is the identity, as with
+        ``||`` of lme4 and brms.
 
     Raises
     ------
@@ -85,6 +91,7 @@ class VaryingCoefficients(AbstractMemberEffects):
 
     formula: str
     eta: float = 2.0
+    correlated: bool = True
 
     def __post_init__(self) -> None:
         """Check the arguments."""
@@ -104,6 +111,10 @@ class VaryingCoefficients(AbstractMemberEffects):
             raise SpecificationError(
                 f"VaryingCoefficients: eta is {eta!r}; the LKJ shape must be positive and "
                 "finite: 1 for any correlations alike, larger for smaller ones."
+            )
+        if not isinstance(self.correlated, bool):
+            raise SpecificationError(
+                f"VaryingCoefficients: correlated is {self.correlated!r}; use True or False."
             )
 
     @property
@@ -142,7 +153,7 @@ class VaryingCoefficients(AbstractMemberEffects):
         columns, X = varying_columns(coding)
         X = np.ascontiguousarray(X[np.searchsorted(kept, membership.rows)])
         if known is not None:
-            return VaryingDesign(known.columns, X, known.means, known.spreads, coding)
+            return replace(known, X=X, coding=coding)
         member = membership.member
         is_fixed = np.array([c == INTERCEPT for c in columns])
         for name, x in zip(columns, X.T, strict=True):
@@ -154,7 +165,7 @@ class VaryingCoefficients(AbstractMemberEffects):
         means = np.where(is_fixed, 0.0, X.mean(axis=0))
         spreads = np.where(is_fixed, 1.0, X.std(axis=0))
         check_near_zero(columns, means, spreads)
-        return VaryingDesign(columns, X, means, spreads, coding)
+        return VaryingDesign(columns, X, means, spreads, coding, self.correlated)
 
     def default_priors(self, design: Any, scale: float) -> dict[str, Any]:
         r"""Half-normal standard deviations, on the scale of the outcome per sd of the column.
@@ -177,7 +188,7 @@ class VaryingCoefficients(AbstractMemberEffects):
         p, dim = len(own.columns), member.name
         add_coords({f"{name}_coef": own.columns, dim: member.labels[: member.num_known]})
         sd = create(priors[f"{name}_sd"], f"{name}_sd", f"{name}_coef", positive=True)
-        partial: Any = pt.zeros(0)
+        partial: Any = pt.zeros(p * (p - 1) // 2)
         if own.pairs:
             add_coords({f"{name}_pair": own.pairs})
             alphas = lkj_partial_alphas(p, self.eta)
