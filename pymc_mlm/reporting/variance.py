@@ -121,6 +121,10 @@ def variances(fit: Fit, at: Mapping[str, float] | None = None) -> dict[str, np.n
     if point and not everywhere:
         raise SpecificationError(f"at={point!r}: the model has no varying slopes.")
     for name, value in point.items():
+        if name == "Intercept":
+            raise SpecificationError(
+                f"The intercept is no covariate; those whose slopes vary: {', '.join(everywhere)}."
+            )
         if name not in everywhere:
             raise SpecificationError(
                 f"at={point!r}: no coefficient of {name!r} varies; those that do: "
