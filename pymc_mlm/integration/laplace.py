@@ -34,16 +34,19 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.integration.effect_mode import TOLERANCE, effect_mode
-from pymc_mlm.integration.factor import factor
+from pymc_mlm.integration.factor import Factor, factor
 from pymc_mlm.integration.log_densities import Derivatives
 from pymc_mlm.integration.matrix_free import MatrixFree
 from pymc_mlm.integration.precision import AbstractPrecision, Covariances
 from pymc_mlm.integration.rows import Rows
+from pymc_mlm.integration.unit_draws import draw_by_unit
 
 Array = np.ndarray[Any, Any]
 
 # Number of effects behind the front above which no dense factor is made.
 MOST_DENSE = 800
+# Front units above which draws are chosen unit by unit.
+MANY_UNITS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +155,13 @@ class Laplace:
         effects : ndarray, shape (effect, count)
             In prior standard deviations.
         log_ratio : ndarray, shape (count,)
-            Log of the joint density of outcomes and effects over that of the draw; the mean of its
-            exponential is the marginal density without error of approximation.
+            Log of the joint density of outcomes and effects over that of the draw, or of many
+            units an estimate of it; the mean of its exponential is the marginal density without
+            error of approximation.
         """
+        is_exact = self.rows.family == "gaussian"
+        if isinstance(self.root, Factor) and self.rows.front[0] > MANY_UNITS and not is_exact:
+            return draw_by_unit(self, self.root, count, rng)
         x, energy = self.root.draw(count, rng)
         u = x + (self.mode + self.shift)[:, None]
         eta = self.offset[:, None] + self.rows.times(self.entries, u)

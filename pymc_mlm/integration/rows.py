@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -133,17 +133,32 @@ class Rows:
 
     def log_density(self, eta: Array, parameters: Array) -> Array:
         """Return the sum over rows, for each further axis of the linear predictor."""
-        width = int(np.prod(eta.shape[1:]))
-        block = max(IN_CACHE // max(width, 1), 1)
         total = np.zeros(eta.shape[1:])
+        for _, values in self._blocks(eta, parameters):
+            total += values.sum(axis=0)
+        return total
+
+    def log_density_by_unit(self, eta: Array, parameters: Array) -> Array:
+        """Return sums over the rows of each front unit, (unit, vector), for eta (row, vector)."""
+        from scipy.sparse import csr_array
+
+        order = np.argsort(self.links.unit, kind="stable")
+        ends = np.searchsorted(self.links.unit[order], np.arange(self.front[0] + 1))
+        shape, total = (self.front[0], len(eta)), np.empty((len(eta), eta.shape[1]))
+        for at, values in self._blocks(eta, parameters):
+            total[at] = values
+        return np.asarray(csr_array((np.ones(len(eta)), order, ends), shape=shape) @ total)
+
+    def _blocks(self, eta: Array, parameters: Array) -> Iterator[tuple[slice, Array]]:
+        """Yield rows and their log densities, few enough to stay in the cache."""
+        block = max(IN_CACHE // max(int(np.prod(eta.shape[1:])), 1), 1)
         with np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, len(eta), block):
                 at = slice(first, first + block)
                 outcome = {k: v[at] for k, v in self.outcome.items()}
                 if eta.ndim > 1:
                     outcome = {k: v[:, None] for k, v in outcome.items()}
-                total += self.density.value(outcome, eta[at], parameters).sum(axis=0)
-        return total
+                yield at, self.density.value(outcome, eta[at], parameters)
 
     def derivatives(self, eta: Array, parameters: Array) -> Derivatives:
         """Return the derivatives of every row's log density."""
