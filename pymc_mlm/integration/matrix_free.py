@@ -60,7 +60,7 @@ class MatrixFree(AbstractPrecision):
     --------
     >>> rows = Rows("gaussian", {}, np.arange(3), np.array([0, 0]), 1)
     >>> H = MatrixFree(rows, np.ones(2), np.full(2, 4.0))
-    >>> H.solve(np.array([18.0])), round(2 * H.log_determinant - np.log(9), 9)
+    >>> H.solve(np.array([18.0])), round(float(2 * H.log_determinant - np.log(9)), 9)
     (array([2.]), 0.0)
     """
 
