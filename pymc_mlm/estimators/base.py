@@ -70,7 +70,8 @@ class Estimator(AbstractMarginalEffects, ABC):
             Whether to show progress.
         sampler : str or AbstractSampler
             "nutpie" with the settings that suit the model, "pymc", "numpyro", "blackjax", or an
-            object such as ``Nutpie(target_accept=0.95)``.
+            object such as ``Nutpie(target_accept=0.95)``. With another than "nutpie", with
+            `target_accept` and with `initvals`, path="auto" samples.
         path : str
             How the draws are made: "auto" for the best exact way, "sampled" for plain sampling,
             "certified" for effects integrated out, or sampling where the draws get no certificate,
@@ -121,6 +122,7 @@ class Estimator(AbstractMarginalEffects, ABC):
             as_seed(random_seed),
             bool(progressbar),
             {} if initvals is None else initvals,
+            is_chosen=target_accept is not None or sampler != "nutpie",
         )
         # The fit is whole before anything warns: a warning may have been turned into an error.
         self.result_ = fit(spec, data, engine, run, self._path(path))

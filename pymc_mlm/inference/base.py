@@ -31,6 +31,8 @@ class Run:
     scales : mapping of str to array_like
         Posterior standard deviations, about, by parameter name, in the sampler's coordinates. The
         default sampler starts and steps in these units.
+    is_chosen : bool
+        Whether the caller chose the sampler or its settings: "auto" then samples.
     """
 
     draws: int = 1000
@@ -40,6 +42,7 @@ class Run:
     progressbar: bool = True
     initvals: Mapping[str, Any] = field(default_factory=dict)
     scales: Mapping[str, Any] = field(default_factory=dict)
+    is_chosen: bool = False
 
     def __post_init__(self) -> None:
         """Refuse runs that cannot give an answer."""

@@ -45,7 +45,7 @@ class Certified(AbstractPath):
 
     def is_automatic(self, spec: Any, design: Any, run: Run | None) -> bool:
         """Return whether sampling would take long, and much longer."""
-        if run is None or run.initvals:
+        if run is None or run.initvals or run.is_chosen:
             return False
         slow = seconds_sampled(design, run)
         return slow > LONG_SECONDS and slow > TIMES_FASTER * seconds_integrated(design)
@@ -81,7 +81,9 @@ def why_sampled(spec: Any, design: Any, run: Run) -> tuple[str, ...]:
     """Return why a long run was sampled though "auto" had the choice."""
     if Certified.name not in spec.paths or not seconds_sampled(design, run) > LONG_SECONDS:
         return ()
-    reason = "initvals are given" if run.initvals else obstacle(spec, design)
+    reason = obstacle(spec, design)
+    reason = reason or ("initvals are given" if run.initvals else None)
+    reason = reason or ("a sampler or target_accept is given" if run.is_chosen else None)
     reason = reason or "it would not be much faster for so few draws"
     return (f"sampled with all effects, which are not integrated out: {reason}",)
 

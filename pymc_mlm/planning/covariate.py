@@ -42,7 +42,7 @@ class Covariate:
     Examples
     --------
     >>> Covariate((1.0, 0.5)).given(np.full(4, 0.25), np.array([0.0])).round(3).tolist()
-    [[0.239, 0.276, 0.246, 0.239]]
+    [[0.225, 0.275, 0.275, 0.225]]
     """
 
     slopes: float | Sequence[float]

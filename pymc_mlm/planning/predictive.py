@@ -59,7 +59,7 @@ def predictive_probability(
     --------
     >>> design = TrialDesign({"old": (0.4,), "new": (0.6,)}, per_arm=50)
     >>> print(predictive_probability(design, [[10, 15], [17, 8]], random_seed=1)["new"])
-    0.8587 (0.0035)
+    0.8579 (0.0035)
     """
     if design.clusters is not None or design.missing.any():
         raise SpecificationError(

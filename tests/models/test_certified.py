@@ -60,6 +60,7 @@ def test_auto_integrates_where_sampling_takes_long():
     large = SimpleNamespace(num_rows=100_000)
     assert not path.is_automatic(None, large, replace(run, draws=1, tune=1, chains=1))
     assert not path.is_automatic(None, large, replace(run, initvals={"sigma": 1.0}))
+    assert not path.is_automatic(None, large, replace(run, is_chosen=True))
     assert not path.is_automatic(None, large, None)
 
 
@@ -106,7 +107,7 @@ def test_without_a_certificate_the_sampler_starts_where_the_search_ended(
     exact = model().fit(table, path="laplace", **RUN).result_.posterior
     monkeypatch.setattr("pymc_mlm.paths.weighted.k_hat_limit", lambda count: -10.0)
     seen = {}
-    fitted = model().fit(table, sampler=Watched(seen), **RUN)
+    fitted = model().fit(table, sampler=Watched(seen), path="certified", **RUN)
     assert fitted.result_.path == "sampled"
     text = str(fitted.summary())
     assert "sampled with all effects, because draws without them have no certificate: k-h" in text
