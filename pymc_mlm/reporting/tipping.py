@@ -219,7 +219,8 @@ def plot_tipping_points(found: TippingPoints, ax: Any = None) -> Any:
         ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, hatch="//", alpha=0.3))
     for i, j in np.ndindex(statistic.shape):
         shown = f"{statistic[i, j]:.3f}".removeprefix("0")
-        ax.text(j, i, shown, ha="center", va="center", fontsize=7)
+        is_dark = abs(distance[i, j]) > 2.0
+        ax.text(j, i, shown, ha="center", va="center", fontsize=7, color="wk"[not is_dark])
     here = found.grid.index(0.0)
     ax.add_patch(Rectangle((here - 0.5, here - 0.5), 1, 1, fill=False, linewidth=2))
     ticks = [f"{v:g}" for v in found.grid]
