@@ -101,6 +101,29 @@ def test_auto_samples_a_small_table(table):
 
 
 @pytest.mark.filterwarnings("ignore::pymc_mlm.ConvergenceWarning")
+def test_auto_follows_a_sampler_of_the_user(table, every_run_is_long):
+    fitted = model().fit(table, sampler=PriorDraws(), **RUN)
+    assert fitted.result_.path == "sampled"
+    assert "not integrated out: a sampler or target_accept is given" in str(fitted.summary())
+
+
+@pytest.mark.parametrize(("given", "is_chosen"), [
+    ({}, False), ({"target_accept": 0.95}, True), ({"sampler": "pymc"}, True), ({"cores": 1}, False)
+])  # fmt: skip
+def test_settings_of_a_sampler_reach_the_choice_of_the_path(table, monkeypatch, given, is_chosen):
+    seen = []
+
+    def stop(spec, data, engine, run, path):
+        seen.append(run.is_chosen)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pymc_mlm.estimators.base.fit", stop)
+    with pytest.raises(KeyboardInterrupt):
+        model().fit(table, **RUN, **given)
+    assert seen == [is_chosen]
+
+
+@pytest.mark.filterwarnings("ignore::pymc_mlm.ConvergenceWarning")
 def test_without_a_certificate_the_sampler_starts_where_the_search_ended(
     table, every_run_is_long, monkeypatch
 ):
