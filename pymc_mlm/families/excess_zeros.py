@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pymc_mlm.distributions.excess_zeros import hurdle, zero_inflated
 from pymc_mlm.errors import DataError
 from pymc_mlm.families.base import AbstractFamily, OutcomeScale
 from pymc_mlm.families.poisson import counts, rate_scale
@@ -51,6 +52,59 @@ class AbstractExcessZeros(AbstractFamily, ABC):
         zero = create(priors[self.zero], self.zero, positive=True, most=1.0)
         shape = (create(priors["alpha"], "alpha", positive=True),) if self.has_shape else ()
         return (zero, *shape)
+
+
+class AbstractZeroInflated(AbstractExcessZeros, ABC):
+    """Counts with an additional probability ``zi`` of a zero."""
+
+    zero: ClassVar[str] = "zi"
+
+    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
+        """Log of total count over total exposure, and how much log rates differ; 1 or more."""
+        return rate_scale(outcome["value"], offset)
+
+    def likelihood(
+        self,
+        name: str,
+        eta: Any,
+        outcome: Mapping[str, Any],
+        priors: Mapping[str, Any],
+        dims: str,
+    ) -> Any:
+        """Add the family's own parameters and the outcome."""
+        own = self.parameters(priors)
+        return zero_inflated(name, eta, *own, observed=outcome["value"], dims=dims)
+
+    def mean(self, eta: Any, parameters: Mapping[str, Any]) -> Any:
+        """Expected count, ``(1 - zi) exp(eta)``."""
+        return (1.0 - np.asarray(parameters["zi"])) * np.exp(eta)
+
+
+class AbstractHurdle(AbstractExcessZeros, ABC):
+    """Counts that are zero with probability ``hu``, and cut at zero otherwise."""
+
+    zero: ClassVar[str] = "hu"
+
+    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
+        """Log rate of a Poisson whose positive counts have the mean of those seen."""
+        return positive_scale(outcome["value"], offset)
+
+    def likelihood(
+        self,
+        name: str,
+        eta: Any,
+        outcome: Mapping[str, Any],
+        priors: Mapping[str, Any],
+        dims: str,
+    ) -> Any:
+        """Add the family's own parameters and the outcome."""
+        own = self.parameters(priors)
+        return hurdle(name, eta, *own, observed=outcome["value"], dims=dims)
+
+    def mean(self, eta: Any, parameters: Mapping[str, Any]) -> Any:
+        """Expected count, ``(1 - hu) exp(eta) / (1 - f(0))``."""
+        none = no_count(eta, parameters.get("alpha"))
+        return (1.0 - np.asarray(parameters["hu"])) * np.exp(eta) / (1.0 - none)
 
 
 def positive_scale(y: np.ndarray, offset: Any) -> OutcomeScale:
