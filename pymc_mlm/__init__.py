@@ -18,6 +18,7 @@ from pymc_mlm.aggregations import aggregate
 from pymc_mlm.bml import from_bml
 from pymc_mlm.comparison import compare_weights
 from pymc_mlm.data.long_memberships import long_memberships
+from pymc_mlm.data.row_weights import FrequencyWeights, SurveyWeights
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
 from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
 from pymc_mlm.distributions.noncentered import noncentered
@@ -98,6 +99,7 @@ __all__ = [
     "DataWarning",
     "Exponential",
     "Fit",
+    "FrequencyWeights",
     "Gamma",
     "Gaussian",
     "HurdleNegativeBinomial",
@@ -123,6 +125,7 @@ __all__ = [
     "RandomWalk",
     "SpecificationError",
     "StudentT",
+    "SurveyWeights",
     "VaryingCoefficients",
     "Weibull",
     "ZeroInflatedNegativeBinomial",

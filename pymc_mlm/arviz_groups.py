@@ -10,9 +10,9 @@ import xarray as xr
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
-from pymc_mlm.log_likelihood import KINDS, log_likelihood
+from pymc_mlm.log_likelihood import KINDS, log_likelihood, repeated
 from pymc_mlm.log_prior import log_prior
-from pymc_mlm.prediction import predict
+from pymc_mlm.prediction import linear_predictor_draws, outcome_draws, predict
 from pymc_mlm.prior_predictive import sample_prior_predictive
 from pymc_mlm.trial import TrialSpecification
 from pymc_mlm.trial.pointwise import person_outcomes
@@ -80,6 +80,8 @@ def extended(fit: Fit, extension: Extension, random_seed: int | None = None) -> 
     """
     tree = _thinned(fit.idata, extension.most_draws)
     fit = replace(fit, idata=tree.copy())
+    if extension.includes("log_likelihood", "posterior_predictive"):
+        _write_out_observed(tree, fit)
     if extension.includes("log_likelihood"):
         tree["log_likelihood"] = log_likelihood(fit, extension.likelihood)
     if extension.includes("log_prior"):
@@ -109,7 +111,36 @@ def _thinned(idata: xr.DataTree, most: int) -> xr.DataTree:
 def _posterior_predictive(fit: Fit, seed: int | None) -> xr.Dataset:
     if isinstance(fit.spec, TrialSpecification):
         return person_outcomes(fit.spec, fit.design, fit.posterior, seed).to_dataset()
-    return predict(fit, kind="outcome", random_seed=seed).to_dataset(name="outcome")
+    return _outcomes_of_rows(fit, seed).to_dataset(name="outcome")
+
+
+def _outcomes_of_rows(fit: Fit, seed: int | None) -> xr.DataArray:
+    """Return new outcomes; of rows that stand for several, one for each of these."""
+    weights = fit.spec.row_weights
+    if weights is None or not weights.is_frequency:
+        return predict(fit, kind="outcome", random_seed=seed)
+    family, counts = fit.spec.family, fit.design.weights
+    # Fitted rows have no new units: nothing is drawn but the outcomes.
+    eta = repeated(linear_predictor_draws(fit, fit.design), counts)
+    dim, labels = eta.dims[-1], eta.coords[eta.dims[-1]]
+    times = counts.astype(np.int64)
+    side = {k: v if k in family.constants else np.repeat(v, times)
+            for k, v in fit.design.side.items()}  # fmt: skip
+    parameters = {n: fit.posterior[n] for n in family.default_priors(fit.design.scale)}
+    priors = fit.spec.family_priors(fit.design.scale)
+    plain = eta.assign_coords({dim: np.arange(eta.sizes[dim])})
+    drawn = outcome_draws(plain, family, parameters, side, priors, seed)
+    return drawn.assign_coords({dim: labels})
+
+
+def _write_out_observed(tree: xr.DataTree, fit: Fit) -> None:
+    """Repeat observed outcomes of rows that stand for several, as the predicted ones are."""
+    weights = getattr(fit.spec, "row_weights", None)
+    if "observed_data" not in tree or weights is None or isinstance(fit.spec, TrialSpecification):
+        return
+    if weights.is_frequency:
+        seen = tree["observed_data"].to_dataset()["outcome"]
+        tree["observed_data"] = repeated(seen, fit.design.weights).to_dataset(name="outcome")
 
 
 def _add_events(tree: xr.DataTree, fit: Fit) -> None:
@@ -118,4 +149,6 @@ def _add_events(tree: xr.DataTree, fit: Fit) -> None:
     if outcome is not None and "event" in outcome:
         rows = fit.design.rows
         event = xr.DataArray(outcome["event"], dims=rows.name, coords={rows.name: rows.labels})
+        if fit.spec.row_weights is not None and fit.spec.row_weights.is_frequency:
+            event = repeated(event, fit.design.weights)
         tree["constant_data"] = event.to_dataset(name="outcome")

@@ -20,6 +20,8 @@ from pymc_mlm.prediction import linear_predictor_draws
 from pymc_mlm.trial import TrialSpecification
 from pymc_mlm.trial.pointwise import person_log_likelihood
 
+# Bytes of log likelihoods of rows that are repeated.
+MOST_MEMORY = 4e9
 KINDS = ("conditional", "marginal")
 
 
@@ -55,12 +57,40 @@ def log_likelihood(fit: Fit, kind: str = "conditional") -> xr.Dataset:
 
 
 def _by_row(fit: Fit) -> xr.DataArray:
-    """Return each row's log density given all effects, dims (chain, draw, row)."""
+    """Return each row's log density given all effects, dims (chain, draw, row).
+
+    Rows that stand for several are repeated, as the table that they stand for has them: each of
+    these can be left out alone. Survey weights multiply the log density.
+    """
     eta = linear_predictor_draws(fit, fit.design)
     density = density_of_rows(fit)
     samples = eta.values.reshape(-1, eta.shape[-1])
     found = [density(s, own) for s, own in enumerate(samples)]
-    return eta.copy(data=np.reshape(found, eta.shape)).rename("outcome")
+    each = eta.copy(data=np.reshape(found, eta.shape)).rename("outcome")
+    weights = fit.spec.row_weights
+    if weights is None:
+        return each
+    if weights.is_frequency:
+        return repeated(each, fit.design.weights)
+    return each * fit.design.weights
+
+
+def repeated(values: xr.DataArray, counts: np.ndarray) -> xr.DataArray:
+    """Return values with each entry of the last dimension as often as its row counts.
+
+    Raises
+    ------
+    SpecificationError
+        The result would not fit into memory.
+    """
+    size = 8 * counts.sum() * np.prod(values.shape[:-1])
+    if size > MOST_MEMORY:
+        raise SpecificationError(
+            f"Rows that stand for {counts.sum():.0f} rows are repeated here, and take "
+            f"{size / 1e9:.1f} GB; {MOST_MEMORY / 1e9:g} at most. Ask for fewer draws: most_draws=."
+        )
+    times = np.repeat(np.arange(len(counts)), counts.astype(np.int64))
+    return values.isel({values.dims[-1]: times})
 
 
 def density_of_rows(fit: Fit, rows: np.ndarray | None = None) -> Callable[..., np.ndarray]:
@@ -80,7 +110,7 @@ def density_of_rows(fit: Fit, rows: np.ndarray | None = None) -> Callable[..., n
         (entry,), to log densities, shape (entry,).
     """
     design, family, dim = fit.design, fit.spec.family, "entry"
-    outcome = design.outcome
+    outcome = design.one_of_each
     if rows is not None:
         outcome = {k: v if k in family.constants else v[rows] for k, v in outcome.items()}
     count = len(design.rows) if rows is None else len(rows)
@@ -111,14 +141,15 @@ def _by_leaf(fit: Fit) -> xr.DataArray:
     effect = fit.posterior[f"{prefix}_effect"].transpose("chain", "draw", ...)
     residual = fit.design.outcome["value"] - _predictor_without(fit, effect).values
     leaf, Z = nested.nesting.leaf, nested.Z[:, nested.varies[-1]]
-    rr = _leaf_sums(residual**2, leaf)
-    Zr = np.stack([_leaf_sums(residual * z, leaf) for z in Z.T], axis=-1)
-    ZZ = np.stack([_leaf_sums(Z.T * z, leaf) for z in Z.T]).transpose(2, 0, 1)
+    w = np.ones(len(leaf)) if fit.design.weights is None else fit.design.weights
+    rr = _leaf_sums(w * residual**2, leaf)
+    Zr = np.stack([_leaf_sums(w * residual * z, leaf) for z in Z.T], axis=-1)
+    ZZ = np.stack([_leaf_sums(w * Z.T * z, leaf) for z in Z.T]).transpose(2, 0, 1)
     F = _root(fit.posterior, prefix)[:, :, None]
     M = np.eye(Z.shape[1]) + F.mT @ ZZ @ F / sigma[..., None, None] ** 2
     v = (F.mT @ Zr[..., None]) / sigma[..., None, None]
     explained = (v * np.linalg.solve(M, v)).sum(axis=(-2, -1))
-    n = np.bincount(leaf)
+    n = np.bincount(leaf, w)
     fixed = n * np.log(2 * np.pi * sigma**2) + np.linalg.slogdet(M).logabsdet
     density = -0.5 * (fixed + (rr - explained) / sigma**2)
     dims = effect.dims[:3]

@@ -35,7 +35,7 @@ def sample_prior_predictive(
         Groups ``prior`` and ``prior_predictive``.
     """
     with warnings.catch_warnings(), without_pymc_log():
-        # The one Potential that a model has is the likelihood of a trial.
+        # Potentials are the likelihood of a trial, and what weights of rows add to a likelihood.
         warnings.filterwarnings("ignore", "The effect of Potentials", UserWarning)
         tree = pm.sample_prior_predictive(
             draws,

@@ -52,6 +52,23 @@ class Blocks:
         """Block of each entry, shape (entry,)."""
         return np.repeat(np.arange(len(self.labels)), np.diff(self.indptr))
 
+    def written_out(self, counts: np.ndarray) -> Blocks:
+        """Return the blocks of a table with each row as often as it counts, shape (row,).
+
+        Single rows are left out one of those that are alike at a time.
+        """
+        times = counts.astype(np.int64)
+        if self.part is None:
+            total = int(times.sum())
+            labels = np.repeat(self.labels, times)
+            return Blocks(self.name, labels, np.arange(total), np.arange(total + 1))
+        own = times[self.rows]
+        ends = np.cumsum(own)
+        first = np.repeat((np.cumsum(times) - times)[self.rows], own)
+        rows = first + np.arange(len(first)) - np.repeat(ends - own, own)
+        indptr = np.concatenate([[0], ends])[self.indptr]
+        return Blocks(self.name, self.labels, rows, indptr, self.part)
+
     def pairs_of(self, entries: np.ndarray) -> np.ndarray:
         """Return the entries of `part`, those of one unit and row added up, shape (entry,)."""
         return np.bincount(self.places, entries, minlength=len(self.rows))

@@ -6,7 +6,8 @@ block b given all other rows is
 .. math:: \log p(y_b \mid y_{-b}, \theta) = -\tfrac{n_b}{2} \log 2\pi + \tfrac12 \log |Q_{bb}|
     - \tfrac12 (Qr)_b' Q_{bb}^{-1} (Qr)_b .
 
-For single rows these are the formulas of Sundararajan and Keerthi (2001).
+For single rows these are the formulas of Sundararajan and Keerthi (2001). Rows that stand for
+several are written out.
 """
 
 from __future__ import annotations
@@ -41,12 +42,17 @@ def exact_densities(fit: Fit, parts: tuple[Any, ...], blocks: Blocks) -> np.ndar
     matrices, offset = matrices_at(fit, parts), without_effects(fit, parts).values
     count = offset.shape[-1]
     residual = (fit.design.outcome["value"] - offset).reshape(-1, count)
+    times = np.arange(count)
+    if fit.design.weights is not None:
+        blocks = blocks.written_out(fit.design.weights)
+        times = np.repeat(times, fit.design.weights.astype(np.int64))
     found = []
     for s, sigma in enumerate(fit.posterior["sigma"].values.ravel()):
         entries = matrices(s)[0] / sigma
         B = csr_array((entries, (rows, columns)), shape=(count, starts[-1]))
+        B = B if len(times) == count else B[times]
         scaled = np.log(sigma) * np.diff(blocks.indptr)
-        found.append(given_others(B, residual[s] / sigma, blocks) - scaled)
+        found.append(given_others(B, residual[s, times] / sigma, blocks) - scaled)
     return np.reshape(found, (*offset.shape[:2], -1))
 
 

@@ -20,6 +20,8 @@ from pymc_mlm.paths.approximation import effects_obstacle
 MOST_DRAWS = 1000
 # A matrix of this order is factored at each draw.
 LARGEST = 3000
+# Rows that frequencies stand for.
+MOST_WRITTEN_OUT = 100_000
 EXACT = "all effects are integrated out, exactly"
 INTEGRATED = "the effect of what is left out is integrated out, given all others"
 CONDITIONAL = "all effects are given"
@@ -47,6 +49,7 @@ def left_out(fit: Fit, by: str = "row") -> tuple[xr.Dataset, str]:
     SpecificationError
         Nothing of that name can be left out, or its effects cannot be integrated out.
     """
+    _refuse_weights(fit)
     fit = _thinned(fit)
     parts = linear_parts(fit)
     blocks = blocks_of(fit, by, parts)
@@ -64,9 +67,31 @@ def left_out(fit: Fit, by: str = "row") -> tuple[xr.Dataset, str]:
             "by='row'."
         )
     draws = {name: fit.posterior[name] for name in ("chain", "draw")}
-    dims = (*draws, blocks.name)
-    array = xr.DataArray(found, dims=dims, coords={**draws, blocks.name: blocks.labels})
+    dims, labels = (*draws, blocks.name), blocks.labels
+    if blocks.part is None and fit.design.weights is not None:
+        labels = np.repeat(labels, fit.design.weights.astype(np.int64))
+    array = xr.DataArray(found, dims=dims, coords={**draws, blocks.name: labels})
     return array.to_dataset(name="outcome"), how
+
+
+def _refuse_weights(fit: Fit) -> None:
+    """Refuse weights of which no rows, or too many, can be left out."""
+    weights = fit.spec.row_weights
+    if weights is None:
+        return
+    if not weights.is_frequency:
+        raise SpecificationError(
+            f"row_weights={weights!r}: with survey weights no row is an observation that can be "
+            'left out. Compare the weighted log likelihoods of extend("log_likelihood") by '
+            "az.compare, which takes them for a pseudo-likelihood."
+        )
+    total = float(fit.design.weights.sum())
+    if total > MOST_WRITTEN_OUT:
+        raise SpecificationError(
+            f"row_weights={weights!r}: the table stands for {total:.0f} rows, and "
+            f"{MOST_WRITTEN_OUT} at most are written out to leave some of them out. Use "
+            'extend("log_likelihood") with az.compare.'
+        )
 
 
 def _is_exact(fit: Fit, parts: tuple[Any, ...]) -> bool:

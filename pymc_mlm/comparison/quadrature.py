@@ -42,6 +42,7 @@ def integrated_densities(fit: Fit, blocks: Blocks) -> np.ndarray:
     z = samples / np.array([root for _, root in found])[:, None]
     eta = linear_predictor_draws(fit, fit.design).values.reshape(len(z), -1)
     middle, wide = z.mean(axis=0), z.std(axis=0)
+    times = 1.0 if fit.design.weights is None else fit.design.weights[rows]
 
     def integrated(s: int) -> np.ndarray:
         b = blocks.pairs_of(found[s][0])
@@ -49,7 +50,7 @@ def integrated_densities(fit: Fit, blocks: Blocks) -> np.ndarray:
 
         def log_joint(at: np.ndarray) -> np.ndarray:
             tried = others[:, None] + b[:, None] * at[unit]  # (entry, node)
-            of_rows = density(s, tried.T.ravel()).reshape(NODES, -1)
+            of_rows = density(s, tried.T.ravel()).reshape(NODES, -1) * times
             return blocks.totals(of_rows.T) - 0.5 * (at**2 + np.log(2 * np.pi))
 
         mean, sd = middle, wide

@@ -51,13 +51,26 @@ def level_weights(X: np.ndarray) -> np.ndarray | None:
     return weights / np.where(size > 0, size, 1.0)
 
 
-def spread(X: np.ndarray) -> np.ndarray:
+def mean(X: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """Return the mean of each column, shape (column,), of rows that count so often, (row,).
+
+    Examples
+    --------
+    >>> mean(np.array([[1.0], [4.0]]), counts=np.array([2.0, 1.0]))
+    array([2.])
+    """
+    return np.asarray(X.mean(axis=0) if counts is None else counts @ X / counts.sum())
+
+
+def spread(X: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
     """Return the standard deviation of each column, one where it is zero, shape (column,)."""
-    sd = X.std(axis=0)
+    sd = X.std(axis=0) if counts is None else np.sqrt(mean((X - mean(X, counts)) ** 2, counts))
     return np.where(sd > 0, sd, 1.0)
 
 
-def own_spread(X: np.ndarray, related: Sequence[Sequence[int]]) -> np.ndarray:
+def own_spread(
+    X: np.ndarray, related: Sequence[Sequence[int]], counts: np.ndarray | None = None
+) -> np.ndarray:
     """Return the standard deviation that related columns leave of each column.
 
     A product ``f:x`` or a power ``x ** 2`` of a year varies by thousands because the year is far
@@ -69,6 +82,8 @@ def own_spread(X: np.ndarray, related: Sequence[Sequence[int]]) -> np.ndarray:
         Columns of a design.
     related : sequence of sequence of int
         For each column, the others that it shares a variable with.
+    counts : ndarray, shape (row,), optional
+        How often each row counts.
 
     Returns
     -------
@@ -80,14 +95,15 @@ def own_spread(X: np.ndarray, related: Sequence[Sequence[int]]) -> np.ndarray:
     >>> own_spread(np.column_stack([x, x**2]), [(), (0,)]).round(3)  # (x - 2002)^2 - 2/3
     array([0.816, 0.471])
     """
-    sd = spread(X)
+    sd = spread(X, counts)
     for j, others in enumerate(related):
         if others:
             columns = X[:, [j, *others]]
             # Twice: the mean of large numbers is exact to rounding only.
-            columns = columns - columns.mean(axis=0)
-            columns -= columns.mean(axis=0)
-            sd[j] *= _share_left(columns / np.where(columns.std(axis=0) > 0, sd[[j, *others]], 1.0))
+            columns = columns - mean(columns, counts)
+            columns -= mean(columns, counts)
+            Z = columns / np.where(columns.std(axis=0) > 0, sd[[j, *others]], 1.0)
+            sd[j] *= _share_left(Z if counts is None else Z * np.sqrt(counts)[:, None])
     return sd
 
 

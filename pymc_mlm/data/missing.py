@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.data.frame import Table, absent
+from pymc_mlm.data.frame import Table, absent, columns
+from pymc_mlm.data.row_weights import AbstractRowWeights
 from pymc_mlm.errors import DataError, SpecificationError
 
 RULES = ("error", "drop")
@@ -136,6 +137,38 @@ def left_out(
         reasons = ", ".join(f"{n} because {reason}" for reason, n in dropped.items())
         raise DataError(f"No row is left: missing='drop' left out {reasons}. Fill the values in.")
     return kept, dropped
+
+
+def without_weightless(
+    weights: AbstractRowWeights, table: Table, kept: Mask, dropped: Mapping[str, int]
+) -> tuple[Mask, dict[str, int]]:
+    """Return the places of kept rows that count at all, and how many do not, by reason.
+
+    Parameters
+    ----------
+    weights : AbstractRowWeights
+        Weights of rows.
+    table : Table
+        Opened for their column.
+    kept : ndarray of int, shape (kept row,)
+        Rows that have all values.
+    dropped : mapping of str to int
+        How many others there are, by reason.
+
+    Raises
+    ------
+    DataError
+        A weight is not of its kind, or all are zero.
+    """
+    values = weights.check(columns(table, [weights.column])[weights.column][kept], kept)
+    if not values.any():
+        raise DataError(
+            f"Column {weights.column!r} of {weights.what} is 0 in every row: no row is left. Fill "
+            "in how much each row counts."
+        )
+    none = int((values == 0).sum())
+    reasons = {f"{weights.column!r} is 0": none} if none else {}
+    return kept[values > 0], {**dropped, **reasons}
 
 
 def where(rows: Mask, table_rows: Mask | None = None) -> str:

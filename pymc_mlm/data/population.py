@@ -64,6 +64,8 @@ class PopulationDesign:
         How the columns were coded.
     terms : tuple of str
         Term that each column of `X` belongs to.
+    counts : ndarray, shape (unit,), or None
+        How often each unit counts for the scales of default priors; None for once.
     """
 
     X: np.ndarray
@@ -72,6 +74,7 @@ class PopulationDesign:
     offset: np.ndarray
     spec: Any
     terms: tuple[str, ...] = field(default=())
+    counts: np.ndarray | None = None
 
 
 def right_hand_columns(formula: Formula) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class LeafMoments:
     yy : float
         :math:`(y - Xc)'(y - Xc)` of all rows.
     n : float
-        Number of rows.
+        Number of rows, or the sum of their weights.
     center : ndarray, shape (column,)
         The coefficients :math:`c`.
     counts : ndarray of int64, shape (leaf,)
@@ -50,6 +50,7 @@ def leaf_moments(
     num_leaves: int,
     center: np.ndarray | None = None,
     shift: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> LeafMoments:
     r"""Add up the cross products of each leaf's rows in one pass.
 
@@ -76,6 +77,8 @@ def leaf_moments(
     shift : ndarray, shape (column,), optional
         What is taken from each column first: the moments of a column far from zero, such as a
         time stamp, lose the digits of its variation.
+    weights : ndarray, shape (row,), optional
+        How much each row counts; once by default.
 
     Returns
     -------
@@ -115,19 +118,23 @@ def leaf_moments(
         with np.errstate(invalid="ignore"):  # an infinite value is refused below
             r = np.asarray(y[first : first + step], dtype=np.float64) - center @ x
         unit = leaf[first : first + step]
+        wx, wr = x, r
+        if weights is not None:
+            w = weights[first : first + step]
+            wx, wr = x * w, r * w
         for i in range(num_columns):
-            xy[i] += np.bincount(unit, x[i] * r, num_leaves)
+            xy[i] += np.bincount(unit, wx[i] * r, num_leaves)
             for j in range(i + 1):
-                xx[i, j] += np.bincount(unit, x[i] * x[j], num_leaves)
+                xx[i, j] += np.bincount(unit, wx[i] * x[j], num_leaves)
         counts += np.bincount(unit, minlength=num_leaves)
-        yy += float(r @ r)
+        yy += float(wr @ r)
     lower, upper = np.tril_indices(num_columns, -1)
     xx[upper, lower] = xx[lower, upper]
     moments = LeafMoments(
         xx=np.ascontiguousarray(np.moveaxis(xx, 2, 0)),
         xy=np.ascontiguousarray(xy.T),
         yy=yy,
-        n=float(len(y)),
+        n=float(len(y) if weights is None else weights.sum()),
         center=center,
         counts=counts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from pymc_mlm.data.row_weights import AbstractRowWeights
 from pymc_mlm.estimators.arguments import as_tuple, refuse_specification
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
 from pymc_mlm.families import AbstractFamily, as_family
@@ -42,6 +43,9 @@ class MultipleMembershipModel(AbstractLinearEstimator):
         Whether a missing value is refused, or its whole group is left out and counted in the
         notes; with "predict" groups that lack the outcome alone are counted, not fitted, and
         predicted by `predict()`. In new data a missing id is an unknown one of the fitted units.
+    row_weights : FrequencyWeights or SurveyWeights, optional
+        How much each row, or group, counts: ``FrequencyWeights("n")`` for rows that stand for n
+        rows, exactly; ``SurveyWeights("w")`` for a pseudo-likelihood.
 
     Attributes
     ----------
@@ -75,12 +79,14 @@ class MultipleMembershipModel(AbstractLinearEstimator):
         family: str | AbstractFamily = "gaussian",
         priors: Mapping[str, Any] | None = None,
         missing: str = "error",
+        row_weights: AbstractRowWeights | None = None,
     ) -> None:
         self.formula = formula
         self.terms = (*more_terms, *as_tuple(terms, "terms", "terms=[hm('year')]"))
         self.family = family
         self.priors_given = priors
         self.missing = missing
+        self.row_weights = row_weights
         self.specification  # noqa: B018  (refuses what does not go together)
 
     @property
@@ -93,6 +99,7 @@ class MultipleMembershipModel(AbstractLinearEstimator):
             as_family(self.family),
             priors,
             missing=self.missing,
+            row_weights=self.row_weights,
         )
 
     @classmethod
@@ -104,4 +111,5 @@ class MultipleMembershipModel(AbstractLinearEstimator):
             family=spec.family,
             priors=spec.priors,
             missing=spec.missing,
+            row_weights=spec.row_weights,
         )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from pymc_mlm.data.row_weights import AbstractRowWeights
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.estimators.arguments import as_tuple, refuse_specification
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
@@ -65,6 +66,9 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         Whether a missing value is refused, or its row is left out and counted in the notes; with
         "predict" rows that lack the outcome alone are counted, not fitted, and predicted by
         `predict()`. In new data a missing id is an unknown one of the fitted units.
+    row_weights : FrequencyWeights or SurveyWeights, optional
+        How much each row, or group, counts: ``FrequencyWeights("n")`` for rows that stand for n
+        rows, exactly; ``SurveyWeights("w")`` for a pseudo-likelihood.
 
     Attributes
     ----------
@@ -106,6 +110,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         within_between: Sequence[str] = (),
         level_covariates: Mapping[str, Sequence[str]] | None = None,
         missing: str = "error",
+        row_weights: AbstractRowWeights | None = None,
     ) -> None:
         self.formula = formula
         self.levels = levels
@@ -120,6 +125,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         self.within_between = within_between
         self.level_covariates = level_covariates
         self.missing = missing
+        self.row_weights = row_weights
         self._refuse_collapse(self.specification)
 
     @property
@@ -141,6 +147,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
             as_tuple(self.within_between, "within_between", "within_between=['x']"),
             self._level_covariates(),
             self.missing,
+            self.row_weights,
         )
 
     @classmethod
@@ -165,6 +172,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
             within_between=spec.within_between,
             level_covariates=spec.level_covariates,
             missing=spec.missing,
+            row_weights=spec.row_weights,
         )
 
     def _refuse_collapse(self, spec: Specification) -> None:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 from pymc_mlm.data.cells import Dependence
+from pymc_mlm.data.row_weights import AbstractRowWeights
 from pymc_mlm.estimators.arguments import as_tuple, refuse_specification
 from pymc_mlm.estimators.questions import AbstractTrialEstimator
 from pymc_mlm.priors import as_priors
@@ -68,6 +69,9 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
         correlated between predictors; other terms are repeated on each predictor. The weights of
         an `mm` term are shared by all predictors. With `mm` the table has
         a row for each membership, and its group is the column of persons.
+    row_weights : FrequencyWeights, optional
+        ``FrequencyWeights("n")`` for rows that stand for n persons. With `mm` terms, whose table
+        has persons of several rows, it is refused.
 
     Attributes
     ----------
@@ -107,6 +111,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
         event: Any = None,
         missing: str = "error",
         terms: Sequence[AbstractTerm] = (),
+        row_weights: AbstractRowWeights | None = None,
     ) -> None:
         self.outcomes = outcomes
         self.arm = arm
@@ -122,6 +127,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
         self.event = event
         self.missing = missing
         self.terms = terms
+        self.row_weights = row_weights
         self.specification  # noqa: B018  (refuses what does not go together)
 
     @property
@@ -142,6 +148,7 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
             self.event,
             self.missing,
             as_tuple(self.terms, "terms", "[mm('clinician', 'patient')]"),
+            self.row_weights,
         )
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.families.base import AbstractFamily, OutcomeScale
+from pymc_mlm.families.base import ROW_WEIGHT, AbstractFamily, OutcomeScale
 from pymc_mlm.families.bernoulli import Bernoulli
 from pymc_mlm.families.beta import Beta
 from pymc_mlm.families.binomial import Binomial
@@ -29,6 +29,7 @@ from pymc_mlm.families.zero_inflated_negative_binomial import ZeroInflatedNegati
 from pymc_mlm.families.zero_inflated_poisson import ZeroInflatedPoisson
 
 __all__ = [
+    "ROW_WEIGHT",
     "AbstractFamily",
     "Bernoulli",
     "Beta",

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
 
 from pymc_mlm.priors import Prior, check_priors
+
+# Role of the weights of rows in an outcome, beside the roles of the family.
+ROW_WEIGHT = "row_weight"
+LOWEST = -1e30
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,29 @@ class AbstractFamily(ABC):
         dims: str,
     ) -> Any:
         """Add the likelihood to the current model and return the observed variable."""
+
+    def weighted_likelihood(
+        self,
+        name: str,
+        eta: Any,
+        outcome: Mapping[str, Any],
+        priors: Mapping[str, Any],
+        dims: str,
+    ) -> Any:
+        """Add the likelihood, each row's log density times its weight where rows have weights.
+
+        The observed variable stays that of one row of weight 1, for predictions.
+        """
+        own = {role: values for role, values in outcome.items() if role != ROW_WEIGHT}
+        observed = self.likelihood(name, eta, own, priors, dims)
+        if ROW_WEIGHT in outcome:
+            model = pm.modelcontext(None)
+            density = pm.logp(observed, model.rvs_to_values[observed])
+            # An impossible row has minus infinity by the likelihood itself; a multiple of it here
+            # would be the other infinity, or no number.
+            more = pt.sum((outcome[ROW_WEIGHT] - 1.0) * pt.maximum(density, LOWEST))
+            pm.Potential(f"{name}_weighted", more)
+        return observed
 
     @abstractmethod
     def mean(self, eta: Any, parameters: Mapping[str, Any]) -> Any:

@@ -6,7 +6,8 @@ With :math:`y \sim N(o + B u, \sigma^2)`, :math:`u \sim N(0, I)`,
 
 .. math:: -2 \log p(y) = n \log(2 \pi \sigma^2) + \log|H| + r'r / \sigma^2 + m'm ,
 
-and the effects given the rest are :math:`N(m, H^{-1})`. Laplace's method is exact here: its mode is
+and the effects given the rest are :math:`N(m, H^{-1})`. Rows of weight w have :math:`w / \sigma^2`
+in place of :math:`1 / \sigma^2`, and w of them count. Laplace's method is exact here: its mode is
 one solve away, and what follows from it, the gradient and draws, is the same.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.integration.laplace import Laplace, precision
+from pymc_mlm.integration.log_densities import ROW_WEIGHT
 from pymc_mlm.integration.rows import Rows
 
 Array = np.ndarray[Any, Any]
@@ -53,8 +55,8 @@ def collapsed(rows: Rows, entries: Array, offset: Array, parameters: Array) -> L
     >>> collapsed(rows, np.ones(2), np.zeros(2), np.zeros(1)).mode
     array([1.])
     """
-    W = np.exp(-2 * parameters[0])
-    root = precision(rows, entries, np.full(len(offset), W))
+    W = np.exp(-2 * parameters[0]) * rows.outcome.get(ROW_WEIGHT, np.ones(len(offset)))
+    root = precision(rows, entries, W)
     toward = W * (rows.outcome["value"] - offset)
     mode = root.solve(rows.transposed(entries, toward))
     eta = offset + rows.times(entries, mode)

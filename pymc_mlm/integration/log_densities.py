@@ -16,6 +16,8 @@ from scipy.special import betaln, digamma, expit, gammaln
 Array = np.ndarray[Any, Any]
 Outcome = Mapping[str, Array]
 
+# Role of the weights of rows in an outcome.
+ROW_WEIGHT = "row_weight"
 # Larger exponents overflow; the density there is zero for every outcome that is met.
 LARGEST_EXPONENT = 300.0
 # Its next term is below the rounding of its first.
@@ -207,6 +209,19 @@ class LogDensity:
     value: Callable[[Outcome, Array, Array], Array]
     derivatives: Callable[[Outcome, Array, Array], Derivatives]
     parameters: tuple[str, ...] = ()
+
+
+def weighted(density: LogDensity) -> LogDensity:
+    """Return a log density that is multiplied by each row's weight."""
+
+    def value(y: Outcome, eta: Array, parameters: Array) -> Array:
+        return np.asarray(y[ROW_WEIGHT] * density.value(y, eta, parameters))
+
+    def derivatives(y: Outcome, eta: Array, parameters: Array) -> Derivatives:
+        found = density.derivatives(y, eta, parameters)
+        return Derivatives(found.by_eta * y[ROW_WEIGHT], found.by_parameter * y[ROW_WEIGHT])
+
+    return LogDensity(value, derivatives, density.parameters)
 
 
 LOG_DENSITIES = {

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pymc_mlm.integration.log_densities import LOG_DENSITIES, Derivatives, LogDensity
+from pymc_mlm.integration.log_densities import (
+    LOG_DENSITIES,
+    ROW_WEIGHT,
+    Derivatives,
+    LogDensity,
+    weighted,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -61,8 +67,9 @@ class Rows:
 
     @property
     def density(self) -> LogDensity:
-        """Log density of the family."""
-        return LOG_DENSITIES[self.family]
+        """Log density of the family, times the weights of rows where the outcome has them."""
+        plain = LOG_DENSITIES[self.family]
+        return weighted(plain) if ROW_WEIGHT in self.outcome else plain
 
     @property
     def num_front(self) -> int:

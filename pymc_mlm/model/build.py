@@ -64,7 +64,8 @@ def build_with_predictor(spec: Specification, design: Design) -> tuple[pm.Model,
             k: v if k in spec.family.constants else pm.Data(f"outcome_{k}", v)
             for k, v in (design.outcome or {}).items()
         }
-        spec.family.likelihood("outcome", eta, outcome, spec.family_priors(design.scale), rows)
+        priors = spec.family_priors(design.scale)
+        spec.family.weighted_likelihood("outcome", eta, outcome, priors, rows)
     return model, eta
 
 

@@ -13,13 +13,20 @@ from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.event import outcome_numbers
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import Table, absent, category_levels, columns, open_table
-from pymc_mlm.data.missing import PREDICT, left_out, missing_values, to_predict
+from pymc_mlm.data.missing import (
+    PREDICT,
+    left_out,
+    missing_values,
+    to_predict,
+    without_weightless,
+)
 from pymc_mlm.data.nested_design import varies_within
 from pymc_mlm.data.population import PopulationDesign, population_design, response_values
 from pymc_mlm.errors import DataError
-from pymc_mlm.families import OutcomeScale
+from pymc_mlm.families import ROW_WEIGHT, OutcomeScale
 from pymc_mlm.model.levels import check_level_covariates, with_unit_means
 from pymc_mlm.model.outcome_scale import outcome_scale
+from pymc_mlm.model.repeated_rows import counted, repeated_coding, repeated_outcome
 from pymc_mlm.terms import AbstractTerm, MultipleMembership
 from pymc_mlm.terms.membership import WIDE
 from pymc_mlm.terms.nested import Nested
@@ -71,6 +78,16 @@ class Design:
     def offset(self) -> np.ndarray:
         """Part of the predictor with known coefficients, at starting weights, shape (row,)."""
         return np.asarray(self.population.offset + fixed_part(self.terms))
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """Weights of the fitted rows as the likelihood has them, shape (row,)."""
+        return (self.outcome or {}).get(ROW_WEIGHT)
+
+    @property
+    def one_of_each(self) -> dict[str, np.ndarray]:
+        """Outcome of one row of each kind by role: without the weights of rows."""
+        return {k: v for k, v in (self.outcome or {}).items() if k != ROW_WEIGHT}
 
     @property
     def nested(self) -> Any:
@@ -128,8 +145,10 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
     rows, count = _observations(spec, data, kept)
     table = _Table(data, rows if spec.observation else None)
     # Before the rest: while a column is read, it takes the memory of five.
-    side = _side(spec, table)
+    side, counts = _side(spec, table), None
     outcome = None if known else _outcome(spec, table, side)
+    if outcome is not None and spec.row_weights is not None and spec.row_weights.is_frequency:
+        counts = outcome[ROW_WEIGHT]
     fitted = known.side if known else outcome or {}
     side |= {role: fitted[role] for role in spec.family.constants}
     remedy = (
@@ -138,10 +157,12 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
     )
     covariates = table.observed(spec.population().columns, remedy)
     levels = category_levels(data, spec.population().columns)
-    before = known.population if known else None
+    before = repeated_coding(spec.parsed, covariates, counts, levels)
+    before = known.population if known else before
     population = population_design(spec.parsed, covariates, len(rows), before, levels)
+    population = replace(population, counts=counts)
     parts = tuple(
-        _resolve(term, table, population, known.terms[i][1] if known else None)
+        counted(_resolve(term, table, population, known.terms[i][1] if known else None), counts)
         for i, term in enumerate(spec.named)
     )
     terms = tuple(zip(spec.named, parts, strict=True))
@@ -177,7 +198,9 @@ def _complete(spec: Specification, data: Table) -> tuple[np.ndarray, dict[str, i
         kept, dropped = to_predict(lacking, spec.parsed.response.columns, *groups)
     else:
         kept, dropped = left_out(lacking, spec.missing, *groups)
-    return np.flatnonzero(kept), dropped
+    if spec.row_weights is None:
+        return np.flatnonzero(kept), dropped
+    return without_weightless(spec.row_weights, data, np.flatnonzero(kept), dropped)
 
 
 def _observations(spec: Specification, data: Table, kept: np.ndarray | None) -> tuple[Factor, int]:
@@ -220,8 +243,17 @@ def _outcome(
     numbers = partial(outcome_numbers, binary=binary, event=spec.family.event)
     values = response_values(response, found, numbers)
     names = ("start", *spec.family.roles) if len(values) == 3 else spec.family.roles
-    roles = dict(zip(names, values, strict=False))
-    return spec.family.outcome(response.label, roles | dict(side))
+    roles = dict(zip(names, values, strict=False)) | dict(side)
+    if spec.row_weights is None:
+        return spec.family.outcome(response.label, roles)
+    name = spec.row_weights.column
+    own = f"Weights belong to {where!r}: repeat one value in all of its rows."
+    weights = spec.row_weights.check(table.observed([name], own)[name])
+    if spec.row_weights.is_frequency:
+        outcome = repeated_outcome(spec.family, response.label, roles, weights)
+    else:
+        outcome = spec.family.outcome(response.label, roles)
+    return outcome | {ROW_WEIGHT: spec.row_weights.scaled(weights)}
 
 
 def _refuse_flat(population: PopulationDesign) -> None:

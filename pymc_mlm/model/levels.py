@@ -76,7 +76,7 @@ def with_unit_means(
             # Where x is constant within units, their mean is x itself.
             if name in known.unit_means if known else varies_within(x, codes, size):
                 fitted = known.unit_means[name] if known else np.empty(0)
-                means[name] = _means(x, codes, fitted)
+                means[name] = _means(x, codes, fitted, population.counts)
                 added.append(means[name][codes])
         if len(means) == before:
             raise DataError(
@@ -142,10 +142,13 @@ def _refuse_unknown_units(spec: Specification, units: NestedDesign) -> None:
             )
 
 
-def _means(x: np.ndarray, codes: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+def _means(
+    x: np.ndarray, codes: np.ndarray, fitted: np.ndarray, counts: np.ndarray | None
+) -> np.ndarray:
     """Return each unit's mean; those that were fitted keep theirs."""
     size = max(int(codes.max()) + 1, len(fitted))
-    count = np.maximum(np.bincount(codes, minlength=size), 1)
-    means = np.bincount(codes, x, size) / count
+    times = np.ones(len(x)) if counts is None else counts
+    count = np.maximum(np.bincount(codes, times, size), 1.0)
+    means = np.bincount(codes, times * x, size) / count
     means[: len(fitted)] = fitted
     return means

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from pymc_mlm.data.population import PopulationDesign
-from pymc_mlm.families import AbstractFamily, OutcomeScale
+from pymc_mlm.data.row_weights import repeats
+from pymc_mlm.families import ROW_WEIGHT, AbstractFamily, OutcomeScale
 from pymc_mlm.terms import Population
 
 
@@ -35,5 +36,10 @@ def outcome_scale(
     OutcomeScale
         Measured from zero where neither an intercept nor other columns give a level.
     """
-    scale = family.scale(outcome, design.offset)
+    values, offset = {k: v for k, v in outcome.items() if k != ROW_WEIGHT}, design.offset
+    if design.counts is not None:
+        times = repeats(design.counts)
+        offset = np.repeat(offset, times)
+        values = {k: v if k in family.constants else np.repeat(v, times) for k, v in values.items()}
+    scale = family.scale(values, offset)
     return scale if population.has_level(design) else scale.from_zero

@@ -53,7 +53,7 @@ def row_likelihood(
     rows = len(next(iter(outcome.values())))
     # Of its own, also when a fit is called inside another model.
     with pm.Model(coords={"row": range(rows)}, model=None) as model:
-        family.likelihood("outcome", eta, outcome, priors, "row")
+        family.weighted_likelihood("outcome", eta, outcome, priors, "row")
     at = model.initial_point() | family.near_mode(outcome)
     fixed = [v for v in model.value_vars if v.name in family.near_mode(outcome)]
     own = [v for v in model.value_vars if v not in fixed]

@@ -16,6 +16,7 @@ from pymc_mlm.data.few_units import few_units
 from pymc_mlm.data.formula import Formula, parse_formula
 from pymc_mlm.data.missing import PREDICT, check_rule
 from pymc_mlm.data.population import INTERCEPT
+from pymc_mlm.data.row_weights import AbstractRowWeights, as_row_weights
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.families import AbstractFamily, OutcomeScale
 from pymc_mlm.inference import TARGET_ACCEPT
@@ -54,6 +55,8 @@ class Specification(AbstractSpecification):
     missing : {"error", "drop", "predict"}
         Whether rows with a missing value are refused, or left out and counted, or predicted where
         the outcome alone is missing.
+    row_weights : AbstractRowWeights, optional
+        How much each row counts.
 
     Raises
     ------
@@ -68,11 +71,13 @@ class Specification(AbstractSpecification):
     within_between: tuple[str, ...] = ()
     level_covariates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing: str = "error"
+    row_weights: AbstractRowWeights | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can be refused before there are data."""
         check_priors(self.priors, "priors")
         check_rule(self.missing, can_predict=True)
+        as_row_weights(self.row_weights)
         for term in self.terms:
             if not isinstance(term, AbstractTerm):
                 raise SpecificationError(
@@ -142,6 +147,7 @@ class Specification(AbstractSpecification):
         names = [
             *self.parsed.response.columns,
             *self.predictors,
+            *((self.row_weights.column,) if self.row_weights else ()),
         ]
         return tuple(dict.fromkeys(names))
 
@@ -191,7 +197,8 @@ class Specification(AbstractSpecification):
         partitions = [part for t, d in design.terms for part in t.partitions(d)]
         row = design.rows.name if self.observation else "row"
         alike = confounded(partitions, row, self.family.row_variation)
-        return (*alike, *(text for t, d in design.terms for text in t.cautions(d)))
+        weights = self.row_weights.cautions() if self.row_weights else ()
+        return (*alike, *weights, *(text for t, d in design.terms for text in t.cautions(d)))
 
     def prior_rows(self, design: Design) -> list[tuple[str, str, str]]:
         """Return variable, meaning and prior of every parameter."""
@@ -237,7 +244,10 @@ class Specification(AbstractSpecification):
         what = "predicted, not fitted" if self.missing == PREDICT else "left out"
         dropped = [f"{n} rows {what}: {reason}." for reason, n in design.dropped.items()]
         of_family = self.family.notes(design.outcome or {})
-        return (*dropped, *constant, *of_family, *few_units(sizes), *own)
+        weights: tuple[str, ...] = ()
+        if self.row_weights is not None and design.weights is not None:
+            weights = self.row_weights.notes(design.weights)
+        return (*dropped, *weights, *constant, *of_family, *few_units(sizes), *own)
 
     def derived(self, posterior: Any, design: Design) -> dict[str, Any]:
         """Return variables that follow from draws and are kept with them, by name."""

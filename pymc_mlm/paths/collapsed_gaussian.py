@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
 
-from pymc_mlm.data.column_scale import level_weights
+from pymc_mlm.data.column_scale import mean
 from pymc_mlm.data.nested_design import NestedDesign
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign
 from pymc_mlm.data.sufficient import leaf_moments
@@ -21,6 +21,7 @@ from pymc_mlm.ops.nested_gaussian import NestedStatistics, nested_gaussian_logli
 from pymc_mlm.ops.nested_gaussian_draws import draw_effects
 from pymc_mlm.paths.approximation import effects_obstacle
 from pymc_mlm.paths.base import AbstractPath
+from pymc_mlm.paths.centring import all_columns, centring, least_squares
 from pymc_mlm.paths.certified import REFUSED, certified, refusal
 from pymc_mlm.paths.laplace import certificate
 from pymc_mlm.paths.sampled import Sampled, completed, sampled
@@ -28,13 +29,6 @@ from pymc_mlm.priors import create
 from pymc_mlm.terms.nested import Nested
 
 EFFECT_SEED = 1
-
-
-class Centring(NamedTuple):
-    """What is taken from columns, and the coefficients with which columns sum to one."""
-
-    carrier: np.ndarray  # (column,)
-    shift: np.ndarray  # (column,)
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,8 @@ class CollapsedGaussian(AbstractPath):
         rng = np.random.default_rng(None if seed is None else [seed, EFFECT_SEED])
         posterior = idata["posterior"].to_dataset()
         parts = (design.population, design.nested)
-        effects = exact_effects(posterior, *parts, nested_statistics(*parts, outcome(design)), rng)
+        statistics = nested_statistics(*parts, outcome(design), design.weights)
+        effects = exact_effects(posterior, *parts, statistics, rng)
         idata = completed(idata, spec.derived(posterior, design) | effects)
         observed = xr.DataArray(
             outcome(design), dims=(design.rows.name,), coords={design.rows.name: design.rows.labels}
@@ -142,11 +137,11 @@ def collapsed_model(spec: Specification, design: Design) -> pm.Model:
         beta = population.priors_used(design.population, spread).get("beta")
         own = population.priors if beta is None else {**population.priors, "beta": beta}
         # The coefficients as every model has them, but at one row, the mean of all.
-        X = design.population.X.mean(axis=0, keepdims=True)
-        at_mean = replace(design.population, X=X, offset=np.zeros(1))
+        X = mean(design.population.X, design.population.counts)[None]
+        at_mean = replace(design.population, X=X, offset=np.zeros(1), counts=None)
         part = replace(population, priors=own)
         parts = (design.population, design.nested)
-        statistics = nested_statistics(*parts, outcome(design))
+        statistics = nested_statistics(*parts, outcome(design), design.weights)
         if beta is not None:
             vague = replace(population, priors={}).priors_used(design.population, spread)["beta"]
             known = least_squares(*parts, statistics, spread, vague.parameters["sigma"])
@@ -160,7 +155,10 @@ def collapsed_model(spec: Specification, design: Design) -> pm.Model:
 
 
 def nested_statistics(
-    population: PopulationDesign, nested: NestedDesign, y: np.ndarray
+    population: PopulationDesign,
+    nested: NestedDesign,
+    y: np.ndarray,
+    weights: np.ndarray | None = None,
 ) -> NestedStatistics:
     """Reduce the rows of a table to one matrix per leaf.
 
@@ -173,20 +171,23 @@ def nested_statistics(
         that is zero.
     y : ndarray, shape (row,)
         Outcome.
+    weights : ndarray, shape (row,), optional
+        How much each row counts.
 
     Returns
     -------
     NestedStatistics
         NumPy arrays.
     """
-    names = _all_columns(population, nested)
+    names = all_columns(population, nested)
     own = dict(zip(population.names, population.X.T, strict=True))
     own |= dict(zip(nested.columns, nested.values, strict=True))
     ones = np.broadcast_to(1.0, len(y))
     X = [ones if n == INTERCEPT else own[n] for n in names]
     y = y - population.offset if population.offset.any() else y
     num_leaves, shift = len(nested.nesting.labels[-1]), centring(population, nested).shift
-    moments = leaf_moments(X, y, nested.nesting.leaf, num_leaves, shift=shift)
+    leaf = nested.nesting.leaf
+    moments = leaf_moments(X, y, leaf, num_leaves, shift=shift, weights=weights)
     return NestedStatistics(
         xx=moments.xx,
         xy=moments.xy,
@@ -228,7 +229,7 @@ def add_collapsed_likelihood(
     TensorVariable, scalar
     """
     zero = pt.zeros(1)
-    num_extra = len(_all_columns(population, nested)) - len(population.names)
+    num_extra = len(all_columns(population, nested)) - len(population.names)
     parts = [pt.atleast_1d(coefficients[INTERCEPT])] if population.intercept else []
     parts += [coefficients["beta"]] if population.names else []
     parts += [pt.zeros(num_extra - int(population.intercept))]
@@ -278,7 +279,7 @@ def exact_effects(
     """
     shape = (posterior.sizes["chain"], posterior.sizes["draw"])
     count, p = shape[0] * shape[1], len(nested.columns)
-    names = _all_columns(population, nested)
+    names = all_columns(population, nested)
     beta = np.zeros((count, len(names)))
     if population.intercept:
         beta[:, names.index(INTERCEPT)] = posterior[INTERCEPT].values.reshape(count)
@@ -307,87 +308,6 @@ def exact_effects(
         )
         for level, prefix in enumerate(nested.prefixes)
     }
-
-
-def centring(population: PopulationDesign, nested: NestedDesign) -> Centring:
-    """Return which columns are taken from their means, and what then carries the means.
-
-    Columns that vary stay as they are: an effect acts on them from zero. So do all columns where
-    nothing has the level, as in a regression through the origin.
-
-    Parameters
-    ----------
-    population, nested : designs
-        The table.
-
-    Returns
-    -------
-    Centring
-    """
-    names = _all_columns(population, nested)
-    carrier, shift = np.zeros(len(names)), np.zeros(len(names))
-    own = [names.index(name) for name in population.names]
-    if population.intercept:
-        carrier[names.index(INTERCEPT)] = 1.0
-    else:
-        weights = level_weights(population.X)
-        if weights is None:
-            return Centring(carrier, shift)
-        carrier[own] = weights
-    shift[own] = population.X.mean(axis=0)
-    stays = carrier != 0.0
-    stays[[names.index(name) for name in nested.columns]] = True
-    shift[stays] = 0.0
-    return Centring(carrier, shift)
-
-
-def least_squares(
-    population: PopulationDesign,
-    nested: NestedDesign,
-    statistics: NestedStatistics,
-    spread: float,
-    prior_sd: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return where coefficients are without regard to units: centre and root of the covariance.
-
-    For the sampler's coordinates alone. A year and the cells of ``0 + f``, or a product ``f:x``
-    and its parts, are correlated almost perfectly, and columns have scales of their own.
-
-    Parameters
-    ----------
-    population, nested : designs
-        The table.
-    statistics : NestedStatistics
-        From `nested_statistics`.
-    spread : float
-        Spread of the outcome.
-    prior_sd : ndarray, shape (covariate,)
-        Of the default prior: columns that are sums of others have no other scale.
-
-    Returns
-    -------
-    centre : ndarray, shape (covariate,)
-    root : ndarray, shape (covariate, covariate)
-        Of one covariate a vector.
-    """
-    names = _all_columns(population, nested)
-    own = [names.index(name) for name in population.names]
-    carrier, shift = centring(population, nested)
-    products = statistics.xx.sum(axis=0)
-    precision = products[np.ix_(own, own)]
-    if population.intercept:
-        at = names.index(INTERCEPT)
-        precision = precision - np.outer(products[at, own], products[at, own]) / products[at, at]
-    precision = precision / spread**2 + np.diag(prior_sd**-2.0)
-    back = np.eye(len(own)) - np.outer(carrier[own], shift[own])
-    root = back @ np.linalg.inv(np.linalg.cholesky(precision)).T
-    return back @ statistics.center[own], root[0] if len(own) == 1 else root
-
-
-def _all_columns(population: PopulationDesign, nested: NestedDesign) -> list[str]:
-    """Return intercept, population columns, and varying columns that are not among them."""
-    names = ([INTERCEPT] if population.intercept else []) + list(population.names)
-    return names + [c for c in nested.columns if c not in names]
 
 
 def _spread(values: Any, places: Any, length: int, zero: Any) -> Any:

@@ -162,9 +162,11 @@ def residual_variance(fit: Fit, parts: Mapping[str, np.ndarray]) -> np.ndarray |
     names = ("Intercept", *population.names)
     beta = population_coefficients(fit, names).reshape(-1, len(names))
     beta = beta[np.linspace(0, len(beta) - 1, count).astype(int)]
-    at_mean = beta @ np.concatenate([[1.0], population.X.mean(axis=0)])
+    of_rows = fit.design.weights
+    at_mean = beta @ np.append(1.0, np.average(population.X, axis=0, weights=of_rows))
     # Counts: the mean of exp(eta) over units is that of a log-normal.
-    eta = at_mean + fit.design.offset.mean() + 0.5 * np.sum([*parts.values()], axis=0)
+    fixed = np.average(fit.design.offset, weights=of_rows)
+    eta = at_mean + fixed + 0.5 * np.sum([*parts.values()], axis=0)
     residual = family.residual_variance({"eta": eta, **parameters})
     return None if residual is None else np.broadcast_to(residual, eta.shape)
 

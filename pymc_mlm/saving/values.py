@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.data.labelled_matrix import LabelledMatrix
+from pymc_mlm.data.row_weights import FrequencyWeights, SurveyWeights
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import (
     Bernoulli,
@@ -73,7 +74,7 @@ SPECIFICATIONS = {
         StudentT, TrialSpecification, Weibull,
         AR1, Independent, PrecisionGamma, RandomWalk, VaryingCoefficients,
         Candidates, ComplementaryLogLog, CumulativeProbit, Probit,
-        BYM2, CAR, ICAR, KnownCovariance, LabelledMatrix,
+        BYM2, CAR, ICAR, KnownCovariance, LabelledMatrix, FrequencyWeights, SurveyWeights,
         HurdleNegativeBinomial, HurdlePoisson, ZeroInflatedNegativeBinomial, ZeroInflatedPoisson,
     )
 }  # fmt: skip

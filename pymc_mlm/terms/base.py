@@ -12,6 +12,7 @@ import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.data.checks import as_numbers, constant_within
+from pymc_mlm.data.column_scale import mean
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.errors import SpecificationError
@@ -373,11 +374,11 @@ def pick_priors(
     return chosen
 
 
-def contribution_at_mean(name: str, X: np.ndarray) -> Any:
+def contribution_at_mean(name: str, X: np.ndarray, counts: np.ndarray | None = None) -> Any:
     """Return coefficients times column means, for the coefficients `name` of the current model."""
     if not X.shape[1]:
         return 0.0
-    means = pytensor.shared(X.mean(axis=0), name=f"{name}_means")
+    means = pytensor.shared(mean(X, counts), name=f"{name}_means")
     return pt.sum(pm.modelcontext(None)[name] * means)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pymc as pm
@@ -14,7 +14,7 @@ import pytensor.tensor as pt
 from pymc_mlm.approximation.effect_information import EffectInformation
 from pymc_mlm.data.checks import constant_within
 from pymc_mlm.data.column_scale import spread
-from pymc_mlm.data.factor import UNKNOWN, Factor, encode
+from pymc_mlm.data.factor import Factor, encode
 from pymc_mlm.data.frame import category_levels, columns, open_table
 from pymc_mlm.data.term_covariates import covariate_columns, read_term_covariates
 from pymc_mlm.distributions.located import located
@@ -32,61 +32,11 @@ from pymc_mlm.terms.base import (
     pick_priors,
 )
 from pymc_mlm.terms.coefficients import covariate_coefficients
+from pymc_mlm.terms.hierarchical_design import HierarchicalDesign
 from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.role import Role
 from pymc_mlm.terms.unit_block import UnitBlock, one_unit_each, unit_codes
 from pymc_mlm.terms.varying import Given, score_given, unit_effects
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
-
-@dataclass(frozen=True, eq=False)
-class HierarchicalDesign:
-    """Unit and unit-level covariates of each group.
-
-    Attributes
-    ----------
-    name : str
-        Prefix of the term's variables.
-    units : Factor
-        Units; its codes are per group.
-    covariates : tuple of str
-        Unit-level covariates.
-    X : ndarray, shape (group, covariate)
-        Their values.
-    fixed : ndarray, shape (group,), or None
-        Part of the covariates with fixed coefficients.
-    coding : PopulationDesign or None
-        How a formula of covariates was coded.
-    """
-
-    name: str
-    units: Factor
-    covariates: tuple[str, ...]
-    X: np.ndarray
-    fixed: np.ndarray | None = None
-    coding: Any = None
-
-    @property
-    def group_covariates(self) -> np.ndarray:
-        """Covariates of each group, shape (group, covariate)."""
-        return self.X
-
-    @property
-    def incidence(self) -> csr_array:
-        """One where a group belongs to a unit, (group, unit); groups of unknown units have none."""
-        from scipy.sparse import csr_array
-
-        codes = self.units.codes
-        rows = np.flatnonzero(codes != UNKNOWN)
-        places = rows, codes[rows]
-        return csr_array((np.ones(len(rows)), places), shape=(len(codes), len(self.units)))
-
-    @property
-    def contrasts(self) -> csr_array:
-        """The incidence without the first unit, (group, unit - 1)."""
-        return self.incidence[:, 1:]
 
 
 @dataclass(frozen=True)
@@ -232,7 +182,7 @@ class Hierarchical(AbstractTerm):
 
     def at_mean(self, design: HierarchicalDesign) -> Any:
         """Coefficients times the mean of the unit-level covariates."""
-        return contribution_at_mean(f"{design.name}_beta", design.X)
+        return contribution_at_mean(f"{design.name}_beta", design.X, design.counts)
 
     def fixed_sd(self, scale: float) -> float | None:
         """Return the default prior's standard deviation of fixed effects; None of random ones."""
@@ -270,11 +220,11 @@ class Hierarchical(AbstractTerm):
         else:
             defaults[f"{name}_effect"] = Prior("Normal", mu=0.0, sigma=self.fixed_sd(scale))
         if design.covariates:
-            sigma = 2.5 * scale / spread(design.X)
+            sigma = 2.5 * scale / spread(design.X, design.counts)
             defaults[f"{name}_beta"] = Prior("Normal", mu=0.0, sigma=sigma)
         short = {full: full.removeprefix(f"{name}_") for full in defaults}
-        names = {f"{name}_beta": design.covariates}
-        return pick_priors(f"hm({self.unit!r})", defaults, short, self.priors, names)
+        elements = {f"{name}_beta": design.covariates}
+        return pick_priors(f"hm({self.unit!r})", defaults, short, self.priors, elements)
 
     def unit_effects(self, design: HierarchicalDesign, effects: Any) -> Any:
         """Fixed effects are differences to the first unit: it is added, with the effect zero."""

@@ -166,7 +166,7 @@ class MultipleMembership(AbstractTerm):
 
     def at_mean(self, design: MembershipDesign) -> Any:
         """Coefficients times the mean of the aggregated covariates, at the starting weights."""
-        return contribution_at_mean(f"{design.name}_beta", design.group_covariates)
+        return contribution_at_mean(f"{design.name}_beta", design.group_covariates, design.counts)
 
     def fixed_part(self, design: MembershipDesign) -> np.ndarray:
         """Sum the part with fixed coefficients with the starting weights, shape (group,)."""
@@ -189,7 +189,7 @@ class MultipleMembership(AbstractTerm):
         if self.effect_type == "random":
             defaults |= self.effects.default_priors(design, scale)
         if design.covariates:
-            sigma = 2.5 * scale / spread(design.group_covariates)
+            sigma = 2.5 * scale / spread(design.group_covariates, design.counts)
             defaults[f"{name}_beta"] = Prior("Normal", mu=0.0, sigma=sigma)
         for b, sd in design.weight.prior_sd.items():
             defaults[f"{name}_weight_{b}"] = Prior("Normal", mu=0.0, sigma=sd)

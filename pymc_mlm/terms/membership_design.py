@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pymc_mlm.data.checks import as_numbers
+from pymc_mlm.data.column_scale import mean
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import category_levels, columns, open_table
 from pymc_mlm.data.membership import Membership, sort_by_group
@@ -58,6 +59,8 @@ class MembershipDesign:
         How a formula of covariates was coded.
     effects : object
         What the distribution of effects has read.
+    counts : ndarray, shape (group,), or None
+        As in `PopulationDesign`.
     """
 
     name: str
@@ -71,6 +74,7 @@ class MembershipDesign:
     fixed: np.ndarray | None = None
     coding: Any = None
     effects: Any = None
+    counts: np.ndarray | None = None
 
     @property
     def group_fixed(self) -> np.ndarray:
@@ -101,7 +105,7 @@ class MembershipDesign:
     def mean_squared_weight(self) -> float:
         """Mean over groups of the sum of squared starting weights; 1/n for equal weights."""
         group, count = self.membership.group, self.membership.num_groups
-        return float(np.bincount(group, self.start**2, minlength=count).mean())
+        return float(mean(np.bincount(group, self.start**2, minlength=count), self.counts))
 
 
 def read_memberships(

@@ -12,7 +12,7 @@ import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.data.checks import constant_within
-from pymc_mlm.data.column_scale import level_weights, own_spread, spread
+from pymc_mlm.data.column_scale import level_weights, mean, own_spread, spread
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import Formula
 from pymc_mlm.data.formula_terms import term_label
@@ -136,7 +136,7 @@ class Population(AbstractTerm):
 
     def at_mean(self, design: PopulationDesign) -> Any:
         """Coefficients times the mean of the covariates."""
-        return contribution_at_mean("beta", design.X)
+        return contribution_at_mean("beta", design.X, design.counts)
 
     def intercept(
         self, design: PopulationDesign, scale: float, at_mean: Any, known: Any = None
@@ -188,18 +188,19 @@ class Population(AbstractTerm):
     def _beta_prior(self, design: PopulationDesign, scale: float) -> Prior:
         """Return the prior of the coefficients; without an intercept some carry the level."""
         X = design.X
-        sigma = 2.5 * scale / own_spread(X, self._related(design))
+        sigma = 2.5 * scale / own_spread(X, self._related(design), design.counts)
         if design.intercept:
             return Prior("Normal", mu=0.0, sigma=sigma)
         weights = level_weights(X)
         if weights is None:
             # Through the origin: an effect is that of the distance from zero.
-            size = np.sqrt((X**2).mean(axis=0))
+            size = np.sqrt(mean(X**2, design.counts))
             return Prior("Normal", mu=0.0, sigma=2.5 * scale / np.where(size > 0, size, 1.0))
         # The level is known at the mean of the other columns; from there to zero their
         # coefficients may change it.
         others = weights == 0
-        shift = np.hypot.reduce(np.append(X[:, others].mean(axis=0) * sigma[others], 0.0))
+        at_mean = mean(X[:, others], design.counts)
+        shift = np.hypot.reduce(np.append(at_mean * sigma[others], 0.0))
         sigma = np.where(others, sigma, np.hypot(sigma, np.abs(weights) * shift))
         return Prior("Normal", mu=self.location * weights, sigma=sigma)
 

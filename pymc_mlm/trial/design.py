@@ -23,11 +23,13 @@ from pymc_mlm.data.frame import (
 )
 from pymc_mlm.data.missing import where
 from pymc_mlm.data.population import PopulationDesign, population_design, right_hand_columns
+from pymc_mlm.data.row_weights import AbstractRowWeights
 from pymc_mlm.data.trial import CollapsedRows, TrialDesign, recode_trial, resolve_trial
 from pymc_mlm.data.trial_matrix import TrialMatrix, trial_matrix
 from pymc_mlm.data.values import narrow
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.terms import AbstractTerm
+from pymc_mlm.trial.row_weights import written_out
 from pymc_mlm.trial.terms import (
     by_person,
     kinds_of_persons,
@@ -58,6 +60,8 @@ class TrialColumns:
     missing : {"error", "drop"}
     terms : tuple of AbstractTerm
         Under their final names.
+    row_weights : FrequencyWeights or None
+        How many persons each row stands for.
     """
 
     outcomes: tuple[str, ...]
@@ -72,6 +76,7 @@ class TrialColumns:
     event: Any = None
     missing: str = "error"
     terms: tuple[AbstractTerm, ...] = ()
+    row_weights: AbstractRowWeights | None = None
 
     @property
     def covariates(self) -> tuple[str, ...]:
@@ -236,6 +241,8 @@ def read_trial(data: Any, spec: TrialColumns) -> TrialModelDesign:
     TrialModelDesign
     """
     data = _open(data, spec, spec.outcomes)
+    if spec.row_weights is not None:
+        data = written_out(data, spec.row_weights)
     person = persons(data, spec.terms)
     table = by_person(columns(data, spec.columns(spec.outcomes)), person)
     trial = resolve_trial(
@@ -324,4 +331,5 @@ def _open(data: Any, spec: TrialColumns, outcomes: Sequence[str]) -> Table:
                 f"Column {name!r} is both {role} and a covariate. Arms, clusters and outcomes "
                 "have their own arguments: leave it out of covariates."
             )
-    return open_table(data, (*spec.columns(outcomes), *spec.of_terms))
+    weights = (spec.row_weights.column,) if outcomes and spec.row_weights else ()
+    return open_table(data, (*spec.columns(outcomes), *spec.of_terms, *weights))

@@ -16,6 +16,7 @@ from pymc_mlm.data.cells import Dependence
 from pymc_mlm.data.confounded import confounded
 from pymc_mlm.data.formula import Formula
 from pymc_mlm.data.missing import check_rule
+from pymc_mlm.data.row_weights import AbstractRowWeights
 from pymc_mlm.model import AbstractSpecification
 from pymc_mlm.model.names import uniquely_named
 from pymc_mlm.priors import check_priors
@@ -32,6 +33,7 @@ from pymc_mlm.trial.design import (
     reread_trial,
 )
 from pymc_mlm.trial.graph import TrialPriors, refuse_taken_names, trial_model
+from pymc_mlm.trial.row_weights import check_row_weights
 from pymc_mlm.trial.terms import SCALE, all_blocks, check_terms
 
 # Priors of the trial itself, whatever its terms are called.
@@ -62,6 +64,8 @@ class TrialSpecification(AbstractSpecification):
         Whether persons without arm, cluster, a covariate or any outcome are refused, or left out.
     terms : tuple of AbstractTerm
         Terms that enter every predictor, with effects or coefficients of their own.
+    row_weights : FrequencyWeights, optional
+        How many persons each row stands for.
 
     Raises
     ------
@@ -83,6 +87,7 @@ class TrialSpecification(AbstractSpecification):
     event: Any = None
     missing: str = "error"
     terms: tuple[AbstractTerm, ...] = ()
+    row_weights: AbstractRowWeights | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can be refused before there are data."""
@@ -90,6 +95,7 @@ class TrialSpecification(AbstractSpecification):
         check_priors(self.priors, "priors")
         check_rule(self.missing)
         check_terms(self.terms, (*self.outcomes, self.arm), self.cluster)
+        check_row_weights(self.row_weights, self.named)
         check_arguments(self.parts, self.interactions, self.cluster_prior)
         self.trial_priors.check(self.is_conjugate, self.cluster is not None)
         self.trial_priors.check_control(self.outcomes, self.dependence)
@@ -128,6 +134,7 @@ class TrialSpecification(AbstractSpecification):
             bool(self.interactions), self.random, self.dependence, self.event,
             self.missing,
             self.named,
+            self.row_weights,
         )  # fmt: skip
 
     @property
@@ -140,6 +147,7 @@ class TrialSpecification(AbstractSpecification):
         """Outcomes, arm, covariates, cluster, and what terms read."""
         cluster = () if self.cluster is None else (self.cluster,)
         names = [*self.outcomes, self.arm, *self.parts.covariates, *cluster, *self.parts.of_terms]
+        names += [] if self.row_weights is None else [self.row_weights.column]
         return tuple(dict.fromkeys(names))
 
     @property
@@ -200,6 +208,8 @@ class TrialSpecification(AbstractSpecification):
                 f"{partial} {design.unit} lack some outcomes; they are kept and count for those "
                 "they have."
             )
+        if self.row_weights is not None:
+            notes.insert(0, f"A row of the table stands for {self.row_weights.column!r} persons.")
         own = [text for term, part in design.terms for text in term.notes(part, SCALE)]
         priors = self.trial_priors.notes(design, self.is_conjugate)
         return (*notes, *trial.notes, *self._few(design), *own, *priors)
