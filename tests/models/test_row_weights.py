@@ -140,9 +140,14 @@ def test_frequencies_of_groups_count_groups_with_their_members(varying):
         )  # fmt: skip
         return mlm.MultipleMembershipModel("y ~ 1 + x", term, row_weights=weights)
 
-    short, long = model(N).build(MEMBERS), model(None).build(COPIES)
+    models = model(N), model(None)
+    short, long = models[0].build(MEMBERS), models[1].build(COPIES)
     values = some_values(long)
     assert log_density(short, values) == pytest.approx(log_density(long, values), rel=1e-9)
+    own = {n: np.asarray(v)[None] for n, v in values.items()}
+    designs = [m.specification.read(t) for m, t in zip(models, (MEMBERS, COPIES), strict=True)]
+    found = [t.variance(part, own)["mm member"] for d in designs for t, part in d.terms]
+    assert found[0] == pytest.approx(found[1])
 
 
 def test_collapsed_levels_count_frequencies_exactly():
@@ -246,7 +251,8 @@ def test_what_is_left_out_is_that_of_the_table_written_out(by, family, pair):
 
 
 def test_marginal_effects_average_over_the_table_written_out(pair):
-    for method, options in (("predictions", {}), ("comparisons", {"variables": {"x": (1.0, 2.0)}, "by": "unit"}), ("slopes", {})):
+    both = {"variables": {"x": (1.0, 2.0)}, "by": "unit"}
+    for method, options in (("predictions", {}), ("comparisons", both), ("slopes", {})):
         one, other = (getattr(m, method)(**options) for m in pair)
         np.testing.assert_allclose(one.frame.iloc[:, 0], other.frame.iloc[:, 0])
     assert "weighted by 'n'" in str(pair[0].predictions())

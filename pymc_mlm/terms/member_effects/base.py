@@ -130,14 +130,17 @@ class AbstractMemberEffects(ABC):
         mean, and plugging in mean weights understates the variance.
         """
         a, b = self.pairs(design.membership)
-        count = len(next(iter(draws.values())))
+        count, groups = len(next(iter(draws.values()))), design.membership.num_groups
+        # A group that stands for several counts so often.
+        counts = np.ones(groups) if design.counts is None else design.counts
+        share = (counts / counts.sum())[design.membership.group[a]]
         out = np.empty(count)
         for part in np.array_split(np.arange(count), -(-count // CHUNK)):
             own = {n: v[part] for n, v in draws.items()}
             w = weights if len(weights) == 1 else weights[part]
-            products = w[:, a] * w[:, b]
+            products = w[:, a] * w[:, b] * share
             out[part] = (products * self.covariance(design, own, a, b, at)).sum(axis=1)
-        return out / design.membership.num_groups
+        return out
 
     def row_draws(
         self, design: Any, draws: Mapping[str, Array], rng: np.random.Generator

@@ -15,6 +15,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from pymc_mlm.data.column_scale import mean
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.labelled_matrix import LabelledMatrix
 from pymc_mlm.data.membership import Membership
@@ -184,7 +185,7 @@ class AbstractCorrelated(AbstractMemberEffects, ABC):
         F = design.effects.F
         shape = m.num_groups, len(F)
         means = np.stack([
-            ((csr_array((w, m.member.codes, m.indptr), shape=shape) @ F) ** 2).mean(axis=0)
+            mean((csr_array((w, m.member.codes, m.indptr), shape=shape) @ F) ** 2, design.counts)
             for w in weights
         ])  # fmt: skip
         return np.asarray((squares * means).sum(axis=1))
