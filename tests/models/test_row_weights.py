@@ -145,6 +145,7 @@ def test_frequencies_of_groups_count_groups_with_their_members(varying):
     values = some_values(long)
     assert log_density(short, values) == pytest.approx(log_density(long, values), rel=1e-9)
     own = {n: np.asarray(v)[None] for n, v in values.items()}
+    own["member_correlation"] = np.array([[0.3]])
     designs = [m.specification.read(t) for m, t in zip(models, (MEMBERS, COPIES), strict=True)]
     found = [t.variance(part, own)["mm member"] for d in designs for t, part in d.terms]
     assert found[0] == pytest.approx(found[1])
