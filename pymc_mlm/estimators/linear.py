@@ -39,7 +39,7 @@ class AbstractLinearEstimator(Estimator, ABC):
         Parameters
         ----------
         kinds : tuple of str
-            "coefficient", "weight", "sd", "family", "effect".
+            "coefficient", "weight", "sd", "family", "imputation", "effect".
         ci_prob : float
             Probability inside the intervals.
 

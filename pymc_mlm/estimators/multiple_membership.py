@@ -46,6 +46,9 @@ class MultipleMembershipModel(AbstractLinearEstimator):
     row_weights : FrequencyWeights or SurveyWeights, optional
         How much each row, or group, counts: ``FrequencyWeights("n")`` for rows that stand for n
         rows, exactly; ``SurveyWeights("w")`` for a pseudo-likelihood.
+    impute : sequence of str
+        Covariates of the formula whose missing values are imputed within the model: normal, with
+        a mean that is linear in the other covariates (docs/missing_covariates.md).
 
     Attributes
     ----------
@@ -80,6 +83,7 @@ class MultipleMembershipModel(AbstractLinearEstimator):
         priors: Mapping[str, Any] | None = None,
         missing: str = "error",
         row_weights: AbstractRowWeights | None = None,
+        impute: Sequence[str] = (),
     ) -> None:
         self.formula = formula
         self.terms = (*more_terms, *as_tuple(terms, "terms", "terms=[hm('year')]"))
@@ -87,6 +91,7 @@ class MultipleMembershipModel(AbstractLinearEstimator):
         self.priors_given = priors
         self.missing = missing
         self.row_weights = row_weights
+        self.impute = impute
         self.specification  # noqa: B018  (refuses what does not go together)
 
     @property
@@ -100,6 +105,7 @@ class MultipleMembershipModel(AbstractLinearEstimator):
             priors,
             missing=self.missing,
             row_weights=self.row_weights,
+            impute=as_tuple(self.impute, "impute", "impute=['x']"),
         )
 
     @classmethod
@@ -112,4 +118,5 @@ class MultipleMembershipModel(AbstractLinearEstimator):
             priors=spec.priors,
             missing=spec.missing,
             row_weights=spec.row_weights,
+            impute=spec.impute,
         )

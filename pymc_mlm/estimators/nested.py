@@ -69,6 +69,9 @@ class NestedVaryingEffects(AbstractLinearEstimator):
     row_weights : FrequencyWeights or SurveyWeights, optional
         How much each row, or group, counts: ``FrequencyWeights("n")`` for rows that stand for n
         rows, exactly; ``SurveyWeights("w")`` for a pseudo-likelihood.
+    impute : sequence of str
+        Covariates of the formula whose missing values are imputed within the model: normal, with
+        a mean that is linear in the other covariates (docs/missing_covariates.md).
 
     Attributes
     ----------
@@ -111,6 +114,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         level_covariates: Mapping[str, Sequence[str]] | None = None,
         missing: str = "error",
         row_weights: AbstractRowWeights | None = None,
+        impute: Sequence[str] = (),
     ) -> None:
         self.formula = formula
         self.levels = levels
@@ -126,6 +130,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         self.level_covariates = level_covariates
         self.missing = missing
         self.row_weights = row_weights
+        self.impute = impute
         self._refuse_collapse(self.specification)
 
     @property
@@ -148,6 +153,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
             self._level_covariates(),
             self.missing,
             self.row_weights,
+            as_tuple(self.impute, "impute", "impute=['x']"),
         )
 
     @classmethod
@@ -173,6 +179,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
             level_covariates=spec.level_covariates,
             missing=spec.missing,
             row_weights=spec.row_weights,
+            impute=spec.impute,
         )
 
     def _refuse_collapse(self, spec: Specification) -> None:

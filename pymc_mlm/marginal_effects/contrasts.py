@@ -137,6 +137,8 @@ def slopes(
                 f"comparisons({name!r})."
             )
         x = rows.columns[name].astype(np.float64)
+        if np.isnan(x).any():
+            raise _no_step(name)
         half = 0.5 * STEP * np.ptp(x)
         ends = rows.averages({name: x + half}), rows.averages({name: x - half})
         found |= {(name, *k): (v - ends[1][k]) / (2 * half) for k, v in ends[0].items()}
@@ -173,6 +175,9 @@ def _combinations(rows: Rows, variables: Mapping[str, Any]) -> list[dict[str, An
 def _contrasts(rows: Rows, name: str, asked: Any) -> list[tuple[str, Any, Any]]:
     """Return label, low and high of the contrasts of a column; values or arrays of them."""
     x = rows.columns[name]
+    is_pair = asked is not None and not isinstance(asked, str) and np.ndim(asked) == 1
+    if not is_pair and x.dtype.kind == "f" and np.isnan(x).any():
+        raise _no_step(name)
     if asked is not None and not isinstance(asked, str) and np.ndim(asked) == 1 and len(asked) == 2:
         return [_pair(*asked)]
     if rows.is_number(name):
@@ -191,6 +196,14 @@ def _contrasts(rows: Rows, name: str, asked: Any) -> list[tuple[str, Any, Any]]:
     raise SpecificationError(
         f"variables={{{name!r}: {asked!r}}} is no contrast of {name!r}: give a pair (low, high), "
         "or for numbers a step such as 1, or 'sd'."
+    )
+
+
+def _no_step(name: str) -> SpecificationError:
+    return SpecificationError(
+        f"{name!r} is missing in some rows, which have no value to start a step from. Name two "
+        f"values to compare, comparisons({{{name!r}: (low, high)}}), or pass data= without "
+        "missing values."
     )
 
 

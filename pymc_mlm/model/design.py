@@ -13,6 +13,7 @@ from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.event import outcome_numbers
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
 from pymc_mlm.data.frame import Table, absent, category_levels, columns, open_table
+from pymc_mlm.data.imputed import filled
 from pymc_mlm.data.missing import (
     PREDICT,
     left_out,
@@ -22,12 +23,13 @@ from pymc_mlm.data.missing import (
 )
 from pymc_mlm.data.nested_design import varies_within
 from pymc_mlm.data.population import PopulationDesign, population_design, response_values
-from pymc_mlm.errors import DataError
+from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import ROW_WEIGHT, OutcomeScale
 from pymc_mlm.model.levels import check_level_covariates, with_unit_means
 from pymc_mlm.model.outcome_scale import outcome_scale
 from pymc_mlm.model.repeated_rows import counted, repeated_coding, repeated_outcome
 from pymc_mlm.terms import AbstractTerm, MultipleMembership
+from pymc_mlm.terms.imputed import Imputed
 from pymc_mlm.terms.membership import WIDE
 from pymc_mlm.terms.nested import Nested
 
@@ -83,6 +85,12 @@ class Design:
     def weights(self) -> np.ndarray | None:
         """Weights of the fitted rows as the likelihood has them, shape (row,)."""
         return (self.outcome or {}).get(ROW_WEIGHT)
+
+    @property
+    def fills(self) -> dict[str, float]:
+        """What stands in the columns of covariates where a value is imputed."""
+        parts = (part for term, part in self.terms if isinstance(term, Imputed))
+        return {c.name: c.fill for part in parts for c in part.columns}
 
     @property
     def one_of_each(self) -> dict[str, np.ndarray]:
@@ -143,6 +151,10 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
         kept, dropped = _complete(spec, data)
         data = data.take(kept) if dropped else data
     rows, count = _observations(spec, data, kept)
+    lost: dict[str, np.ndarray] = {}
+    if spec.impute:
+        fills = None if known is None else known.fills
+        data, lost = filled(data, spec.impute, rows if spec.observation else None, fills)
     table = _Table(data, rows if spec.observation else None)
     # Before the rest: while a column is read, it takes the memory of five.
     side, counts = _side(spec, table), None
@@ -162,7 +174,9 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
     population = population_design(spec.parsed, covariates, len(rows), before, levels)
     population = replace(population, counts=counts)
     parts = tuple(
-        counted(_resolve(term, table, population, known.terms[i][1] if known else None), counts)
+        counted(
+            _resolve(term, table, population, known.terms[i][1] if known else None, lost), counts
+        )
         for i, term in enumerate(spec.named)
     )
     terms = tuple(zip(spec.named, parts, strict=True))
@@ -178,6 +192,8 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
 def _complete(spec: Specification, data: Table) -> tuple[np.ndarray, dict[str, int]]:
     """Return the places of rows with all values, and how many others there are, by reason."""
     needed: dict[str, np.ndarray | None] = dict.fromkeys(spec.columns)
+    for name in spec.impute:
+        del needed[name]
     always = {*spec.parsed.response.columns, *spec.population().columns, spec.observation}
     for term in spec.named:
         # A row without a member is no membership of a term that skips it, nor are its covariates.
@@ -185,7 +201,7 @@ def _complete(spec: Specification, data: Table) -> tuple[np.ndarray, dict[str, i
             present = ~absent(data, term.member)
             own = [c for c in term.columns if c not in always]
             needed |= {c: None if c in always else present for c in own}
-        else:
+        elif not isinstance(term, Imputed):
             always |= {*term.columns}
             needed |= dict.fromkeys(term.columns)
     lacking = missing_values(data, needed)
@@ -214,9 +230,25 @@ def _observations(spec: Specification, data: Table, kept: np.ndarray | None) -> 
     return Factor(OBSERVATION, numbers, np.arange(count), count), count
 
 
-def _resolve(term: AbstractTerm, table: _Table, population: PopulationDesign, known: Any) -> Any:
+def _resolve(
+    term: AbstractTerm,
+    table: _Table,
+    population: PopulationDesign,
+    known: Any,
+    lost: Mapping[str, np.ndarray],
+) -> Any:
+    if isinstance(term, Imputed):
+        return term.resolve(table.data, known, population=population, lost=lost)
     if isinstance(term, Nested):
-        return term.resolve(table.data, known, group=table.group, population=population)
+        part = term.resolve(table.data, known, group=table.group, population=population)
+        imputed = [name for name in part.columns if name in lost]
+        if imputed:
+            raise SpecificationError(
+                f"The coefficient of {imputed[0]!r}, which impute= names, varies between units of "
+                f"{part.levels[-1]!r}. The coefficient of an imputed covariate is that of the "
+                "population: say what varies without it, varying='1', or fill the column in."
+            )
+        return part
     return term.resolve(table.data, known, group=table.group)
 
 

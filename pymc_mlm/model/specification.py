@@ -14,6 +14,7 @@ from pymc_mlm.data.confounded import confounded
 from pymc_mlm.data.event import constant_note
 from pymc_mlm.data.few_units import few_units
 from pymc_mlm.data.formula import Formula, parse_formula
+from pymc_mlm.data.imputed import check_imputed
 from pymc_mlm.data.missing import PREDICT, check_rule
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.data.row_weights import AbstractRowWeights, as_row_weights
@@ -28,6 +29,7 @@ from pymc_mlm.model.information import effect_information, nested_information, o
 from pymc_mlm.model.names import refuse_taken_names, uniquely_named
 from pymc_mlm.priors import Prior, check_priors, support_point
 from pymc_mlm.terms import AbstractTerm, MultipleMembership, Population, Role
+from pymc_mlm.terms.imputed import Imputed
 from pymc_mlm.terms.nested import Nested
 
 # The prior of one coefficient of the formula.
@@ -57,6 +59,8 @@ class Specification(AbstractSpecification):
         the outcome alone is missing.
     row_weights : AbstractRowWeights, optional
         How much each row counts.
+    impute : tuple of str
+        Covariates of the formula whose missing values are unknowns of the model.
 
     Raises
     ------
@@ -72,6 +76,7 @@ class Specification(AbstractSpecification):
     level_covariates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing: str = "error"
     row_weights: AbstractRowWeights | None = None
+    impute: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what can be refused before there are data."""
@@ -115,6 +120,7 @@ class Specification(AbstractSpecification):
                 "group is the unit of the outcome; other units go into hm()."
             )
         self.columns  # noqa: B018  (checks the calls of the formula)
+        self._check_imputed()
 
     @cached_property
     def parsed(self) -> Formula:
@@ -124,7 +130,8 @@ class Specification(AbstractSpecification):
     @cached_property
     def named(self) -> tuple[AbstractTerm, ...]:
         """The terms under unique names, with the model's priors for their variables."""
-        return uniquely_named(self.terms, self.priors)
+        imputed = (Imputed(self.impute),) if self.impute else ()
+        return uniquely_named((*self.terms, *imputed), self.priors)
 
     @property
     def label(self) -> str:
@@ -285,7 +292,8 @@ class Specification(AbstractSpecification):
         """
         family: Any = self.family
         terms = tuple(replace(t, priors={}) for t in self.named)  # type: ignore[type-var]
-        plain = replace(self, terms=terms, family=replace(family, priors={}), priors={})
+        family = replace(family, priors={})
+        plain = replace(self, terms=terms, family=family, priors={}, impute=())
         pairs = zip(terms, (part for _, part in design.terms), strict=True)
         bare = replace(design, terms=tuple(pairs))
         used, defaults = self.priors_used(design), plain.priors_used(bare)
@@ -298,6 +306,21 @@ class Specification(AbstractSpecification):
         if known is None:
             return starts
         return starts | coefficient_modes(known, design.population, own_terms(design), foreign)
+
+    def _check_imputed(self) -> None:
+        """Refuse covariates that cannot be imputed here."""
+        if not self.impute:
+            return
+        elsewhere = {c: f"the term {t.label!r}" for t in self.terms for c in t.columns}
+        elsewhere |= dict.fromkeys(self.within_between, "within_between")
+        elsewhere |= {c: "level_covariates" for own in self.level_covariates.values() for c in own}
+        check_imputed(self.impute, self.parsed, elsewhere)
+        if self.row_weights is not None:
+            raise SpecificationError(
+                f"impute={list(self.impute)!r} with row_weights={self.row_weights!r}: a row that "
+                "stands for several would have one missing value for all of them. Fill the column "
+                "in before fitting, or write the table out."
+            )
 
     def _refuse_unknown_priors(self, design: Design) -> None:
         used = self.priors_used(design)

@@ -13,6 +13,7 @@ from pymc_mlm.integration.second_order import corrected_mode
 from pymc_mlm.paths.conditional import Conditional, conditional
 from pymc_mlm.paths.log_marginal import LogMarginal
 from pymc_mlm.terms import AbstractTerm
+from pymc_mlm.terms.imputed import Imputed
 
 MOST_HYPERPARAMETERS = 30
 
@@ -77,6 +78,8 @@ def family_obstacle(family: Any) -> str | None:
 
 def effects_obstacle(design: Any) -> str | None:
     """Return why effects cannot be integrated out of a model, whatever its family."""
+    if any(isinstance(term, Imputed) for term, _ in design.terms):
+        return "missing covariates are unknowns beside the effects (impute=)"
     with_effects = [(term, part) for term, part in design.terms if term.sizes(part)]
     strange = [term.label for term, _ in with_effects if not _is_linear(term)]
     if strange:

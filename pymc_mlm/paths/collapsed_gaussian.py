@@ -104,7 +104,7 @@ def family_obstacle(spec: Any) -> str | None:
 
 def is_nested_alone(spec: Any) -> bool:
     """Return whether nested levels are the only term."""
-    if len(spec.terms) != 1:
+    if len(spec.terms) != 1 or spec.impute:
         return False
     term = spec.terms[0]
     return isinstance(term, Nested) and term.is_of_effect("linear")

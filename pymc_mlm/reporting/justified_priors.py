@@ -41,6 +41,10 @@ OF_TERMS = {
     "partial": UNIFORM,
     "corr": UNIFORM,
 }
+IMPUTATION = (
+    "weak, on the scale of the covariate: as coefficients and residual of a Gaussian outcome; the "
+    "rows that have the covariate outweigh it"
+)
 # The same for trials, where they differ.
 OF_TRIALS = {"sd": "that of `cluster_sd` on what all members add to a person"}
 DEFAULT, GIVEN = "default", "the user's"
@@ -116,6 +120,8 @@ def reason_of(name: str, prior: str, fit: Fit, own: Mapping[str, str]) -> str:
     role = fit.roles.get(name)
     if role is not None and role.kind == "weight":
         return LITERAL if prior == LITERAL_PRIOR else WEIGHT
+    if role is not None and role.kind == "imputation":
+        return IMPUTATION
     last = name.rpartition("_")[2]
     if last == "sd" and not own and role is not None and role.term.startswith("mm "):
         return ON_SD

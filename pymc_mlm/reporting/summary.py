@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Quantiles of so many numbers at once take some 400 MB.
 CHUNK_NUMBERS = 20_000_000
-MODEL_KINDS = ("coefficient", "weight", "sd", "family")
+MODEL_KINDS = ("coefficient", "weight", "sd", "family", "imputation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def summary(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = CI_
     fit : Fit
         A fitted model.
     kinds : tuple of str
-        Roles to show: "coefficient", "weight", "sd", "family", "effect".
+        Roles to show: "coefficient", "weight", "sd", "family", "imputation", "effect".
     ci_prob : float
         Probability inside the equal-tailed intervals.
 

@@ -12,8 +12,8 @@ class Role:
 
     Attributes
     ----------
-    kind : {"coefficient", "sd", "weight", "effect", "family"}
-        What it is.
+    kind : {"coefficient", "sd", "weight", "effect", "family", "imputation", "missing"}
+        What it is; "missing" for values that the table lacks.
     label : str or None
         Name in a summary; None for a vector whose coordinates are its names.
     term : str

@@ -16,6 +16,7 @@ from pymc_mlm import populations, rules
 from tests.mocked import PriorDraws
 
 VALUES = {
+    "FrequencyWeights": mlm.FrequencyWeights("n"), "SurveyWeights": mlm.SurveyWeights("w"),
     "LKJ": mlm.LKJ(eta=2.0), "InverseWishart": mlm.InverseWishart(3.0, 0.2),
     "VaryingCoefficients": mlm.VaryingCoefficients("1 + x", eta=1.0),
     **{n: getattr(mlm, n)({"a": ["b"], "b": ["a"]}) for n in ("BYM2", "CAR", "ICAR")},
