@@ -84,7 +84,7 @@ def crossed_information(
     """
     given = list(fixed_sd or [None] * len(blocks))
     with np.errstate(all="ignore"):
-        found = _penalised_maximum(blocks, standard.columns(X), offset, likelihood, spread, given)
+        found = penalised_maximum(blocks, standard.columns(X), offset, likelihood, spread, given)
         if found is None:
             return None
         try:
@@ -96,7 +96,7 @@ def crossed_information(
     return of_columns_as_given(told, location)
 
 
-def _penalised_maximum(
+def penalised_maximum(
     blocks: Sequence[csr_array],
     X: np.ndarray,
     offset: np.ndarray,

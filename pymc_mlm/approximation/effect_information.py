@@ -108,7 +108,7 @@ def integrated_effects(
     vague = standard.prior_precision(spread)
     leading = _side_by_side([standard.columns(X), *(blocks[t] for t in few)])
     prior = np.concatenate([vague, *(np.full(blocks[t].shape[1], 1 / variance[t]) for t in few)])
-    weighted = _scaled_rows(leading, weight)
+    weighted = scaled_rows(leading, weight)
     S, b = (leading.T @ weighted).toarray() + np.diag(prior), leading.T @ working
     effects: dict[int, EffectInformation] = {}
     many = order[len(few) :]
@@ -216,13 +216,13 @@ def _responses(
     squares.data **= 2
     own = squares @ weight + prior
     if np.diff(B.indptr).max(initial=0) <= 1:
-        return cross, own, _scaled_rows(cross, 1.0 / own), right / own
+        return cross, own, scaled_rows(cross, 1.0 / own), right / own
     wanted = np.column_stack([cross.toarray(), right])
-    x = _conjugate_gradients(B, Bt, weight, prior, own, wanted)
+    x = conjugate_gradients(B, Bt, weight, prior, own, wanted)
     return cross, own, x[:, :-1], x[:, -1]
 
 
-def _conjugate_gradients(
+def conjugate_gradients(
     B: csr_array,
     Bt: csr_array,
     weight: np.ndarray,
@@ -275,7 +275,8 @@ def _side_by_side(parts: Sequence[Any]) -> csr_array:
     return csr_array(hstack([csr_array(part) for part in parts], format="csr"))
 
 
-def _scaled_rows(matrix: csr_array, scale: np.ndarray) -> csr_array:
+def scaled_rows(matrix: csr_array, scale: np.ndarray) -> csr_array:
+    """Return the matrix with each row times a number, shape (row,)."""
     scaled = matrix.copy()
     scaled.data = scaled.data * np.repeat(scale, np.diff(scaled.indptr))
     return scaled
@@ -284,7 +285,7 @@ def _scaled_rows(matrix: csr_array, scale: np.ndarray) -> csr_array:
 def _times_rows(scale: np.ndarray, matrix: Any) -> csr_array:
     if isinstance(matrix, np.ndarray):
         return _sparse(scale[:, None] * matrix)
-    return _scaled_rows(matrix, scale)
+    return scaled_rows(matrix, scale)
 
 
 def _dense(matrix: Any) -> np.ndarray:

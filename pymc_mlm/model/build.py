@@ -11,6 +11,7 @@ import pytensor
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.model.crossed_graph import Baseline, crossed_predictor, followed, followed_means
 from pymc_mlm.model.information import effect_information, nested_information, own_terms
+from pymc_mlm.model.member_coordinates import informed_members
 from pymc_mlm.terms import Hierarchical, MultipleMembership
 from pymc_mlm.terms.nested import Nested
 
@@ -49,7 +50,13 @@ def build_with_predictor(spec: Specification, design: Design) -> tuple[pm.Model,
     with pm.Model(coords={rows: tuple(design.rows.labels.tolist())}, model=None) as model:
         population = spec.population(design.scale.location)
         eta = crossed_predictor(
-            population, design.population, plain, spread, known, _baseline(spec, design)
+            population,
+            design.population,
+            plain,
+            spread,
+            known,
+            _baseline(spec, design),
+            informed_members(spec, design, plain),
         )
         for term, part in design.terms:
             if not isinstance(term, (MultipleMembership, Hierarchical, Nested)):

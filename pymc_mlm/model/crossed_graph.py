@@ -28,6 +28,7 @@ def crossed_predictor(
     spread: float,
     known: CrossedInformation | None = None,
     baseline: Baseline | None = None,
+    members: Mapping[int, Any] | None = None,
 ) -> Any:
     """Add coefficients, intercept and effects to the current model.
 
@@ -45,6 +46,8 @@ def crossed_predictor(
         Score and information; without them covariates and prior alone set the coordinates.
     baseline : callable, optional
         Adds what takes the place of the intercept, and returns its level, which effects follow.
+    members : mapping of int to information, optional
+        Of terms whose members have several effects each, by their place.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def crossed_predictor(
     given = [] if level is None else [Given(level, 1)]
     given += [Given(beta, n) for beta, n in present]
     eta = population.predictor(design, intercept, betas[0])
-    return eta + _effects(terms, betas[1:], spread, known, given)
+    return eta + _effects(terms, betas[1:], spread, known, given, members or {})
 
 
 def coefficient_modes(
@@ -122,13 +125,14 @@ def _effects(
     spread: float,
     known: CrossedInformation | None,
     given: list[Given],
+    members: Mapping[int, Any],
 ) -> Any:
     """Add the terms in the order in which they follow each other."""
     with_effects = [i for i, (term, _) in enumerate(terms) if term.takes_information]
     order = [with_effects[t] for t in known.order] if known else []
     total: Any = 0.0
     for n, i in enumerate([*order, *(i for i in range(len(terms)) if i not in order)]):
-        (term, part), told = terms[i], None
+        (term, part), told = terms[i], members.get(i)
         if known and i in order:
             told = known.effects[with_effects.index(i)]
         total = total + term.effect(part, spread, told, betas[i], given)

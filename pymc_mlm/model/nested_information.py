@@ -141,7 +141,7 @@ def _all_crossed(
         part.incidence if sd is None else part.contrasts
         for (_, part), sd in zip(terms, fixed, strict=True)
     ]
-    units = _units(nested)
+    units = units_of_levels(nested)
     found = steps([*blocks, *units], fixed_sd=[*fixed, *(None for _ in units)])
     if found is None:
         return None
@@ -150,7 +150,7 @@ def _all_crossed(
     return replace(found, effects=found.effects[: len(own)], order=order)
 
 
-def _units(nested: NestedDesign) -> list[csr_array]:
+def units_of_levels(nested: NestedDesign) -> list[csr_array]:
     """Return what a deviation of each unit adds to each row: an array a level and column."""
     from scipy.sparse import csr_array
 

@@ -20,6 +20,7 @@ from pymc_mlm.distributions.unit_effects import Coordinates, UnitEffects
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.correlation import cholesky_from_partials, lkj_partial_alphas
 from pymc_mlm.ops.group_sum import group_sum
+from pymc_mlm.ops.unit_score import unit_score
 from pymc_mlm.priors import Prior, create
 from pymc_mlm.terms.base import add_coords, data
 from pymc_mlm.terms.member_effects.base import AbstractMemberEffects, Array, Entries
@@ -195,11 +196,11 @@ class VaryingCoefficients(AbstractMemberEffects):
             partial = PartialCorrelation(
                 f"{name}_partial", alphas, shape=len(own.pairs), dims=f"{name}_pair"
             )
-        zeros = data(f"{name}_zeros", np.zeros((member.num_known, p)))
+        around, precision, how = _coordinates(name, information, given, (member.num_known, p))
         parts = [
             UnitEffects(
-                f"{name}_effect", sd, partial, pt.specify_shape(zeros, (None, p)),
-                dims=(dim, f"{name}_coef"), transform=Coordinates("noncentered"),
+                f"{name}_effect", sd, partial, around, precision,
+                dims=(dim, f"{name}_coef"), transform=Coordinates(how),
             )
         ]  # fmt: skip
         new = member.new_labels
@@ -292,3 +293,23 @@ class VaryingCoefficients(AbstractMemberEffects):
             roles[f"{name}_correlation"] = UnitRole("sd", "cor({})", label)
         roles[f"{name}_effect"] = UnitRole("effect", "{}", label)
         return roles
+
+
+def _coordinates(
+    name: str, information: Any, given: Sequence[Given], shape: tuple[int, int]
+) -> tuple[Any, Any, str]:
+    """Return what the coordinates of the coefficients are taken around, precision, and kind."""
+    if information is None:
+        zeros = data(f"{name}_zeros", np.zeros(shape))
+        return pt.specify_shape(zeros, (None, shape[1])), None, "noncentered"
+    own = [pt.atleast_1d(part.values) for part in given if not part.is_effect]
+    rows, columns = np.tril_indices(shape[1])
+    around = unit_score(
+        pt.specify_shape(data(f"{name}_score", information.score), (None, shape[1])),
+        data(f"{name}_cross", information.cross),
+        data(f"{name}_precision_rows", information.precision),
+        pt.concatenate(own) if own else pt.zeros(0),
+        np.zeros((0, shape[1])),
+        np.zeros(0, dtype=np.int64),
+    )
+    return around, data(f"{name}_precision", information.precision[:, rows, columns]), "informed"
