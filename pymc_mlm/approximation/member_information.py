@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pymc_mlm.approximation.crossed_information import penalised_maximum
-from pymc_mlm.approximation.effect_information import conjugate_gradients, scaled_rows
+from pymc_mlm.approximation.effect_information import (
+    NO_BASIS,
+    EffectInformation,
+    conjugate_gradients,
+    scaled_rows,
+)
 from pymc_mlm.approximation.standard import Standard
 from pymc_mlm.approximation.unit_information import RowLikelihood
 
@@ -45,6 +50,12 @@ class MemberInformation:
     score: np.ndarray
     precision: np.ndarray
     cross: np.ndarray
+
+    @property
+    def of_one_effect(self) -> EffectInformation:
+        """The same of members, or their times, that have one effect each."""
+        own = self.score[:, 0], self.precision[:, 0, 0], self.cross[:, 0]
+        return EffectInformation(*own, NO_BASIS)
 
     def of_scaled(self, scale: np.ndarray) -> MemberInformation:
         """Return the same of effects that are these ones times `scale`, shape (effect,)."""

@@ -90,8 +90,13 @@ class ChainNormal(Continuous):
 
     def logp(value: Variable, phi: Variable, sd: Variable) -> Variable:  # noqa: N805
         """Joint log density of all values."""
-        z = (value - phi * _before(value)) / sd
-        return pt.sum(-0.5 * z * z - pt.log(sd) - HALF_LOG_TWO_PI)
+        return chain_logp(value, phi, sd)
+
+
+def chain_logp(value: Any, phi: Any, sd: Any) -> Any:
+    """Return the joint log density of all values of chains."""
+    z = (value - phi * _before(value)) / sd
+    return pt.sum(-0.5 * z * z - pt.log(sd) - HALF_LOG_TWO_PI)
 
 
 def _before(value: Variable) -> Variable:

@@ -162,8 +162,9 @@ def residual_variance(fit: Fit, parts: Mapping[str, np.ndarray]) -> np.ndarray |
     names = ("Intercept", *population.names)
     beta = population_coefficients(fit, names).reshape(-1, len(names))
     beta = beta[np.linspace(0, len(beta) - 1, count).astype(int)]
-    of_rows = fit.design.weights
-    at_mean = beta @ np.append(1.0, np.average(population.X, axis=0, weights=of_rows))
+    X, of_rows = population.X, fit.design.weights
+    means = X.mean(axis=0) if of_rows is None else of_rows @ X / of_rows.sum()
+    at_mean = beta @ np.append(1.0, means)
     # Counts: the mean of exp(eta) over units is that of a log-normal.
     fixed = np.average(fit.design.offset, weights=of_rows)
     eta = at_mean + fixed + 0.5 * np.sum([*parts.values()], axis=0)

@@ -10,6 +10,7 @@ import pymc_mlm.ops as ops
 from pymc_mlm.ops import base
 from pymc_mlm.ops.base import AbstractKernelOp
 from pymc_mlm.ops.chain import Chain, ChainVJP
+from pymc_mlm.ops.chain_information import ChainBack, ChainInformation, ChainInformationVJP
 from pymc_mlm.ops.correlated_normal import CorrelatedNormal
 from pymc_mlm.ops.correlation import CholeskyFromPartials, CholeskyFromPartialsPullback
 from pymc_mlm.ops.group_mean import GroupMean, GroupMeanVJP
@@ -37,7 +38,8 @@ OPS = [
     *(LinearPredictor(transposed) for transposed in (False, True)),
     *(SmallProduct(form) for form in ("A B'", "A B", "A' B")),
     *(kind(n) for kind in (CholeskyFromPartials, CholeskyFromPartialsPullback) for n in (2, 4)),
-    *(kind() for kind in (CensoredWeibullLogp, Chain, ChainVJP)),
+    *(kind() for kind in (CensoredWeibullLogp, Chain, ChainVJP, ChainInformation)),
+    *(kind() for kind in (ChainInformationVJP, ChainBack)),
 ]
 
 

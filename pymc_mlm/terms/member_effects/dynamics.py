@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 
 from pymc_mlm.data.checks import as_numbers
 from pymc_mlm.data.factor import UNKNOWN, Factor
 from pymc_mlm.data.membership import Membership
 from pymc_mlm.distributions.chain_normal import ChainNormal, steps
+from pymc_mlm.distributions.informed_chain import InformedChain, informed_steps
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.terms.base import add_coords, data
 from pymc_mlm.terms.member_effects.base import AbstractMemberEffects, Array, Entries
 from pymc_mlm.terms.member_effects.paths import Paths, draw_places, draw_unknown, read_paths
 from pymc_mlm.terms.role import Role
-from pymc_mlm.terms.varying import Given
+from pymc_mlm.terms.varying import Given, score_given
 
 
 class AbstractDynamics(AbstractMemberEffects, ABC):
@@ -114,7 +116,14 @@ class AbstractDynamics(AbstractMemberEffects, ABC):
         add_coords({dim: [f"{labels[m]}, {t:.15g}" for m, t in pairs]})
         parameters = self.parameters(design, priors)
         phi, sd = self.scales(paths, parameters, lambda n, x: data(f"{name}_{n}", x))
-        effects = ChainNormal(f"{name}_effect", phi, sd, dims=dim, transform=steps)
+        if information is None:
+            effects = ChainNormal(f"{name}_effect", phi, sd, dims=dim, transform=steps)
+        else:
+            score = score_given(information, [part for part in given if not part.is_effect])
+            precision = pytensor.shared(information.precision)
+            effects = InformedChain(
+                f"{name}_effect", phi, sd, score, precision, dims=dim, transform=informed_steps
+            )
         return effects, data(f"{name}_place", paths.place)
 
     def entries(self, design: Any) -> Entries:
