@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from pymc_mlm.errors import DataError
+from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.weights.expression import Expression
 from pymc_mlm.weights.named import AbstractNamedWeight, quoted, require_rows
 
 # Probabilities are written with few digits: thirds as 0.333 each.
 TOLERANCE = 5e-3
+# Free parameters that the weight language has without declaration.
+MOST_EVIDENCE = 12
 
 
 @final
@@ -23,15 +25,30 @@ class Candidates(AbstractNamedWeight):
 
     probability: str
     place: str | None = None
+    evidence: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the names."""
+        if self.evidence and self.place is not None:
+            raise SpecificationError(
+                f"candidates({self.probability!r}): probabilities are estimated where a group has "
+                "one place, which its candidates share. Leave place= out, or evidence=."
+            )
+        if len(self.evidence) > MOST_EVIDENCE or len({*self.evidence}) < len(self.evidence):
+            raise SpecificationError(
+                f"candidates({self.probability!r}): evidence={list(self.evidence)!r} names "
+                f"columns, each once, {MOST_EVIDENCE} at most."
+            )
         self.expression  # noqa: B018  (refuses names)
 
     @property
     def expression(self) -> Expression:
         """The function: with places their number is the sum of probabilities."""
         p = quoted(self.probability)
+        if self.evidence:
+            names = ["b"] if len(self.evidence) == 1 else [f"b{k + 1}" for k in range(12)]
+            pairs = zip(names, map(quoted, self.evidence), strict=False)
+            return Expression(f"{p} * exp({' + '.join(f'{b} * {x}' for b, x in pairs)})")
         if self.place is None:
             return Expression(f"{p} / sum({p})")
         return Expression(f"{p} / sum({p}) + 0 * {quoted(self.place)}")
@@ -58,7 +75,9 @@ class Candidates(AbstractNamedWeight):
             )
 
 
-def candidates(probability: str, place: str | None = None) -> Candidates:
+def candidates(
+    probability: str, place: str | None = None, evidence: str | Sequence[str] = ()
+) -> Candidates:
     r"""Weigh candidates for an uncertain membership by their probabilities.
 
     .. math:: w_i = p_i / m_g
@@ -72,11 +91,15 @@ def candidates(probability: str, place: str | None = None) -> Candidates:
         Column of numbers that tells the places of a group apart, such as 1 for the first teacher
         and 2 for the second: candidates for one place have the same number. Without it a group has
         one place.
+    evidence : str or sequence of str
+        Columns by which the probabilities are estimated: those given are prior ones, and
+        :math:`w_i \propto p_i \exp(\sum_k b_k x_{ik})` in each group. Of one place.
 
     Returns
     -------
     Candidates
-        Without free parameters, summing to one; :math:`m_g` is the number of places.
+        Summing to one; :math:`m_g` is the number of places. Without free parameters, or with one
+        for each column of `evidence`, zero where the given probabilities are right.
 
     Notes
     -----
@@ -84,7 +107,8 @@ def candidates(probability: str, place: str | None = None) -> Candidates:
     units whose identification is missing. Means and covariances between groups are those of the
     mixture in which one candidate has the whole effect. The variance within a group is not: the
     mixture has :math:`\sigma^2 (1 - \sum p^2)` more, which goes into the residual and differs
-    from group to group.
+    from group to group. Estimated probabilities are informed by the outcomes alone:
+    `weights_report` tells how much.
 
     References
     ----------
@@ -97,4 +121,5 @@ def candidates(probability: str, place: str | None = None) -> Candidates:
     >>> candidates("p").label
     'p / sum(p)'
     """
-    return Candidates(probability, place)
+    names = (evidence,) if isinstance(evidence, str) else tuple(evidence)
+    return Candidates(probability, place, names)

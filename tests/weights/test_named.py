@@ -201,3 +201,37 @@ def test_units_with_several_effects_have_no_rank():
     slopes = mlm.NestedVaryingEffects("score ~ 1 + prior", ["region"], varying="1 + prior")
     with pytest.raises(mlm.SpecificationError, match="several effects each"):
         fitted(slopes, table).ranking()
+
+
+def test_estimated_probabilities_tilt_the_given_ones():
+    table = {
+        "g": [0, 0, 0, 1, 1], "m": [0, 1, 2, 1, 0], "p": [0.5, 0.3, 0.2, 1.0, 0.0],
+        "x": [1.0, 2.0, 4.0, 3.0, 9.0], "z": [0.0, 1.0, 0.0, 0.0, 5.0], "y": [1, 1, 1, 2, 2],
+    }  # fmt: skip
+    weight = mlm.weights.candidates("p", evidence=["x", "z"])
+    assert weight.parameters == ("b1", "b2")
+    term = mlm.mm("m", "g", weight=weight)
+    model = mlm.MultipleMembershipModel("y ~ 1", term)
+    ((_, part),) = model.specification.read(table).terms
+    b = {"m_weight_b1": np.array([[0.3]]), "m_weight_b2": np.array([[-1.0]])}
+    found = term.weight_draws(part, {k: v[0] for k, v in b.items()})[0]
+    raw = np.array(table["p"]) * np.exp(0.3 * np.array(table["x"]) - np.array(table["z"]))
+    wanted = raw / np.array([raw[:3].sum()] * 3 + [raw[3:].sum()] * 2)
+    at = part.membership.rows  # sorted by group
+    np.testing.assert_allclose(found, wanted[at], atol=1e-12)
+    np.testing.assert_allclose(part.start, np.array(table["p"])[at])  # no evidence yet
+    with pytest.raises(mlm.SpecificationError, match="one place"):
+        mlm.weights.candidates("p", place="x", evidence="z")
+    with pytest.raises(mlm.SpecificationError, match="each once"):
+        mlm.weights.candidates("p", evidence=["z", "z"])
+
+
+def test_an_estimated_smooth_maximum_goes_from_mean_to_maximum():
+    table = {"g": [0, 0, 1, 1], "m": [0, 1, 2, 1], "x": [1.0, 3.0, 2.0, 5.0], "y": [1, 1, 2, 2]}
+    weight = mlm.weights.softmax("x")
+    term = mlm.mm("m", "g", covariates="x", weight=weight, effect=None)
+    ((_, part),) = mlm.MultipleMembershipModel("y ~ 1", term).specification.read(table).terms
+    for b, wanted in ((0.0, [2.0, 3.5]), (50.0, [3.0, 5.0]), (-50.0, [1.0, 2.0])):
+        w = term.weight_draws(part, {"m_weight_b": np.array([b])})[0]
+        found = np.bincount([0, 0, 1, 1], w * np.array(table["x"])[part.membership.rows])
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
