@@ -1,6 +1,11 @@
 """Sphinx configuration; `make docs` builds with every warning an error."""
 
+import sys
+from pathlib import Path
+
 import pymc_mlm
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "pymc_mlm"
 author = "The pymc_mlm developers"
@@ -13,9 +18,10 @@ extensions = [
     "sphinx.ext.mathjax",
     "myst_parser",
     "numpydoc",
+    "example_output",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "_templates"]
+exclude_patterns = ["_build", "_templates", "_extensions", "generated/examples"]
 templates_path = ["_templates"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]

@@ -78,7 +78,8 @@ def long_memberships(
     read = columns(opened, [*members, *weights])
     _check_groups(opened, group)
     ids = np.stack([read[m].astype(object) for m in members], axis=1)
-    is_member = ~np.vectorize(is_missing, otypes=[bool])(ids)
+    # np.vectorize would pass on NumPy's warning of comparisons with NaN.
+    is_member = ~np.array([is_missing(v) for v in ids.ravel()], dtype=bool).reshape(ids.shape)
     if padding is not None:
         is_member &= np.asarray(ids != padding, dtype=bool)
     W = _weights(read, members, weights, is_member) if weights else None

@@ -25,6 +25,7 @@ from pytensor.graph.traversal import io_toposort
 
 from pymc_mlm.codegen.part import part
 from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.ops.narrow import narrow
 
 Layout = Sequence[tuple[str, tuple[int, ...]]]
 
@@ -78,7 +79,7 @@ def log_density_function(
     rewrites_for_loops = RewriteDatabaseQuery(
         include=["fast_run"], exclude=["inplace", "fusion", "BlasOpt", "cxx_only", "numba"]
     )
-    mode = Mode(linker="py", optimizer=rewrites_for_loops)
+    mode = narrow(Mode(linker="py", optimizer=rewrites_for_loops))
     with model:
         return pm.pytensorf.compile([scaled], [logp, gradient], mode=mode)
 

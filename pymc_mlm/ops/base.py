@@ -29,6 +29,7 @@ from pymc_mlm.codegen import host
 from pymc_mlm.ops import layout as layouts
 from pymc_mlm.ops.disk_cache import guard_disk_cache
 from pymc_mlm.ops.layout import Layout
+from pymc_mlm.ops.narrow import narrow
 
 NumbaKernel = Callable[..., Any]
 
@@ -88,7 +89,7 @@ def scalar() -> Variable:
 
 def uncompiled() -> Any:
     """Return a mode that runs a graph by NumPy: a few thousand calls cost less than compiling."""
-    return Mode(linker="py", optimizer="fast_compile")
+    return narrow(Mode(linker="py", optimizer="fast_compile"))
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Maximum likelihood of the variable persistence model with dense matrices, apart from the package.
 
 y ~ N(X beta, sum_t g_t A_t A_t' + R), with A_t the scores by teachers of year t, whose entry in a
-later year s is alpha_st, and R a matrix of a student's years, block by block (Lockwood et al. 2007).
+later year s is alpha_st, and R a matrix of a student's years, block by block (Lockwood et al.
+2007).
 """
 
 import numpy as np

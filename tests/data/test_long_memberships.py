@@ -1,5 +1,7 @@
 """A wide table becomes one row per membership, in its own library, and loses nothing unsaid."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -57,6 +59,14 @@ def test_integers_beside_nulls_stay_integers():
     with pytest.warns(mlm.DataWarning, match="padding"):
         long = mlm.long_memberships(wide, ["a", "b"])
     assert long["member"].dtype.kind == "i"
+
+
+def test_nan_among_ids_raises_no_warning_of_numpy():
+    wide = {"a": np.array([1.0, np.nan]), "b": np.array([2.0, 3.0])}
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        mlm.long_memberships(wide, ["a", "b"])
+    assert [w.category for w in found] == [mlm.DataWarning]
 
 
 def test_zero_weight_and_an_id_for_nobody_are_padding():

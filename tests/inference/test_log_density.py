@@ -75,3 +75,15 @@ def test_scales_are_units_of_the_point_and_of_nothing_else():
     drawn = xr.Dataset({"unconstrained_point": (("chain", "draw", "x"), z[None, None])})
     np.testing.assert_allclose(scaled.posterior(drawn)["sd"].values, np.exp(0.3))
     np.testing.assert_allclose(scaled.posterior(drawn)["u"].values, [[[-1.0, 0.5]]])
+
+
+def test_a_model_of_many_variables_is_compiled():
+    """NumPy, which checks the compiled density, adds 32 operands at most at once."""
+    with pm.Model() as model:
+        for k in range(40):
+            pm.HalfNormal(f"x{k}")
+    compiled = compile_model(model, [v.name for v in model.free_RVs])
+    value, gradient = compiled.log_density(np.zeros(40))
+    # Each variable is 1, log density of a half-normal and log Jacobian 0.
+    assert value == pytest.approx(40 * (0.5 * np.log(2 / np.pi) - 0.5))
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-12)
