@@ -2,13 +2,15 @@
 
 A block names the script and, for one that prints lines `== section`, the section. Its body is what
 the script printed when the page was written, for readers of the source; a build runs the script and
-shows what it prints now. Output is kept in `docs/generated/examples` until the script or the package
-changes. With the option `data`, the name of a variable of the environment that holds a file which
-is the argument of the script, the body stays where the variable is not set.
+shows what it prints now, and `python docs/_extensions/example_output.py` writes that into the
+pages. Output is kept in `docs/generated/examples` until the script or the package changes. With the
+option `data`, the name of a variable of the environment that holds a file which is the argument of
+the script, the body stays where the variable is not set.
 """
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +91,30 @@ class Example(Directive):
         return " ".join(" ".join(self.arguments).split()[1:])
 
 
+BLOCK = re.compile(
+    r"```\{example\} (?P<script>\S+) ?(?P<section>[^\n]*)\n"
+    r"(?P<option>:data: (?P<data>\w+)\n)?(?P<body>.*?)\n?```",
+    re.DOTALL,
+)
+
+
+def rewritten(block):
+    """A block of a page with what the script prints now, as `re.sub` asks for it."""
+    data = block["data"]
+    if data and data not in os.environ:
+        return block[0]
+    text = printed(PROJECT / "examples" / block["script"], os.environ.get(data) if data else None)
+    head = f"```{{example}} {block['script']} {block['section']}".rstrip()
+    return f"{head}\n{block['option'] or ''}{sections(text)[block['section']]}\n```"
+
+
 def setup(app):
     app.add_directive("example", Example)
     return {"parallel_read_safe": True}
+
+
+if __name__ == "__main__":
+    for page in sorted(DOCS.glob("*/*.md")):
+        before = page.read_text()
+        if (after := BLOCK.sub(rewritten, before)) != before:
+            page.write_text(after)
