@@ -61,7 +61,7 @@ def plot_trace(
     var_names: str | Sequence[str] | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Draw the densities and traces of the model's parameters, one chain a line.
+    """Draw the densities and traces of the model's parameters, one chain a line, with diagnostics.
 
     Parameters
     ----------
@@ -94,7 +94,20 @@ def plot_trace(
         for name in labelled:
             axes = collection.get_target(name, {"column": "dist"})
             axes.set_title(name, loc="left", fontsize=10)
+            trace = collection.get_target(name, {"column": "trace"})
+            trace.set_title(_figures(labelled[name]), loc="right", fontsize=9)
     return collection
+
+
+def _figures(draws: xr.DataArray) -> str:
+    """Return how well the draws of a parameter stand for its posterior, for a heading."""
+    import arviz_stats
+
+    bulk, tail = (float(arviz_stats.ess(draws, method=m)) for m in ("bulk", "tail"))
+    error = float(arviz_stats.mcse(draws, method="mean"))
+    several = draws.sizes["chain"] > 1
+    rhat = f"R-hat {float(arviz_stats.rhat(draws)):.3f}, " if several else ""
+    return f"{rhat}ESS {bulk:.0f} bulk, {tail:.0f} tail, MCSE {error:.2g}"
 
 
 def plot_members(
