@@ -80,6 +80,7 @@ WALLS = {
     "counterfactual": wall(
         "errors data fit inference intervals prediction reporting", "numpy pandas xarray"
     ),
+    "composition": wall("errors fit intervals reporting terms", "numpy pandas"),
     "log_likelihood": wall("errors codegen ops fit prediction trial", "numpy pytensor xarray pymc"),
     "comparison": wall(
         "errors codegen fit log_likelihood ops paths prediction reporting",

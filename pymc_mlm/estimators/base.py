@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pymc_mlm.arviz_groups import Extension, extended
 from pymc_mlm.errors import NotFittedError, warn_of_data, warn_user
-from pymc_mlm.estimators.convergence import AbstractConvergence
 from pymc_mlm.estimators.marginal_effects import AbstractMarginalEffects
 from pymc_mlm.fit import K_HAT, Fit
 from pymc_mlm.fitting import PATHS, fit, path_of
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Estimator(AbstractMarginalEffects, AbstractConvergence, ABC):
+class Estimator(AbstractMarginalEffects, ABC):
     """A model specification that can be fitted.
 
     A subclass stores its constructor's arguments verbatim and translates them in `specification`.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pymc_mlm import prediction
+from pymc_mlm.composition import overlap
 from pymc_mlm.counterfactual import Change, Counterfactual, counterfactual
 from pymc_mlm.estimators.base import Estimator
 from pymc_mlm.intervals import CI_PROB
@@ -295,6 +296,28 @@ class AbstractLinearEstimator(Estimator, ABC):
             is in the notes of `pymc_mlm.reporting.variance.variance_decomposition`.
         """
         return variance.variance_decomposition(self._fitted(), at, ci_prob)
+
+    def overlap(self, data: Any, ci_prob: float = CI_PROB) -> Table:
+        """Tabulate covariance and intra-class correlation of groups, pair by pair.
+
+        Parameters
+        ----------
+        data : dataframe
+            Some groups with their members, as for `predict`: fitted or made up.
+        ci_prob : float
+            Probability inside the intervals.
+
+        Returns
+        -------
+        Table
+            A row per pair: covariance of their linear predictors, and correlation; of a group
+            with itself its variance, and the share of that in the total.
+
+        Examples
+        --------
+        >>> model.overlap(two_governments)  # doctest: +SKIP
+        """
+        return overlap(self._fitted(), data, ci_prob)
 
     def variance_shares(
         self,

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymc_mlm import marginal_effects
-from pymc_mlm.estimators.arguments import AbstractArguments
-from pymc_mlm.fit import Fit
+from pymc_mlm.estimators.convergence import AbstractConvergence
 from pymc_mlm.marginal_effects import Averaging
 from pymc_mlm.reporting.summary import Table
 
 
-class AbstractMarginalEffects(AbstractArguments, ABC):
+class AbstractMarginalEffects(AbstractConvergence, ABC):
     """`predictions`, `comparisons` and `slopes`, averaged over the rows of a table.
 
     All take the arguments of `pymc_mlm.marginal_effects.Averaging` by keyword: ``data`` (rows to
     average over; the fitted table by default), ``by`` (a column within whose values), ``kind``
     ("mean" or "eta"), ``typical`` (as in `predict`), ``ci_prob`` and ``random_seed``.
     """
-
-    @abstractmethod
-    def _fitted(self) -> Fit:
-        """Return the fit, or raise that there is none."""
 
     def predictions(self, variables: Mapping[str, Any] | None = None, **over: Any) -> Table:
         """Average predictions over rows, as observed or with columns set to values.
