@@ -66,7 +66,8 @@ def test_04_fixed_weights_are_those_of_their_formula(table, text, formula):
     raw = np.zeros((12, 8))
     np.add.at(raw, (table["g"], table["m"]), formula(table["x"].to_numpy()))
     found = term.resolve(table)
-    np.testing.assert_allclose(found.incidence.toarray(), raw[:, list(found.membership.member.labels)])
+    labels = list(found.membership.member.labels)
+    np.testing.assert_allclose(found.incidence.toarray(), raw[:, labels])
 
 
 def test_05_a_cox_model_has_no_intercept_beside_its_baseline(table):
