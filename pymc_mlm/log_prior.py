@@ -13,7 +13,8 @@ from pymc_mlm.ops.base import uncompiled
 def log_prior(fit: Fit) -> xr.Dataset:
     """Return log densities of the top-level parameters, by name, dims (chain, draw, ...).
 
-    Without effects of units: their distribution is part of the model, not a prior to be scaled.
+    Without effects of units and imputed values: their distribution is part of the model, not a
+    prior to be scaled.
 
     Parameters
     ----------
@@ -21,7 +22,7 @@ def log_prior(fit: Fit) -> xr.Dataset:
         A fitted model.
     """
     posterior, free = fit.posterior, fit.model.free_RVs
-    top = {n for n, role in fit.roles.items() if role.kind != "effect"}
+    top = {n for n, role in fit.roles.items() if role.kind not in ("effect", "missing")}
     sizes = {n: posterior.sizes[n] for n in ("chain", "draw")}
     for rv in free:
         # Effects that were integrated out have no draws, and no top-level prior looks at them.

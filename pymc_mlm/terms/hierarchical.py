@@ -13,7 +13,7 @@ import pytensor.tensor as pt
 
 from pymc_mlm.approximation.effect_information import EffectInformation
 from pymc_mlm.data.checks import constant_within
-from pymc_mlm.data.column_scale import spread
+from pymc_mlm.data.column_scale import mean, spread
 from pymc_mlm.data.factor import Factor, encode
 from pymc_mlm.data.frame import category_levels, columns, open_table
 from pymc_mlm.data.term_covariates import covariate_columns, read_term_covariates
@@ -32,7 +32,7 @@ from pymc_mlm.terms.base import (
     pick_priors,
 )
 from pymc_mlm.terms.coefficients import covariate_coefficients
-from pymc_mlm.terms.hierarchical_design import HierarchicalDesign
+from pymc_mlm.terms.hierarchical_design import HierarchicalDesign, sd_factors
 from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.role import Role
 from pymc_mlm.terms.unit_block import UnitBlock, one_unit_each, unit_codes
@@ -48,10 +48,18 @@ class Hierarchical(AbstractTerm):
     effect_type: str = "random"
     priors: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
+    prior_weight: str | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without data."""
         check_name("the unit of hm(unit)", self.unit)
+        if self.prior_weight is not None:
+            check_name("prior_weight of hm()", self.prior_weight)
+            if self.effect_type != "random":
+                raise SpecificationError(
+                    f"hm({self.unit!r}): prior_weight weighs the distribution of random effects, "
+                    "and effect='fixed' has none. Leave one of them out."
+                )
         if self.name is not None:
             check_name("the name of a term", self.name)
         as_names(self.covariates)
@@ -71,7 +79,8 @@ class Hierarchical(AbstractTerm):
     def columns(self) -> tuple[str, ...]:
         """The unit's id and its covariates."""
         covariates = covariate_columns(as_names(self.covariates))
-        return tuple(dict.fromkeys((self.unit, *covariates)))
+        weight = () if self.prior_weight is None else (self.prior_weight,)
+        return tuple(dict.fromkeys((self.unit, *covariates, *weight)))
 
     @property
     def label(self) -> str:
@@ -116,7 +125,12 @@ class Hierarchical(AbstractTerm):
         coding, levels = None if known is None else known.coding, category_levels(data, table)
         coded = read_term_covariates(items, table, len(ids), levels, coding, known is None)
         name = self.name or self.unit
-        return HierarchicalDesign(name, units, coded.names, coded.X, coded.fixed, coded.coding)
+        of_weights = None if known is None else known.sd_factor
+        if known is None and self.prior_weight is not None:
+            of_weights = sd_factors(self.prior_weight, table[self.prior_weight], units)
+        return HierarchicalDesign(
+            name, units, coded.names, coded.X, coded.fixed, coded.coding, sd_factor=of_weights
+        )
 
     def _check_units(self, units: Factor, known: HierarchicalDesign | None) -> None:
         if known is None and len(units) < 2:
@@ -149,7 +163,8 @@ class Hierarchical(AbstractTerm):
         beta = self.coefficients(design, scale) if beta is None else beta
         if self.effect_type == "random":
             sd = create(priors[f"{name}_sd"], f"{name}_sd", positive=True)
-            effects = unit_effects(name, units, sd, information, given)
+            factor = design.sd_factor
+            effects = unit_effects(name, units, sd, information, given, factor)
         else:
             effects = self._fixed_effects(design, priors, scale, information, given)
         eta = _one_per_group(name, effects, unit_codes(units))
@@ -167,12 +182,12 @@ class Hierarchical(AbstractTerm):
             return ()
         sd = pm.modelcontext(None)[f"{design.name}_sd"]
         codes, count = design.units.codes, len(design.units)
-        entries = sd * pt.ones(len(codes))
-        return (
-            LinearPart(
-                f"{design.name}_effect", (count,), np.arange(len(codes)), codes, entries, sd
-            ),
-        )
+        entries, root = sd * pt.ones(len(codes)), sd
+        if design.sd_factor is not None:
+            entries = sd * design.sd_factor[codes]
+            root = pt.diag(sd * pt.as_tensor(design.sd_factor))
+        rows = np.arange(len(codes))
+        return (LinearPart(f"{design.name}_effect", (count,), rows, codes, entries, root),)
 
     def coefficients(
         self, design: HierarchicalDesign, scale: float = 1.0, known: Any = None
@@ -259,7 +274,8 @@ class Hierarchical(AbstractTerm):
 
     def unit_blocks(self, design: HierarchicalDesign) -> tuple[UnitBlock, ...]:
         """One unit of each group, if effects are random and there are no covariates."""
-        if self.effect_type != "random" or design.covariates or design.fixed is not None:
+        has_more = design.covariates or design.fixed is not None or self.prior_weight is not None
+        if self.effect_type != "random" or has_more:
             return ()
         links = one_unit_each(design.units)
         ones = np.ones(len(links.group))
@@ -275,9 +291,12 @@ class Hierarchical(AbstractTerm):
         draws: Mapping[str, np.ndarray],
         at: Mapping[str, float] | None = None,
     ) -> dict[str, np.ndarray]:
-        """Square of the standard deviation; none for fixed effects."""
+        """Square of the standard deviation, averaged over rows; none for fixed effects."""
         sd = draws.get(f"{design.name}_sd")
-        return {} if sd is None else {self.label: sd**2}
+        if sd is None:
+            return {}
+        factor = design.factor_of_rows
+        return {self.label: sd**2 * mean(factor[:, None] ** 2, design.counts)[0]}
 
     def roles(self, design: HierarchicalDesign) -> dict[str, Role]:
         """Standard deviation, effects and coefficients of the units."""
@@ -311,6 +330,7 @@ def hm(
     effect: str = "random",
     priors: Mapping[str, Any] | None = None,
     name: str | None = None,
+    prior_weight: str | None = None,
 ) -> Hierarchical:
     r"""Give each unit an effect of its own: an ordinary hierarchical term.
 
@@ -330,6 +350,9 @@ def hm(
         ``sd`` (random), ``effect`` (fixed), ``beta``.
     name : str, optional
         Prefix of the term's variables; `unit` by default.
+    prior_weight : str, optional
+        Column of positive weights, constant within units, by which the log density of each unit's
+        effect is multiplied; scaled to the mean 1 over units (docs/row_weights.md).
 
     Returns
     -------
@@ -346,4 +369,5 @@ def hm(
     ('country',)
     """
     names = as_names(covariates) or None
-    return Hierarchical(unit, names, effect, as_priors(priors, f"hm({unit!r})"), name)
+    own = as_priors(priors, f"hm({unit!r})")
+    return Hierarchical(unit, names, effect, own, name, prior_weight)

@@ -46,7 +46,10 @@ def row_covariance(
         same = (codes[:, None] == codes) & (codes[:, None] != UNKNOWN)
         same |= np.eye(len(codes), dtype=bool)
         sd = draws.get(f"{design.name}_sd")
-        return np.zeros((num_draws, *same.shape)) if sd is None else sd[:, None, None] ** 2 * same
+        if sd is None:
+            return np.zeros((num_draws, *same.shape))
+        by = design.factor_of_rows
+        return np.asarray(sd[:, None, None] ** 2 * (same * by[:, None] * by))
     if isinstance(term, Nested):
         total = np.zeros((num_draws, len(design.nesting.leaf), len(design.nesting.leaf)))
         for level, name in enumerate(design.levels):

@@ -14,6 +14,7 @@ import pytensor.tensor as pt
 from pymc_mlm.approximation.effect_information import EffectInformation
 from pymc_mlm.data.factor import UNKNOWN, Factor
 from pymc_mlm.distributions.informed import InformedNormal, informed
+from pymc_mlm.distributions.informed_chain import InformedChain, informed_steps
 from pymc_mlm.distributions.noncentered import noncentered
 from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.ops.linear_predictor import linear_predictor
@@ -26,6 +27,7 @@ def unit_effects(
     sd: Any,
     information: EffectInformation | None = None,
     given: Sequence[Given] = (),
+    sd_factor: np.ndarray | None = None,
 ) -> Any:
     """Add the effects of all units to the current model.
 
@@ -42,6 +44,8 @@ def unit_effects(
         non-centred without it, and does not change the model.
     given : sequence of Given
         Intercept, coefficients and effects of other terms that the information is given.
+    sd_factor : ndarray, shape (num_known,), optional
+        Standard deviations of known units, per `sd`; one by default.
 
     Returns
     -------
@@ -56,7 +60,9 @@ def unit_effects(
     """
     dim = units.name
     add_coords({dim: units.labels[: units.num_known]})
-    if information is None:
+    if sd_factor is not None:
+        effects = _of_own_scale(name, dim, sd * pytensor.shared(sd_factor), information, given)
+    elif information is None:
         effects = pm.Normal(f"{name}_effect", 0.0, sd, dims=dim, transform=noncentered)
     else:
         # Shared, so that compiled code serves other tables; not part of the model.
@@ -74,6 +80,19 @@ def unit_effects(
         )
         parts.append(effects[which])
     return parts[0] if len(parts) == 1 else pt.concatenate(parts)
+
+
+def _of_own_scale(
+    name: str, dim: str, sd: Any, information: EffectInformation | None, given: Sequence[Given]
+) -> Any:
+    """Add effects of which each has a standard deviation of its own: chains of one value."""
+    if information is None or information.basis.size:
+        return pm.Normal(f"{name}_effect", 0.0, sd, dims=dim, transform=noncentered)
+    score, precision = score_given(information, given), pytensor.shared(information.precision)
+    return InformedChain(
+        f"{name}_effect", pt.zeros_like(sd), sd, score, precision, dims=dim,
+        transform=informed_steps,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

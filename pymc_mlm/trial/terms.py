@@ -94,6 +94,11 @@ def _check_term(term: Any) -> None:
             f"[{term.label}]: covariates of a unit are the same for all its persons. Name them in "
             "covariates= of the trial, and leave them out of the term."
         )
+    if isinstance(term, Hierarchical) and term.prior_weight is not None:
+        raise SpecificationError(
+            f"[{term.label}]: prior_weight= makes a pseudo-likelihood, under which the error rates "
+            "of decisions are not known. Leave it out."
+        )
     if isinstance(term, Hierarchical) and term.effect_type != "random":
         raise SpecificationError(
             f"[{term.label}]: effect={term.effect_type!r} is not for trials: effects of new units "
