@@ -65,24 +65,28 @@ def main():
     outcomes = ["no_pancreatitis", "no_bleeding"]
     trial = mlm.MultivariateLogitTrial(outcomes, "arm", control="placebo")
     trial.fit(indomethacin(), random_seed=1)
-    print("Indomethacin\n", trial.summary().effects.round(4).to_string())
+    print("== indomethacin")
+    print(trial.summary().effects.round(4).to_string())
     print(trial.summary().relative["number needed to treat"].to_string())
     rule = mlm.rules.Margins.mixed("no_pancreatitis", {"no_bleeding": -0.02})
     print(trial.probability(rule, alpha=0.025))
 
     data = licorice()
+    print("== licorice")
     for minutes in (("30",), ("30", "90")):
         outcomes = [f"no_{what}_{m}" for m in minutes for what in ("pain", "cough")]
         trial = mlm.MultivariateLogitTrial(outcomes, "arm", control="sugar", missing="drop")
         trial.fit(data, random_seed=1)
-        print("\nLicorice\n", trial.summary().effects.round(4).to_string())
+        print(trial.summary().effects.round(4).to_string())
         for rule in (mlm.rules.All(), mlm.rules.Any()):
             print(trial.probability(rule, alpha=0.025))
 
     trial = mlm.MultivariateLogitTrial(["term", "weight"], "arm", control="control", missing="drop")
     trial.fit(periodontal(), random_seed=1)
-    print("\nPeriodontal treatment\n", trial.summary().effects.round(4).to_string())
+    print("== periodontal")
+    print(trial.summary().effects.round(4).to_string())
     print(trial.probability(mlm.rules.Any(), alpha=0.025))
+    print("== tipping")
     print(trial.tipping_point(mlm.rules.Any(), alpha=0.025))
 
 
