@@ -35,6 +35,7 @@ from pymc_mlm.fit import Fit
 from pymc_mlm.inference.conjugate import draw_patterns
 from pymc_mlm.trial.design import TrialModelDesign
 from pymc_mlm.trial.draws import population_cells, row_cells, trial_draws
+from pymc_mlm.trial.row_weights import written_out
 from pymc_mlm.trial.target import Target
 from pymc_mlm.trial.terms import by_person, persons
 
@@ -73,6 +74,8 @@ class IncompletePersons:
 def incomplete_persons(fit: Fit) -> IncompletePersons | None:
     """Return the persons who lack outcomes and nothing else; None where there are none."""
     spec, known, table = fit.spec, fit.design, fit.table
+    if spec.row_weights is not None:
+        table = written_out(table, spec.row_weights)
     person = persons(table, spec.named)
     place = np.arange(table.num_rows) if person is None else person.codes
     lacks = {name: absent(table, name) for name in spec.columns}

@@ -297,6 +297,22 @@ def test_a_trial_counts_persons_of_frequencies():
     assert "30 0, 24 1" in str(one.summary())
 
 
+def test_missing_outcomes_of_a_trial_count_persons_of_frequencies():
+    table = {
+        "arm": [0, 0, 1, 1, 0, 1], "a": [1, 0, 1, 0, np.nan, np.nan], "b": [0, 1, 1, 0, 1, 0],
+        "n": [10, 20, 22, 9, 4, 3],
+    }  # fmt: skip
+    long = {k: np.repeat(v, table["n"]) for k, v in table.items() if k != "n"}
+    one = mlm.MultivariateLogitTrial(["a", "b"], "arm", missing="drop", row_weights=N)
+    other = mlm.MultivariateLogitTrial(["a", "b"], "arm", missing="drop")
+    one.fit(table, random_seed=1)
+    other.fit(long, random_seed=1)
+    found = [m.tipping_point(mlm.rules.Any(), grid=[-1.0, 0.0, 1.0]) for m in (one, other)]
+    assert str(found[0]) == str(found[1])
+    assert "a 4" in str(found[0])
+    assert one.report().to_json().replace("\n", "")
+
+
 WRONG = {
     "negative": ([-1, 2], "negative"), "half": ([0.5, 2], "no whole number"),
     "missing": ([np.nan, 2], "missing"), "text": (["a", "b"], "n'"),
