@@ -33,12 +33,15 @@ class Counterfactual:
         The change in words.
     notes : tuple of str
         What was skipped, and how to read the numbers.
+    weights : ndarray, shape (group,), or None
+        How much each of these groups counts in averages; alike by default.
     """
 
     observed: xr.DataArray
     changed: xr.DataArray
     title: str
     notes: tuple[str, ...]
+    weights: np.ndarray | None = None
 
     @property
     def difference(self) -> xr.DataArray:
@@ -60,8 +63,11 @@ class Counterfactual:
         """
         dim = str(self.observed.dims[2])
         parts = {"observed": self.observed, "changed": self.changed, "difference": self.difference}
-        flat = np.stack([p.mean(dim).values.ravel() for p in parts.values()], axis=1)
-        count = f"Average of the {self.observed.sizes[dim]} groups that change."
+        own = np.ones(self.observed.sizes[dim]) if self.weights is None else self.weights
+        shares = xr.DataArray(own / own.sum(), dims=dim)
+        flat = np.stack([(p * shares).sum(dim).values.ravel() for p in parts.values()], axis=1)
+        weighted = "" if self.weights is None else ", weighted as in the fit"
+        count = f"Average of the {self.observed.sizes[dim]} groups that change{weighted}."
         return Table(self.title, posterior_table(flat, [*parts], ci_prob), (count, *self.notes))
 
     def table(self, ci_prob: float = CI_PROB) -> Table:
@@ -167,7 +173,12 @@ def counterfactual(
             "from the distribution of all members."
         )
     notes.append(f"The scale is that of the {KINDS[kind]}; all else is as it was.")
-    return Counterfactual(before.isel(chosen), after.isel(chosen), change.label, tuple(notes))
+    weights = fit.design.weights
+    if weights is not None:
+        own = dict(zip(fit.design.rows.labels.tolist(), weights.tolist(), strict=True))
+        weights = np.array([own[g] for g in groups])
+    parts = before.isel(chosen), after.isel(chosen)
+    return Counterfactual(*parts, change.label, tuple(notes), weights)
 
 
 def layout_of(fit: Fit, member: str | None = None) -> Layout:

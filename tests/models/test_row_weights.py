@@ -297,6 +297,19 @@ def test_a_trial_counts_persons_of_frequencies():
     assert "30 0, 24 1" in str(one.summary())
 
 
+def test_a_counterfactual_averages_over_the_table_written_out():
+    def model(weights):
+        return mlm.MultipleMembershipModel("y ~ 1 + x", mlm.mm("member", "group"),
+                                           row_weights=weights)  # fmt: skip
+
+    short, long = fitted(model(N), MEMBERS), fitted(model(None), COPIES)
+    long.result_.idata["posterior"] = short.result_.idata["posterior"]
+    change = {"replace": {0: 1}}
+    one, other = (m.counterfactual(**change).average() for m in (short, long))
+    np.testing.assert_allclose(one.frame, other.frame)
+    assert "weighted as in the fit" in str(one)
+
+
 def test_missing_outcomes_of_a_trial_count_persons_of_frequencies():
     table = {
         "arm": [0, 0, 1, 1, 0, 1], "a": [1, 0, 1, 0, np.nan, np.nan], "b": [0, 1, 1, 0, 1, 0],
