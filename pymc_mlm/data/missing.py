@@ -1,8 +1,9 @@
 """Rows with missing values: one rule for the tables of all models.
 
-Nothing is imputed. A row that lacks a value which the likelihood needs is refused, with its column
-and how many there are, or left out and counted where the model has ``missing="drop"``. With
-``missing="predict"`` rows that lack the outcome alone are predicted, and not fitted.
+Nothing is imputed but covariates that a model names (`pymc_mlm.data.imputed`). A row that lacks a
+value which the likelihood needs is refused, with its column and how many there are, or left out and
+counted where the model has ``missing="drop"``. With ``missing="predict"`` rows that lack the
+outcome alone are predicted, and not fitted.
 """
 
 from __future__ import annotations
