@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import betaln, digamma, expit, gammaln
+from scipy.special import betaln, digamma, gammaln
 
 Array = np.ndarray[Any, Any]
 Outcome = Mapping[str, Array]
@@ -52,8 +52,10 @@ def softplus(x: Array) -> Array:
 
 def _logistic(eta: Array) -> tuple[Array, Array, Array, Array]:
     """Return the logistic function and its first three derivatives."""
-    p = expit(eta)
-    v = p * expit(-eta)
+    smaller = np.exp(-np.abs(eta))
+    larger = 1 / (1 + smaller)
+    p = np.where(eta < 0, smaller * larger, larger)
+    v = smaller * larger * larger
     return p, v, v * (1 - 2 * p), v * (1 - 6 * v)
 
 

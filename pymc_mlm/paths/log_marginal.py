@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pymc_mlm.integration.effect_mode import TOLERANCE
 from pymc_mlm.integration.gaussian import collapsed
 from pymc_mlm.integration.importance import IntegrationError
 from pymc_mlm.integration.laplace import Laplace, laplace
@@ -21,13 +22,13 @@ class LogMarginal:
         self.model = model
         self.near: Array | None = None
 
-    def at(self, point: Array) -> tuple[float, Laplace]:
-        """Return the log prior and the approximation of the effects."""
+    def at(self, point: Array, tolerance: float = TOLERANCE) -> tuple[float, Laplace]:
+        """Return the log prior and the approximation of the effects, at their mode or near it."""
         p = self.model.pieces(point)
         given = self.model.rows, p.entries, p.offset, p.parameters
         if self.model.rows.family == "gaussian":
             return p.log_prior, collapsed(*given)
-        return p.log_prior, laplace(*given, self.near)
+        return p.log_prior, laplace(*given, self.near, tolerance)
 
     def __call__(self, point: Array) -> tuple[float, Array]:
         """Return value and gradient by Laplace's method, minus infinity where it fails."""

@@ -17,6 +17,9 @@ Array = np.ndarray[Any, Any]
 
 # From so many rows on the second order is followed from the mode.
 MANY_ROWS = 5000
+# Squared Newton decrement before the last step to a mode that proposals are drawn around. What the
+# step leaves is about its square; the weights of draws are of the joint density, wherever it is.
+NEAR_ENOUGH = 1e-3
 
 
 class AbstractProposals(ABC):
@@ -74,7 +77,7 @@ class OwnFactors(AbstractProposals):
         if self.trend is not None:
             self.density.near = self.trend.effects(point)
         try:
-            log_prior, found = self.density.at(point)
+            log_prior, found = self.density.at(point, NEAR_ENOUGH)
         except IntegrationError:
             return -np.inf
         if self.trend is not None and len(found.eta) >= MANY_ROWS:
