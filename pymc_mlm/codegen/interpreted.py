@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytensor
 from pytensor.graph.basic import Apply, Constant, Variable
-from pytensor.scalar.basic import Add, Mul
+from pytensor.scalar.basic import Add, Mul, Second
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.math import Sum
 from pytensor.tensor.shape import SpecifyShape
@@ -107,6 +107,8 @@ def _call(node: Apply[Any]) -> Callable[..., Any]:
             return function
         if function is not None and isinstance(op.scalar_op, Add | Mul):
             return lambda *x: reduce(function, x)
+        if isinstance(op.scalar_op, Second):  # PyTensor runs it a number at a time
+            return _filled
     if isinstance(op, SpecifyShape):
         return lambda x, *_: x
     if isinstance(op, Sum) and _has_type_of_numpy(node):
@@ -118,6 +120,11 @@ def _call(node: Apply[Any]) -> Callable[..., Any]:
         at = indices_from_subtensor([x.data for x in node.inputs[1:]], op.idx_list)
         return lambda x, *_: x[at]
     return _performed(node)
+
+
+def _filled(x: Array, y: Array) -> Array:
+    """Return the second array, in the shape of both."""
+    return np.array(np.broadcast_to(y, np.broadcast_shapes(np.shape(x), np.shape(y))))
 
 
 def _has_type_of_numpy(node: Apply[Any]) -> bool:

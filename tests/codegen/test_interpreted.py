@@ -4,6 +4,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from pytensor.scalar.basic import Second
 
 from pymc_mlm.codegen.interpreted import interpreted
 from pymc_mlm.ops.base import uncompiled
@@ -22,6 +23,7 @@ GRAPHS = {
     "parts": [A[1], A[:, 1], x[::-1], pt.set_subtensor(x[1:], 3.0), A[k, 0]],
     "products": [A @ x, pt.dot(A, A.T), pt.sigmoid(x), pt.softplus(x)],
     "own Ops": [group_sum(x, x, np.array([0, 1, 1]), np.array([0, 0, 2]), np.array([0, 2, 2, 3]))],
+    "filled": [pt.second(A, x), pt.second(x, np.array([2.0])), pt.second(x, k), pt.second(k, x)],
     "gradient": [pt.grad(pt.log(pt.exp(A @ x).sum()), x)],
 }
 
@@ -41,6 +43,16 @@ def test_results_and_types_are_those_of_pytensor(name, rng):
             assert ours.dtype == theirs.dtype
             np.testing.assert_allclose(ours, theirs, rtol=1e-13)
     assert run.is_right
+
+
+def test_no_number_is_filled_on_its_own(monkeypatch, rng):
+    """PyTensor calls a function for each number, 10 ms of 100,000."""
+    run = interpreted([x], [pt.second(x, np.array([2.0]))], uncompiled())
+    nodes = run.checked.maker.fgraph.apply_nodes
+    assert any(isinstance(getattr(n.op, "scalar_op", None), Second) for n in nodes)
+    np.testing.assert_array_equal(run(np.zeros(4))[0], np.full(4, 2.0))
+    monkeypatch.setattr(Second, "impl", None)
+    np.testing.assert_array_equal(run(np.zeros(5))[0], np.full(5, 2.0))
 
 
 def test_shared_variables_are_read(rng):
