@@ -23,9 +23,9 @@ def logistic(eta, rng):
     return 1 * (rng.random(len(eta)) < 1 / (1 + np.exp(-eta)))
 
 
-def memberships(rows, rng, family="bernoulli"):
-    """Groups of five members, weights that are a softmax."""
-    groups, members = rows // 5, rows // 50
+def memberships(rows, rng, family="bernoulli", members=None):
+    """Groups of five members, weights that are a softmax; 50 rows of a member if not given."""
+    groups, members = rows // 5, members or rows // 50
     member = rng.integers(0, members, (groups, 5))
     z, s, x = rng.normal(size=(groups, 5)), rng.normal(size=(groups, 5)), rng.normal(size=groups)
     w = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
