@@ -16,6 +16,7 @@ from pymc_mlm.paths import (
     Certified,
     CollapsedGaussian,
     DirichletPath,
+    Fused,
     LaplacePath,
     Sampled,
     choose_path,
@@ -23,10 +24,8 @@ from pymc_mlm.paths import (
 from pymc_mlm.paths.base import AUTO
 from pymc_mlm.paths.certified import why_sampled
 
-PATHS = {
-    path.name: path
-    for path in (CollapsedGaussian(), Certified(), DirichletPath(), Sampled(), LaplacePath())
-}
+EVERY = (CollapsedGaussian(), Certified(), DirichletPath(), Fused(), Sampled(), LaplacePath())
+PATHS = {path.name: path for path in EVERY}
 SETTINGS = ("draws", "tune", "chains", "random_seed")
 PACKAGES = ("pymc-mlm", "pymc", "pytensor", "nutpie", "numba", "arviz")
 

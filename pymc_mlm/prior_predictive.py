@@ -9,8 +9,6 @@ import pymc as pm
 import xarray as xr
 
 from pymc_mlm.ops.base import uncompiled, without_pymc_log
-from pymc_mlm.trial import TrialSpecification
-from pymc_mlm.trial.pointwise import person_outcomes
 
 
 def sample_prior_predictive(
@@ -35,7 +33,7 @@ def sample_prior_predictive(
         Groups ``prior`` and ``prior_predictive``.
     """
     with warnings.catch_warnings(), without_pymc_log():
-        # Potentials are the likelihood of a trial, and what weights of rows add to a likelihood.
+        # The one Potential is what weights of rows add to a likelihood.
         warnings.filterwarnings("ignore", "The effect of Potentials", UserWarning)
         tree = pm.sample_prior_predictive(
             draws,
@@ -43,7 +41,7 @@ def sample_prior_predictive(
             random_seed=random_seed,
             compile_kwargs={"mode": uncompiled()},
         )
-    if isinstance(spec, TrialSpecification):
-        outcomes = person_outcomes(spec, design, tree["prior"].to_dataset(), random_seed)
-        tree["prior_predictive"] = outcomes.to_dataset()
+    observed = spec.observed(design)
+    if observed is not None:
+        tree["observed_data"] = xr.DataTree(observed)
     return tree

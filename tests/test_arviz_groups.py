@@ -108,11 +108,11 @@ def tree_of(name):
     return tree
 
 
-def rows_by_pymc(model, **kwargs):
+def rows_by_pymc(model, name="outcome", **kwargs):
     tree = xr.DataTree.from_dict({"posterior": model.result_.posterior})
     return pm.compute_log_likelihood(
         tree, model=model.result_.model, extend_inferencedata=False, progressbar=False, **kwargs
-    )["outcome"]
+    )[name]
 
 
 @each_linear
@@ -130,13 +130,34 @@ def test_log_likelihood_is_that_of_pymc_in_its_default_mode(name):
 
 
 @pytest.mark.parametrize("name", TRIALS)
-def test_persons_of_a_trial_add_up_to_the_likelihood_of_its_model(name):
-    built, posterior = model_of(name).result_.model, model_of(name).result_.posterior
+def test_persons_of_a_trial_add_up_to_the_likelihood_in_one_term(name):
+    fit = model_of(name).result_
+    built = fit.spec.build_fused(fit.design)
     names = [rv.name for rv in built.free_RVs]
     total = pytensor.function([built[n] for n in names], built["loglik"], mode=uncompiled())
-    want = [total(**{n: posterior[n].values[0, d] for n in names}) for d in range(DRAWS)]
+    want = [total(**{n: fit.posterior[n].values[0, d] for n in names}) for d in range(DRAWS)]
     found = tree_of(name)["log_likelihood"]["outcomes"].sum("row")
     np.testing.assert_allclose(found.values[0], want)
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_log_likelihood_of_a_trial_by_pymc_is_that_of_extend(name):
+    found = rows_by_pymc(model_of(name), "outcomes", compile_kwargs={"mode": uncompiled()})
+    mine = tree_of(name)["log_likelihood"]["outcomes"]
+    xr.testing.assert_allclose(mine, found, rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_both_models_of_a_trial_have_one_density_in_the_same_coordinates(name):
+    fit = model_of(name).result_
+    plain, fused = fit.model, fit.spec.build_fused(fit.design)
+    start, rng = plain.initial_point(), np.random.default_rng(1)
+    assert set(fused.initial_point()) == set(start)
+    densities = [model.compile_logp(mode=uncompiled()) for model in (plain, fused)]
+    for _ in range(3):
+        point = {n: v + 0.4 * rng.normal(size=np.shape(v)) for n, v in start.items()}
+        one, other = (density(point) for density in densities)
+        assert one == pytest.approx(other, rel=1e-10)
 
 
 def test_a_person_whose_answer_is_improbable_has_a_finite_log_likelihood():

@@ -8,12 +8,16 @@ import numpy as np
 import pytensor.tensor as pt
 from pymc.distributions.dist_math import check_parameters
 from pymc.distributions.distribution import Discrete
-from pytensor.graph.basic import Variable
+from pytensor.graph.basic import Constant, Variable
 from pytensor.tensor.random.op import RandomVariable
 
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.base import register_draw
 from pymc_mlm.ops.multivariate_bernoulli import multivariate_bernoulli_logp
+
+# PyMC makes variables of NaN among observed values, and may store integers in 32 bits. No coding
+# of outcomes has this value.
+UNOBSERVED = int(np.iinfo(np.int32).min)
 
 
 class MultivariateBernoulliRV(RandomVariable):
@@ -65,14 +69,16 @@ class MultivariateBernoulli(Discrete):
         11, 10, 01 for two outcomes. These are conditional log odds, not those of the marginal
         success probabilities. One logit (K = 1) is a Bernoulli distribution.
     observed : array_like of 0 and 1, shape (..., K), optional
-        Outcomes in the order of the digits; booleans are fine.
+        Outcomes in the order of the digits; booleans are fine. NaN is an outcome that was not
+        observed: the probabilities of all response patterns that fit the others are added up, and
+        the observed variable holds the least 32-bit integer in its place. Not in shared data.
     **kwargs
         `dims`, `shape` and the like, as for every PyMC distribution.
 
     Raises
     ------
     DataError
-        If `observed` has missing entries or values other than 0 and 1.
+        If `observed` has values other than 0, 1 and NaN, or is shared and has missing entries.
     SpecificationError
         If the number of logits is not 2**K - 1.
 
@@ -99,7 +105,7 @@ class MultivariateBernoulli(Discrete):
         """Add the distribution to the model on the stack; refuse data it cannot have made."""
         logits = pt.as_tensor_variable(logits)
         if observed is not None:
-            _check_observed(name, observed, logits)
+            observed = _as_observed(name, observed, logits)
         return super().__new__(cls, name, logits, observed=observed, **kwargs)
 
     @classmethod
@@ -122,6 +128,8 @@ class MultivariateBernoulli(Discrete):
 
     def logp(value: Variable, logits: Variable) -> Variable:  # noqa: N805
         """Log probability of each vector of outcomes; -inf outside {0, 1}."""
+        if isinstance(value, Constant) and (value.data == UNOBSERVED).any():
+            return _partial_logp(np.asarray(value.data), logits)
         free = _static_free(value, logits)
         if free is None:
             free = logits.shape[-1]
@@ -144,6 +152,24 @@ class MultivariateBernoulli(Discrete):
         return pt.switch(possible, rows.reshape(cell.shape, ndim=cell.ndim), -np.inf)
 
 
+def _partial_logp(values: np.ndarray, logits: Variable) -> Variable:
+    """Return the log probability of what was observed, shape of `values` less its last axis."""
+    outcomes = values.shape[-1]
+    free = 2**outcomes - 1
+    rows = values.reshape(-1, outcomes)
+    seen, pattern = np.unique(rows, axis=0, return_inverse=True)
+    cells = (np.arange(free, -1, -1)[:, None] >> np.arange(outcomes - 1, -1, -1)) & 1
+    possible = np.isin(seen, (0, 1, UNOBSERVED)).all(axis=1)
+    compatible = ((seen[:, None] == cells) | (seen[:, None] == UNOBSERVED)).all(axis=-1)
+    found = multivariate_bernoulli_logp(
+        pt.broadcast_to(logits, (*values.shape[:-1], free)).reshape((-1, free)),
+        pattern.ravel(),
+        compatible | ~possible[:, None],
+    )
+    found = pt.switch(possible[pattern.ravel()], found, -np.inf)
+    return found.reshape(values.shape[:-1], ndim=values.ndim - 1)
+
+
 def _static_free(value: Variable, logits: Variable) -> int | None:
     if logits.type.shape[-1] is not None:
         return int(logits.type.shape[-1])
@@ -161,33 +187,34 @@ def _num_outcomes(free: int) -> int:
     return num_outcomes
 
 
-def _check_observed(name: str, observed: Any, logits: Variable) -> None:
-    if isinstance(observed, Variable):
-        if not hasattr(observed, "get_value"):
-            return
-        observed = observed.get_value()
-    values = np.ma.filled(_as_floats(name, observed), np.nan)
+def _as_observed(name: str, observed: Any, logits: Variable) -> Any:
+    """Return observed outcomes as integers; refuse what the variable cannot be."""
+    is_data = isinstance(observed, Variable)
+    if is_data and not hasattr(observed, "get_value"):
+        return observed
+    values = np.ma.filled(_as_floats(name, observed.get_value() if is_data else observed), np.nan)
     free = logits.type.shape[-1] if logits.ndim else None
     if free is not None and values.ndim and 2 ** values.shape[-1] != free + 1:
         raise SpecificationError(
             f"observed of {name!r} has {values.shape[-1]} outcomes in its last axis and logits "
             f"{free} entries; K outcomes need 2**K - 1 logits, here {2 ** values.shape[-1] - 1}."
         )
-    missing = np.argwhere(np.isnan(values))
-    if len(missing):
+    missing = np.isnan(values)
+    if is_data and missing.any():
+        first = tuple(np.argwhere(missing)[0].tolist())
         raise DataError(
-            f"observed of {name!r} has {len(missing)} missing entries, the first at "
-            f"{tuple(missing[0].tolist())}. A vector with a missing part has no single cell: "
-            "use MultivariateLogitTrial or ops.multivariate_bernoulli_loglik, which sum the "
-            "cells it allows, or leave such rows out."
+            f"observed of {name!r} is a shared variable with {missing.sum()} missing entries, the "
+            f"first at {first}. Which ones are missing must be known beforehand: "
+            "give an array."
         )
-    strange = np.argwhere((values != 0) & (values != 1))
+    strange = np.argwhere((values != 0) & (values != 1) & ~missing)
     if len(strange):
         first = tuple(strange[0].tolist())
         raise DataError(
             f"observed of {name!r} is {values[first].item()!r} at {first}; outcomes of "
-            "MultivariateBernoulli must be 0 or 1. Recode the data."
+            "MultivariateBernoulli must be 0 or 1, or NaN where one is missing. Recode the data."
         )
+    return observed if is_data else np.where(missing, UNOBSERVED, values).astype(np.int64)
 
 
 def _as_floats(name: str, observed: Any) -> Any:
@@ -196,7 +223,7 @@ def _as_floats(name: str, observed: Any) -> Any:
     except (TypeError, ValueError) as error:
         raise DataError(
             f"observed of {name!r} is not numeric ({error}). Outcomes of MultivariateBernoulli "
-            "must be 0, 1 or booleans, none of them missing. Recode the data."
+            "must be 0, 1 or booleans, or NaN where one is missing. Recode the data."
         ) from error
 
 

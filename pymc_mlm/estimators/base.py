@@ -76,8 +76,9 @@ class Estimator(AbstractMarginalEffects, ABC):
             How the draws are made: "auto" for the best exact way, "sampled" for plain sampling,
             "certified" for effects integrated out, or sampling where the draws get no certificate,
             "collapsed" for effects of a Gaussian outcome integrated out, "dirichlet" for
-            a trial without covariates, "laplace" for effects integrated out by Laplace's method,
-            with a certificate (docs/laplace.md).
+            a trial without covariates, "fused" for any other trial (the likelihood of all persons
+            in one term), "laplace" for effects integrated out by Laplace's method, with a
+            certificate (docs/laplace.md).
         initvals : mapping of str to array_like, optional
             Where chains start, before a small jitter: values by parameter name, in the units of
             the parameter. Others start where the model puts them.
@@ -156,7 +157,8 @@ class Estimator(AbstractMarginalEffects, ABC):
         data : dataframe
             The table.
         path : str
-            As in `fit`: "sampled" for the model with all effects.
+            As in `fit`: "sampled" for the model with all effects, and with the outcomes of a trial
+            as an observed variable.
 
         Returns
         -------

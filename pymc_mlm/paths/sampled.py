@@ -46,7 +46,11 @@ def sampled_from(
     starts = spec.starts(design)
     if start is not None:
         starts, run = {**starts, **start.values}, replace(run, scales=start.scales)
-    idata = sampled(spec.build(design), starts, sampler, run)
+    return with_observed(sampled(spec.build(design), starts, sampler, run), spec, design)
+
+
+def with_observed(idata: xr.DataTree, spec: Any, design: Any) -> xr.DataTree:
+    """Add the observed outcomes, and what follows from the draws."""
     observed = spec.observed(design)
     if observed is not None:
         idata["observed_data"] = xr.DataTree(observed)

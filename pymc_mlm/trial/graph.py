@@ -1,43 +1,33 @@
-"""Writes the PyMC model of a trial, or draws its posterior directly where that is exact."""
+"""Writes the PyMC model of a trial: by person, or with the likelihood of all in one term."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from pymc_mlm.data.trial_matrix import TrialMatrix
 from pymc_mlm.distributions.coefficients import linear_map, preconditioned
 from pymc_mlm.distributions.levels_and_slopes import LevelsAndSlopes
+from pymc_mlm.distributions.multivariate_bernoulli import MultivariateBernoulli
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.model.names import refuse_slashes
 from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
 from pymc_mlm.priors import Prior, check_shape, create
-from pymc_mlm.priors.control_prior import ControlPrior
-from pymc_mlm.terms.cluster_effects import (
-    CONTRAST,
-    DIMENSION,
-    LKJ,
-    SLOPE,
-    AbstractClusterPrior,
-    InverseWishart,
-)
-from pymc_mlm.terms.several_predictors import blocks_of, on_predictors, predictor_sums
+from pymc_mlm.terms.cluster_effects import CONTRAST, DIMENSION, SLOPE
+from pymc_mlm.terms.several_predictors import on_predictors, predictor_sums
 from pymc_mlm.terms.unit_block import UnitBlock, one_unit_each
 from pymc_mlm.trial.arguments import check_coefficient_prior
 from pymc_mlm.trial.design import TrialModelDesign
+from pymc_mlm.trial.priors import SLOPE_SD, TrialPriors
 from pymc_mlm.trial.terms import SCALE, all_blocks
 
-# Log odds per standard deviation of a covariate; rstanarm's scale for logistic regression.
-SLOPE_SD = 2.5
+TINY = np.finfo(float).tiny
 VARIABLES = ("beta", "cluster_sd", "cluster_z", "cluster_partial", "cluster_variance",
-             "cluster_chain", "cell_probability", "loglik", "X", "Z", "cluster_code", "basis",
-             "pattern", "compatible", "count")  # fmt: skip
-MEANINGS = {"weight": "weights", "sd": "sd of effects, log odds", "effect": "effects, log odds"}
+             "cluster_chain", "cell_probability", "outcomes", "loglik", "X", "Z", "cluster_code",
+             "basis", "pattern", "compatible", "count")  # fmt: skip
 # Arrays and variables of a term that reports do not show.
 OF_TERM = ("z", "predictor_weights", "predictor_unit", "predictor_group", "predictor_indptr",
            "contrasts", "group", "indptr", "link", "place", "ones", "ends")  # fmt: skip
@@ -45,203 +35,8 @@ DIMS = ("predictor", CONTRAST, "covariate", SLOPE, DIMENSION, "chain", "draw", "
         "cell", "row")  # fmt: skip
 
 
-@dataclass(frozen=True)
-class TrialPriors:
-    """Priors of a trial: the user's, and the default ones for the rest.
-
-    Attributes
-    ----------
-    given : mapping of str to prior
-    cluster : AbstractClusterPrior
-    """
-
-    given: Mapping[str, Any]
-    cluster: AbstractClusterPrior
-
-    def check(self, conjugate: bool, clustered: bool) -> None:
-        """Raise a `SpecificationError` for a prior of something that the model lacks."""
-        names = ["cell_probability"] if conjugate else ["beta", "cell_probability", "slope"]
-        if clustered and isinstance(self.cluster, LKJ):
-            names.append("cluster_sd")
-        for name in self.given:
-            if name not in names:
-                raise SpecificationError(
-                    f"priors: the model has no parameter {name!r}; it has {', '.join(names)}."
-                )
-        _ = self.slope_sd
-        replaced = [name for name in ("cell_probability", "slope") if name in self.given]
-        if "beta" in self.given and replaced:
-            raise SpecificationError(
-                f"priors: a prior of 'beta' is one of all coefficients, so that {replaced[0]!r} "
-                "has none. Give 'beta', or 'cell_probability' and 'slope'."
-            )
-
-    @property
-    def slope_sd(self) -> float:
-        """Prior standard deviation of slopes, log odds per standard deviation of a covariate."""
-        prior = self.given.get("slope")
-        if prior is None:
-            return SLOPE_SD
-        given = dict(prior.parameters) if isinstance(prior, Prior) else {}
-        sd, mean = given.get("sigma", 1.0), given.get("mu", 0.0)
-        whole = set(given) <= {"mu", "sigma"} and np.ndim(sd) == np.ndim(mean) == 0
-        if not whole or prior.distribution != "Normal" or mean != 0 or not 0 < sd < np.inf:
-            raise SpecificationError(
-                f"The prior of slope is {prior!r}; it is Prior('Normal', mu=0, sigma=...) with one "
-                "number above 0. Give other priors of coefficients by 'beta'."
-            )
-        return float(sd)
-
-    def clusters(self, matrix: TrialMatrix) -> AbstractClusterPrior:
-        """Return the cluster prior with the user's prior of its standard deviations.
-
-        Parameters
-        ----------
-        matrix : TrialMatrix
-            Columns that it is the prior for; those that vary are centred and scaled.
-        """
-        if "cluster_sd" in self.given and isinstance(self.cluster, LKJ):
-            return LKJ(self.cluster.eta, self.given["cluster_sd"])
-        if isinstance(self.cluster, InverseWishart) and not self.cluster.standardised:
-            return self.cluster.on_standardised(matrix.random_to_original())
-        return self.cluster
-
-    def dirichlet(self, num_outcomes: int, has_units: bool = False) -> Any:
-        """Return the Dirichlet parameter.
-
-        By default it is worth two persons, so that success probabilities are uniform, or one
-        where units have effects, which leave few independent persons.
-        """
-        prior = self.given.get("cell_probability")
-        if prior is None:
-            return 2.0 ** (-num_outcomes if has_units else 1 - num_outcomes)
-        if not isinstance(prior, Prior) or prior.distribution != "Dirichlet":
-            raise SpecificationError(
-                f"The prior of cell_probability is {prior!r}; it is Prior('Dirichlet', a=[...]), "
-                "one number per response pattern, or borrows: borrowing.power_prior(...) or "
-                "borrowing.robust_map(...)."
-            )
-        a = np.asarray(prior.parameters["a"], dtype=float)
-        if a.ndim and a.shape[-1] != 2**num_outcomes:
-            raise SpecificationError(
-                f"The prior of cell_probability has {a.shape[-1]} numbers in its last axis for "
-                f"{2**num_outcomes} response patterns. Give one number per response pattern, from "
-                "all ones to all zeros."
-            )
-        return a
-
-    @property
-    def control(self) -> ControlPrior | None:
-        """The prior of the control that borrows, if there is one."""
-        given = self.given.get("cell_probability")
-        return given if isinstance(given, ControlPrior) else None
-
-    def check_control(self, outcomes: tuple[str, ...], dependence: str) -> None:
-        """Raise a `SpecificationError` for a borrowing prior of other outcomes."""
-        if self.control is None:
-            return
-        if self.control.outcomes != outcomes:
-            raise SpecificationError(
-                f"The prior of the control is of the outcomes {', '.join(self.control.outcomes)}, "
-                f"and the trial has {', '.join(outcomes)}. Read the historical controls with the "
-                "trial's outcomes, in its order."
-            )
-        if dependence == "pairwise" and len(outcomes) > 2 and len(self.control.weights) > 1:
-            raise SpecificationError(
-                "A mixture prior of the control needs the constants of its components, which have "
-                "no closed form with dependence='pairwise'. Use dependence='saturated', or a power "
-                "prior, which has one component."
-            )
-
-    def mixture(self, design: TrialModelDesign) -> tuple[np.ndarray, np.ndarray]:
-        """Return weights, shape (component,), and parameters, (component, arm, cell)."""
-        if self.control is None:
-            return np.ones(1), self.concentration(design)[None]
-        weights = np.array(self.control.weights)
-        return weights, self.control.concentration(len(design.trial.arm))
-
-    def concentration(self, design: TrialModelDesign) -> np.ndarray:
-        """Return the Dirichlet parameter of every arm, shape (arm, cell); of one component."""
-        if self.control is not None:
-            return self.control.concentration(len(design.trial.arm))[0]
-        a = self.dirichlet(len(design.trial.outcomes), bool(design.units))
-        shape = (len(design.trial.arm), 2 ** len(design.trial.outcomes))
-        if np.ndim(a) > 2 or (np.ndim(a) == 2 and len(a) not in (1, shape[0])):
-            raise SpecificationError(
-                f"The prior of cell_probability has the shape {np.shape(a)} for {shape[0]} arms. "
-                "Give one line per arm, the control first, or one for all."
-            )
-        return np.broadcast_to(a, shape)
-
-    def described(self, design: TrialModelDesign, conjugate: bool) -> list[tuple[str, str, str]]:
-        """Return variable, meaning and prior of every parameter, in words."""
-        return [*self._of_arms_and_clusters(design, conjugate), *self._of_terms(design)]
-
-    def _of_arms_and_clusters(
-        self, design: TrialModelDesign, conjugate: bool
-    ) -> list[tuple[str, str, str]]:
-        text = self._patterns(design)
-        meaning = "probabilities of the response patterns"
-        if conjugate:
-            return [("cell_probability", meaning, text)]
-        if "beta" in self.given:
-            rows = [("beta", "log odds, covariates as they are", repr(self.given["beta"]))]
-        else:
-            where = [] if not len(design.matrix.center) else ["covariates at their means"]
-            where += [] if not design.units else [f"effects of {' and '.join(design.units)} zero"]
-            rows = [("cell_probability", ", ".join([meaning, *where]), text)]
-        if "beta" not in self.given and len(design.matrix.center):
-            meaning = "log odds and log odds ratios of the outcomes, per sd of a covariate"
-            meaning += ", in each arm" if design.matrix.interactions else ""
-            rows.append(("slope", meaning, f"Normal(mu=0, sigma={self.slope_sd:g})"))
-        if design.trial.cluster is None:
-            return rows
-        cluster = self.clusters(design.matrix)
-        if isinstance(cluster, LKJ):
-            spread = ("cluster_sd", "sd of cluster effects, log odds", repr(cluster.sd))
-            size = len(design.matrix.random) * design.trial.basis.shape[1]
-            if size == 1:
-                return [*rows, spread]
-            meaning = "correlations of cluster effects, as partial correlations"
-            return [*rows, spread, ("cluster_partial", meaning, f"LKJ(eta={cluster.eta:g})")]
-        meaning = "covariance of cluster effects, independent for each predictor"
-        return [*rows, ("cluster_variance", meaning, repr(cluster))]
-
-    def _patterns(self, design: TrialModelDesign) -> str:
-        if self.control is not None:
-            vague = ", ".join(f"{v:g}" for v in self.control.vague)
-            return f"{self.control.label} (control); Dirichlet({vague}) (other arms)"
-        a = np.asarray(self.dirichlet(len(design.trial.outcomes), bool(design.units)))
-        a = a.ravel()[:1] if (a == a.flat[0]).all() else a
-        lines = (", ".join(f"{v:g}" for v in line) for line in np.atleast_2d(a))
-        return f"Dirichlet({'; '.join(lines)}) per arm"
-
-    def _of_terms(self, design: TrialModelDesign) -> list[tuple[str, str, str]]:
-        rows = []
-        for term, part in design.terms:
-            blocks, roles = blocks_of(term, part), term.roles(part)
-            sds = {f"{block.name}_sd": block for block in blocks}
-            for name, prior in term.unit_priors(part, SCALE).items():
-                label = sds[name].label if name in sds else term.label
-                what = roles[name].kind if name in roles else "parameter"
-                what = "sd of effects, log odds" if name in sds else MEANINGS.get(what, what)
-                rows.append((name, f"{what} [{label}]", repr(prior)))
-            for block in blocks:
-                if design.trial.basis.shape[1] * block.Z.shape[1] > 1:
-                    meaning = f"correlations of effects, as partial correlations [{block.label}]"
-                    rows.append((f"{block.name}_partial", meaning, f"LKJ(eta={block.eta:g})"))
-        return rows
-
-    def notes(self, design: TrialModelDesign, conjugate: bool) -> tuple[str, ...]:
-        """Return the priors in sentences."""
-        return tuple(
-            f"Prior of {name} ({meaning}): {prior}."
-            for name, meaning, prior in self.described(design, conjugate)
-        )
-
-
 def trial_model(design: TrialModelDesign, priors: TrialPriors, conjugate: bool) -> pm.Model:
-    """Write the model of a design.
+    """Write the model of a design, with the outcomes of each person as an observed variable.
 
     Parameters
     ----------
@@ -256,30 +51,40 @@ def trial_model(design: TrialModelDesign, priors: TrialPriors, conjugate: bool) 
     -------
     pymc.Model
     """
-    return _cell_model(design, priors) if conjugate else _logit_model(design, priors)
-
-
-def _cell_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
     trial = design.trial
-    weights, a = priors.mixture(design)
-    coords = {"arm": tuple(trial.arm.labels), "cell": trial.cells}
-    dims = ("arm", "cell")
+    coords = _coords(design, conjugate) | {
+        design.row_dim: tuple(design.row_labels.tolist()),
+        "outcome": trial.outcomes,
+    }
     with pm.Model(coords=coords, model=None) as model:
-        if len(weights) == 1:
-            phi = pm.Dirichlet("cell_probability", a[0], shape=a.shape[1:], dims=dims)
+        if conjugate:
+            # A probability that underflows has a logarithm all the same.
+            log_cells = pt.log(pt.maximum(_cell_probability(design, priors), TINY))
+            logits = (log_cells[:, :-1] - log_cells[:, -1, None])[trial.arm.codes]
         else:
-            each = pm.Dirichlet.dist(np.swapaxes(a, 0, 1), shape=(a.shape[1], len(a), a.shape[2]))
-            phi = pm.Mixture("cell_probability", w=weights, comp_dists=each, dims=dims)
-        seen = pt.dot(phi, trial.compatible.T.astype(float))
-        counts = trial.pattern_counts()
-        used = counts > 0
-        pm.Potential("loglik", pt.sum(counts[used] * pt.log(seen[used])))
+            eta = pt.dot(design.X, _coefficients(design, priors).T)
+            logits = pt.dot(_with_units(eta, *_units(design, priors)), trial.basis.T)
+        dims = (design.row_dim, "outcome")
+        MultivariateBernoulli("outcomes", logits, observed=trial.observed, dims=dims)
     return model
 
 
-def _logit_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
-    trial, rows = design.trial, design.collapse()
-    predictors, columns = trial.basis.shape[1], len(design.matrix.names)
+def fused_model(design: TrialModelDesign, priors: TrialPriors, conjugate: bool) -> pm.Model:
+    """Write the same model with the likelihood of all persons in one term, which is faster.
+
+    Persons that the likelihood cannot tell apart are counted, and value and gradient come from
+    one pass. PyMC cannot take the log likelihood of one person, or new outcomes, from it.
+    """
+    with pm.Model(coords=_coords(design, conjugate), model=None) as model:
+        loglik = _cell_loglik(design, priors) if conjugate else _logit_loglik(design, priors)
+        pm.Potential("loglik", loglik)
+    return model
+
+
+def _coords(design: TrialModelDesign, conjugate: bool) -> dict[str, Any]:
+    trial = design.trial
+    if conjugate:
+        return {"arm": tuple(trial.arm.labels), "cell": trial.cells}
     coords: dict[str, Any] = {"predictor": trial.predictors, "covariate": design.matrix.names}
     if design.units:
         coords[CONTRAST] = design.contrast_names
@@ -291,43 +96,75 @@ def _logit_model(design: TrialModelDesign, priors: TrialPriors) -> pm.Model:
             ),
             trial.cluster.factor.name: tuple(trial.cluster.factor.labels),
         }
-    X = design.X[rows.first]
-    with pm.Model(coords=coords, model=None) as model:
-        beta = _coefficients(design, priors, X, rows.count, (predictors, columns))
-        effect: Any = np.zeros((1, 0))
-        Z = np.zeros((len(X), 0))
-        if trial.cluster is not None:
-            Z = design.matrix.random_rows(X)
-            effect = priors.clusters(design.matrix).effects(
-                trial.cluster.factor.name, Z.shape[1], design.contrasts
-            )
-        code = design.cluster_codes[rows.first]
-        if design.terms:
-            # What all units add to a person is the effect of a cluster of one.
-            effect = _all_units(design, effect)
-            Z, code = np.ones((len(X), 1)), rows.first
-        loglik = multinomial_logit_loglik(
-            beta,
-            effect,
-            pm.Data("X", X),
-            pm.Data("Z", Z),
-            pm.Data("cluster_code", code),
-            pm.Data("basis", trial.basis),
-            pm.Data("pattern", trial.pattern[rows.first]),
-            pm.Data("compatible", trial.compatible),
-            pm.Data("count", rows.count),
+    return coords
+
+
+def _cell_probability(design: TrialModelDesign, priors: TrialPriors) -> Any:
+    """Add the probabilities of the response patterns, shape (arm, cell)."""
+    weights, a = priors.mixture(design)
+    dims = ("arm", "cell")
+    if len(weights) == 1:
+        return pm.Dirichlet("cell_probability", a[0], shape=a.shape[1:], dims=dims)
+    each = pm.Dirichlet.dist(np.swapaxes(a, 0, 1), shape=(a.shape[1], len(a), a.shape[2]))
+    return pm.Mixture("cell_probability", w=weights, comp_dists=each, dims=dims)
+
+
+def _cell_loglik(design: TrialModelDesign, priors: TrialPriors) -> Any:
+    seen = pt.dot(_cell_probability(design, priors), design.trial.compatible.T.astype(float))
+    counts = design.trial.pattern_counts()
+    used = counts > 0
+    return pt.sum(counts[used] * pt.log(seen[used]))
+
+
+def _logit_loglik(design: TrialModelDesign, priors: TrialPriors) -> Any:
+    trial, rows = design.trial, design.collapse()
+    beta = _coefficients(design, priors)
+    effect, Z, code = _units(design, priors)
+    return multinomial_logit_loglik(
+        beta,
+        effect,
+        pm.Data("X", design.X[rows.first]),
+        pm.Data("Z", Z[rows.first]),
+        pm.Data("cluster_code", code[rows.first]),
+        pm.Data("basis", trial.basis),
+        pm.Data("pattern", trial.pattern[rows.first]),
+        pm.Data("compatible", trial.compatible),
+        pm.Data("count", rows.count),
+    )
+
+
+def _units(design: TrialModelDesign, priors: TrialPriors) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Return effects of units, shape (unit, slope and predictor), and slopes and unit of persons.
+
+    Shapes (person, slope) and (person,); no slopes where nothing has effects.
+    """
+    effect: Any = np.zeros((1, 0))
+    Z = np.zeros((len(design.X), 0))
+    if design.trial.cluster is not None:
+        Z = design.matrix.random_rows(design.X)
+        effect = priors.clusters(design.matrix).effects(
+            design.trial.cluster.factor.name, Z.shape[1], design.contrasts
         )
-        pm.Potential("loglik", loglik)
-    return model
+    if design.terms:
+        # What all units add to a person is the effect of a cluster of one.
+        return _all_units(design, effect), np.ones((len(Z), 1)), np.arange(len(Z))
+    return effect, Z, design.cluster_codes
 
 
-def _coefficients(
-    design: TrialModelDesign,
-    priors: TrialPriors,
-    X: np.ndarray,
-    count: np.ndarray,
-    shape: tuple[int, int],
-) -> Any:
+def _with_units(eta: Any, effect: Any, Z: np.ndarray, code: np.ndarray) -> Any:
+    """Add effects of units to the predictors of persons, shape (person, predictor)."""
+    slopes = Z.shape[1]
+    if not slopes:
+        return eta
+    of_person = pt.as_tensor(effect)[code].reshape((len(Z), slopes, -1))
+    return eta + pt.sum(Z[:, :, None] * of_person, axis=1)
+
+
+def _coefficients(design: TrialModelDesign, priors: TrialPriors) -> Any:
+    """Add the coefficients, shape (predictor, column)."""
+    rows = design.collapse()
+    X, count = design.X[rows.first], rows.count
+    shape = (design.trial.basis.shape[1], len(design.matrix.names))
     # Rough, and for the sampler's coordinates alone: a logistic level has 1.8, a slope 2.5.
     sd = np.full(shape[1], SLOPE_SD)
     root = linear_map("root", design.matrix.preconditioner(X, count, sd))

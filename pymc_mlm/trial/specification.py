@@ -32,7 +32,8 @@ from pymc_mlm.trial.design import (
     read_trial,
     reread_trial,
 )
-from pymc_mlm.trial.graph import TrialPriors, refuse_taken_names, trial_model
+from pymc_mlm.trial.graph import fused_model, refuse_taken_names, trial_model
+from pymc_mlm.trial.priors import TrialPriors
 from pymc_mlm.trial.row_weights import check_row_weights
 from pymc_mlm.trial.terms import SCALE, all_blocks, check_terms
 
@@ -152,8 +153,8 @@ class TrialSpecification(AbstractSpecification):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Direct draws where the posterior is Dirichlet, else sampling."""
-        return ("dirichlet", "sampled") if self.is_conjugate else ("sampled",)
+        """Direct draws where the posterior is Dirichlet, else sampling with all persons in one."""
+        return (*(("dirichlet",) if self.is_conjugate else ()), "fused", "sampled")
 
     def read(self, data: Any, known: TrialModelDesign | None = None) -> TrialModelDesign:
         """Read a table."""
@@ -165,8 +166,12 @@ class TrialSpecification(AbstractSpecification):
         return design
 
     def build(self, design: TrialModelDesign) -> pm.Model:
-        """Write the model."""
+        """Write the model, with the outcomes of each person as an observed variable."""
         return trial_model(design, self.trial_priors, self.is_conjugate)
+
+    def build_fused(self, design: TrialModelDesign) -> pm.Model:
+        """Write the same model with the likelihood of all persons in one term."""
+        return fused_model(design, self.trial_priors, self.is_conjugate)
 
     def priors_used(self, design: TrialModelDesign) -> dict[str, Any]:
         """Return the priors in words, by variable name."""

@@ -1,7 +1,10 @@
 """Laws of the joint Bernoulli distribution inside anyone's model."""
 
+from itertools import product
+
 import numpy as np
 import pymc as pm
+import pytensor
 import pytest
 import xarray as xr
 from pytensor.compile.mode import Mode
@@ -126,11 +129,39 @@ def refusal(error, message, logits, observed):
         MultivariateBernoulli("y", logits, observed=observed)
 
 
-def test_missing_entries_name_the_collapsed_likelihood():
-    message = r"'y' has 1 missing entries, the first at \(1, 0\).*MultivariateLogitTrial"
+def test_the_probability_of_a_missing_outcome_is_that_of_all_it_may_be():
+    logits = np.random.default_rng(3).normal(size=(4, 7))
+    values = np.array([[1, 0, np.nan], [np.nan, 1, np.nan], [0, 0, 1], [np.nan, np.nan, np.nan]])
+    with pm.Model() as model:
+        MultivariateBernoulli("y", logits, observed=values)
+    found = model.compile_logp(vars=model.observed_RVs, sum=False, mode=PERFORM)({})[0]
+    cells = np.array(list(product((1, 0), repeat=3)))
+    mass = np.exp(np.column_stack([logits, np.zeros(4)]))
+    fits = (np.isnan(values)[:, None] | (values[:, None] == cells)).all(axis=-1)
+    want = np.log((mass * fits).sum(axis=1) / mass.sum(axis=1))
+    np.testing.assert_allclose(found, want, atol=1e-12)
+    assert found[3] == pytest.approx(0)
+
+
+def test_masked_outcomes_are_missing_ones():
     values = np.array([[1.0, 0.0], [np.nan, 1.0]])
-    refusal(DataError, message, np.zeros(3), values)
-    refusal(DataError, message, np.zeros(3), np.ma.masked_invalid(values))
+    densities = []
+    for observed in (values, np.ma.masked_invalid(values)):
+        with pm.Model() as model:
+            MultivariateBernoulli("y", np.zeros(3), observed=observed)
+        densities.append(model.compile_logp(mode=PERFORM)({}))
+    np.testing.assert_allclose(densities, np.log(1 / 4) + np.log(1 / 2))
+
+
+def test_what_was_not_observed_cannot_change_with_the_data():
+    with pm.Model():
+        data = pytensor.shared(np.array([[1.0, 0.0], [np.nan, 1.0]]))
+        with pytest.raises(DataError, match=r"shared variable with 1 missing.* first at \(1, 0"):
+            MultivariateBernoulli("y", np.zeros(3), observed=data)
+
+
+def test_minus_one_of_a_user_is_no_missing_outcome():
+    refusal(DataError, r"is -1.0 at \(0, 1\).*NaN where one is missing", np.zeros(3), [[1, -1]])
 
 
 def test_values_that_are_no_outcomes_are_named():

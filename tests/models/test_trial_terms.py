@@ -318,7 +318,7 @@ def test_pointwise_log_likelihoods_are_the_dense_ones(doctors):
     assert set(tree["log_prior"]) >= {"doctor_sd", "doctor_weight_b0", "sex_partial"}
     assert tree["prior_predictive"]["outcomes"].dims == ("chain", "draw", "person", "outcome")
     one = doctors.idata.posterior.isel(chain=0, draw=7)
-    model = doctors.result_.model
+    model = doctors.result_.spec.build_fused(doctors.result_.design)
     loglik = model.compile_fn(model["loglik"], inputs=model.free_RVs, mode=uncompiled())
     point = {rv.name: one[rv.name].values for rv in model.free_RVs}
     assert float(found[0, 7].sum()) == pytest.approx(float(loglik(point)), rel=1e-10)
@@ -392,7 +392,7 @@ def test_a_short_fit_with_estimated_weights():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mlm.ConvergenceWarning)
         trial.fit(table, draws=100, tune=150, chains=2, random_seed=1, progressbar=False)
-    assert trial.result_.path == "sampled"
+    assert trial.result_.path == "fused"
     assert np.isfinite(trial.treatment_effect()).all()
     assert trial.idata.observed_data["outcomes"].dims == ("person", "outcome")
     assert 0.05 < float(trial.idata.posterior["doctor_sd"].mean()) < 3
