@@ -107,7 +107,8 @@ WALLS = {
     "aggregations": wall("errors data weights", "numpy"),
     "bml": wall("errors priors weights families terms estimators", ""),
     "planning": wall(
-        "errors data priors estimators decisions", "numpy scipy pandas xarray joblib matplotlib"
+        "errors data priors estimators decisions",
+        "numpy scipy pandas xarray joblib matplotlib rich",
     ),
 }
 # These wire the rooms together, so the table asks one thing of them: who else is out of bounds.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pymc_mlm.planning.exact import exact_obstacle, exact_road
 from pymc_mlm.planning.normal import Road, normal_road
 from pymc_mlm.planning.nulls import no_effect, null_designs
 from pymc_mlm.planning.refit import refit_statistics
+from pymc_mlm.planning.refit_file import file_of
 from pymc_mlm.planning.simulation import shares, simulation_road
 
 if TYPE_CHECKING:
@@ -138,6 +140,8 @@ def operating_characteristics(
     random_seed: Any = None,
     nulls: bool = True,
     fit: Mapping[str, Any] | None = None,
+    resume: str | Path | None = None,
+    progressbar: bool = True,
 ) -> OperatingCharacteristics:
     """Return power and type I error of a design.
 
@@ -160,6 +164,11 @@ def operating_characteristics(
         the control as assumed only.
     fit : mapping, optional
         Arguments of `MultivariateLogitTrial.fit`, for refits.
+    resume : path, optional
+        File that keeps the statistics of refits, so that the same call goes on where an earlier
+        one stopped. Needs a seed.
+    progressbar : bool, default True
+        Whether refits show how many are done, and the time left.
 
     Returns
     -------
@@ -185,11 +194,15 @@ def operating_characteristics(
     if isinstance(trials, bool) or not isinstance(trials, (int, np.integer)) or trials < 1:
         raise SpecificationError(f"trials={trials!r} must be a positive whole number.")
     method = method_of(design, method)
+    file = file_of(method, resume, random_seed)
     rng = np.random.default_rng(random_seed)
     size = None if method in ("normal", "exact") else trials
 
     def found(asked: TrialDesign) -> np.ndarray:
-        return road_of(asked, method, trials, rng, fit)(asked.cutoff)
+        if method != "refit":
+            return road_of(asked, method, trials, rng)(asked.cutoff)
+        statistics = refit_statistics(asked, trials, rng, fit, file, progressbar)
+        return shares(statistics, asked.cutoff)
 
     *each, some = found(design)
     null = worst = at = None
@@ -268,7 +281,6 @@ def road_of(
     method: str,
     trials: int,
     rng: np.random.Generator,
-    fit: Mapping[str, Any] | None = None,
 ) -> Road:
     """Return probabilities of finding treatments better as a function of the threshold."""
     if method == "normal" and design.borrowing is not None:
@@ -281,5 +293,5 @@ def road_of(
         return exact_road(design)
     if method == "simulation":
         return simulation_road(design, trials, rng)
-    statistics = refit_statistics(design, trials, rng, fit)
+    statistics = refit_statistics(design, trials, rng)
     return lambda threshold: shares(statistics, threshold)

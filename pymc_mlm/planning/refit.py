@@ -10,13 +10,21 @@ import numpy as np
 from pymc_mlm.estimators import MultivariateLogitTrial
 from pymc_mlm.planning.design import TrialDesign
 from pymc_mlm.planning.patterns import Array, pattern_values
+from pymc_mlm.planning.refit_file import RefitFile
 from pymc_mlm.priors import Prior
 
+# Trials that a process fits between two lines of the progress bar and writes to the file.
+PER_PROCESS = 8
 ARM, CLUSTER, COVARIATE = "arm_", "cluster_", "covariate_"
 
 
 def refit_statistics(
-    design: TrialDesign, trials: int, rng: np.random.Generator, fit: Mapping[str, Any] | None = None
+    design: TrialDesign,
+    trials: int,
+    rng: np.random.Generator,
+    fit: Mapping[str, Any] | None = None,
+    file: RefitFile | None = None,
+    progressbar: bool = False,
 ) -> Array:
     """Return what is compared with the threshold in each simulated and fitted trial.
 
@@ -30,6 +38,10 @@ def refit_statistics(
         Source of randomness; each trial gets its own stream, whatever process runs it.
     fit : mapping, optional
         Arguments of `MultivariateLogitTrial.fit`, say ``{"draws": 500, "chains": 2}``.
+    file : RefitFile, optional
+        Refits that are done; what is fitted now is added.
+    progressbar : bool, default False
+        Whether to show how many trials are fitted, and the time left.
 
     Returns
     -------
@@ -40,7 +52,7 @@ def refit_statistics(
     Trials run one after another unless joblib is told otherwise: ``with
     joblib.parallel_config(n_jobs=-1)``, or ``backend="dask"`` and the like.
     """
-    return refit_looks(design, design.patients[None], trials, rng, fit)[:, 0]
+    return refit_looks(design, design.patients[None], trials, rng, fit, file, progressbar)[:, 0]
 
 
 def refit_looks(
@@ -49,12 +61,14 @@ def refit_looks(
     trials: int,
     rng: np.random.Generator,
     fit: Mapping[str, Any] | None = None,
+    file: RefitFile | None = None,
+    progressbar: bool = False,
 ) -> Array:
     """Return the statistics at looks, each fitted to the patients of each arm so far.
 
     Parameters
     ----------
-    design, trials, rng, fit
+    design, trials, rng, fit, file, progressbar
         As in `refit_statistics`.
     patients : ndarray of int, shape (look, arm)
         Patients at each look; whole clusters where there are clusters.
@@ -63,13 +77,34 @@ def refit_looks(
     -------
     ndarray, shape (trial, look, treatment)
     """
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, effective_n_jobs
+    from rich.progress import Progress
 
     options = {"progressbar": False, **(fit or {})}
-    run = delayed(_at_looks)
-    return np.array(
-        Parallel()(run(design, patients, child, options) for child in rng.spawn(trials))
-    )
+    file = file or RefitFile(None)
+    children = {
+        file.key(design, patients.tolist(), sorted(options.items()), *_stream(child)): child
+        for child in rng.spawn(trials)
+    }
+    found = {key: file.done[key] for key in children if key in file.done}
+    left = [key for key in children if key not in found]
+    run, size = delayed(_at_looks), PER_PROCESS * effective_n_jobs(Parallel().n_jobs)
+    with Progress(disable=not progressbar) as progress:
+        task = progress.add_task("Fitting simulated trials", total=trials, completed=len(found))
+        for first in range(0, len(left), size):
+            some = left[first : first + size]
+            each = Parallel()(run(design, patients, children[key], options) for key in some)
+            done = dict(zip(some, each, strict=True))
+            file.add(done)
+            found |= done
+            progress.advance(task, len(some))
+    return np.array([found[key] for key in children])
+
+
+def _stream(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return what tells the random numbers of a trial from those of others."""
+    seed = rng.bit_generator.seed_seq
+    return getattr(seed, "entropy", None), getattr(seed, "spawn_key", None)
 
 
 def simulated_table(design: TrialDesign, rng: np.random.Generator) -> dict[str, Array]:

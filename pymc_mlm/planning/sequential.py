@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from pymc_mlm.planning.nulls import no_effect, null_designs
 from pymc_mlm.planning.operating_characteristics import probability_rows, unadjusted
 from pymc_mlm.planning.patterns import Array
 from pymc_mlm.planning.refit import refit_looks
+from pymc_mlm.planning.refit_file import file_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,6 +148,8 @@ def sequential_characteristics(
     nulls: bool = True,
     method: str = "simulation",
     fit: Mapping[str, Any] | None = None,
+    resume: str | Path | None = None,
+    progressbar: bool = True,
 ) -> SequentialCharacteristics:
     """Return power, type I error and expected size of a trial with looks, by simulation.
 
@@ -162,6 +166,8 @@ def sequential_characteristics(
         design has one; then the only null is that with the control as assumed.
     fit : mapping, optional
         Arguments of `MultivariateLogitTrial.fit`, for refits.
+    resume, progressbar
+        As in `operating_characteristics`.
 
     Returns
     -------
@@ -186,11 +192,12 @@ def sequential_characteristics(
         )
     if method not in METHODS:
         raise SpecificationError(f"method={method!r} is not known. Use {' or '.join(METHODS)}.")
+    file = file_of(method, resume, random_seed)
     rng = np.random.default_rng(random_seed)
 
     def drawn(asked: TrialDesign) -> Array:
         if method == "refit":
-            return refit_looks(asked, looks.patients(asked), trials, rng, fit)
+            return refit_looks(asked, looks.patients(asked), trials, rng, fit, file, progressbar)
         return statistics_at_looks(asked, looks, trials, rng)
 
     def run(asked: TrialDesign) -> _Stops:
