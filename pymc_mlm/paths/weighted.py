@@ -115,7 +115,10 @@ def points_of(
     are cheap.
     """
     if not is_large(rows):
-        return (150, 150, 300), -(-count // 600) + 1
+        # Without modes of effects to search for, a point is cheap.
+        more = int(np.ceil((enough / ENOUGH - 1) * 600 / 500)) if _is_exact(rows) else 0
+        rounds = (150, 150, 300, *(500,) * more)
+        return rounds, -(-count // sum(rounds)) + 1
     one = int(np.clip(10 * hyperparameters, 40, 100))
     most = int(np.clip(80 * hyperparameters, 160, 600) * enough / ENOUGH)
     return (one,) * -(-most // one), max(-(-count // (3 * one)) + 1, FEWEST_DRAWS)

@@ -93,6 +93,14 @@ def test_auto_says_what_it_did_and_what_the_other_way_costs(family, table, every
     assert abs(fitted.result_.posterior["member_sd"].mean() - 1) < 0.6
 
 
+def test_auto_takes_more_points_where_they_are_cheap(table, every_run_is_long):
+    """The default draws of a Gaussian table are worth a thousand and more independent ones."""
+    long = {**RUN, "draws": 1000, "chains": 4}
+    fitted = model("gaussian", "y ~ 1 + x").fit(table, **long)
+    assert fitted.result_.path == "certified"
+    assert fitted.result_.posterior.attrs["effective_size"] > 1000
+
+
 def test_auto_samples_a_small_table(table):
     with pytest.warns(mlm.ConvergenceWarning):
         fitted = model().fit(table, sampler=PriorDraws(), **RUN)
