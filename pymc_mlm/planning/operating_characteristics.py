@@ -194,7 +194,7 @@ def operating_characteristics(
     if isinstance(trials, bool) or not isinstance(trials, (int, np.integer)) or trials < 1:
         raise SpecificationError(f"trials={trials!r} must be a positive whole number.")
     method = method_of(design, method)
-    file = file_of(method, resume, random_seed)
+    file = file_of(method, resume, random_seed, design.rule)
     rng = np.random.default_rng(random_seed)
     size = None if method in ("normal", "exact") else trials
 

@@ -83,8 +83,8 @@ def refit_looks(
     options = {"progressbar": False, **(fit or {})}
     file = file or RefitFile(None)
     children = {
-        file.key(design, patients.tolist(), sorted(options.items()), *_stream(child)): child
-        for child in rng.spawn(trials)
+        file.key(number, design, patients.tolist(), sorted(options.items()), *_stream(child)): child
+        for number, child in enumerate(rng.spawn(trials))
     }
     found = {key: file.done[key] for key in children if key in file.done}
     left = [key for key in children if key not in found]

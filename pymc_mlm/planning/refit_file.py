@@ -11,6 +11,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from pymc_mlm.decisions.rules import Custom
 from pymc_mlm.errors import DataError, SpecificationError
 
 FIELDS = {"refit", "statistics"}
@@ -22,8 +23,7 @@ class RefitFile:
 
     A key is a digest of all that a refit depends on: design, looks, arguments of `fit`, the
     random numbers of the trial and the version of the package. A file may hold the refits of
-    several designs, and those of another design are never taken for this one's. The digest of a
-    rule with a function of one's own differs between processes.
+    several designs, and those of another design are never taken for this one's.
 
     Attributes
     ----------
@@ -43,6 +43,7 @@ class RefitFile:
         ------
         SpecificationError
             Without a seed each run simulates other trials, and nothing could be taken from a file.
+            Or the path is a folder, or in none.
         DataError
             The file holds something else.
         """
@@ -54,6 +55,11 @@ class RefitFile:
                 f"every run, and it is {random_seed!r}: other seeds simulate other trials."
             )
         found = Path(path)
+        if found.is_dir() or not found.parent.is_dir():
+            raise SpecificationError(
+                f"resume={str(path)!r} is no file in a folder that exists. Name one, such as "
+                "'refits.jsonl'."
+            )
         return cls(found, _read(found) if found.exists() else {})
 
     def key(self, *parts: Any) -> str:
@@ -96,8 +102,13 @@ def _read(path: Path) -> dict[str, Any]:
     return done
 
 
-def file_of(method: str, path: Any, random_seed: Any) -> RefitFile:
+def file_of(method: str, path: Any, random_seed: Any, rule: Any) -> RefitFile:
     """Return the file of a method; only refits take long enough to need one."""
+    if path is not None and isinstance(rule, Custom):
+        raise SpecificationError(
+            f"resume={str(path)!r} cannot tell the function of {rule.label} from another of that "
+            "name. Leave resume out, or use a rule of mlm.rules without a function."
+        )
     if path is not None and method != "refit":
         raise SpecificationError(
             f"resume={str(path)!r} keeps refits, and method={method!r} has none. Leave resume out, "

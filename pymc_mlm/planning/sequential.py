@@ -192,7 +192,7 @@ def sequential_characteristics(
         )
     if method not in METHODS:
         raise SpecificationError(f"method={method!r} is not known. Use {' or '.join(METHODS)}.")
-    file = file_of(method, resume, random_seed)
+    file = file_of(method, resume, random_seed, design.rule)
     rng = np.random.default_rng(random_seed)
 
     def drawn(asked: TrialDesign) -> Array:

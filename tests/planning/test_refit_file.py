@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from pymc_mlm.decisions.rules import Custom
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.planning import (
     Looks,
@@ -62,11 +63,13 @@ def test_a_run_that_stopped_goes_on_where_it_was(calls, tmp_path):
 def test_refits_of_something_else_are_not_taken(calls, tmp_path):
     path = tmp_path / "refits.jsonl"
     power(path, nulls=False)
-    for more in ({"design": replace(DESIGN, per_arm=21)}, {"seed": 2}, {"fit": {"draws": 300}}):
+    others = [replace(DESIGN, arms={"old": (0.4, 0.4), "new": (0.6, 0.5)})]
+    others += [replace(DESIGN, per_arm=21)]
+    for more in (*({"design": d} for d in others), {"seed": 2}, {"fit": {"draws": 300}}):
         calls.made.clear()
         power(path, nulls=False, **more)
         assert len(calls.made) == TRIALS
-    assert len(path.read_text().splitlines()) == 4 * TRIALS
+    assert len(path.read_text().splitlines()) == 5 * TRIALS
 
 
 def test_looks_go_on_too(calls, tmp_path):
@@ -117,3 +120,16 @@ def test_only_refits_are_kept(tmp_path):
 def test_progress_is_shown_with_the_time_left(calls, capsys):
     operating_characteristics(DESIGN, "refit", TRIALS, 1, nulls=False)
     assert "Fitting simulated trials" in capsys.readouterr().out
+
+
+def test_a_rule_with_a_function_has_no_file(tmp_path):
+    rule = Custom(lambda effects: effects[0], "gain")
+    with pytest.raises(SpecificationError, match="cannot tell the function of"):
+        power(tmp_path / "refits.jsonl", replace(DESIGN, rule=rule))
+
+
+@pytest.mark.parametrize("name", ["", "missing/refits.jsonl"])
+def test_a_place_for_no_file_is_refused_before_anything_is_fitted(calls, tmp_path, name):
+    with pytest.raises(SpecificationError, match="is no file in a folder that exists"):
+        power(tmp_path / name)
+    assert not calls.made
