@@ -11,7 +11,7 @@ import csv
 import sys
 import warnings
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,10 @@ from pymc_mlm.planning import (
     operating_characteristics,
     sequential_characteristics,
 )
+from pymc_mlm.planning.patterns import pattern_values
 from pymc_mlm.planning.refit import ARM, CLUSTER, simulated_table
 
+CLINICIAN, PATIENT = "clinician_", "patient_"
 RULES = ("All", "Any", "Compensatory")
 FIELDS = ("scenario", "trial", *RULES, "covered", "outcomes")
 NULL, ONE = {2: (0.0, 0.0), 3: (0.0,) * 3}, {2: (0.15, 0.0), 3: (0.15, 0.15, 0.0)}
@@ -42,6 +44,44 @@ def scenario(outcomes, effects, level=0.4, **more):
 def clusters(number, size, icc):
     """Return the argument of a cluster-randomised design."""
     return {"clusters": Clusters(number, size, icc=icc)}
+
+
+@dataclass(frozen=True)
+class Members:
+    """A trial of the patients of clinicians, who are randomised; each patient has two of them.
+
+    A clinician has a normal effect on the log odds of each outcome given the others, with the
+    standard deviation `sd` and the correlation `correlation` between outcomes. Each of a patient's
+    two clinicians counts one half. Both are drawn from all clinicians of the arm.
+    """
+
+    design: TrialDesign
+    per_arm: int
+    sd: float
+    correlation: float = 0.5
+
+    @property
+    def effects(self):
+        """Effects on patients of clinicians to come: those of the design only if zero."""
+        return self.design.effects
+
+    def table(self, rng):
+        """Simulate a row for each patient and clinician."""
+        arms, outcomes = self.design.success.shape
+        cov = self.sd**2 * (self.correlation + (1 - self.correlation) * np.eye(outcomes))
+        effect = rng.multivariate_normal(np.zeros(outcomes), cov, arms * self.per_arm)
+        arm = np.repeat(np.arange(arms), self.design.patients)
+        own = rng.random((len(arm), self.per_arm)).argsort(axis=1)[:, :2]
+        clinician = own + self.per_arm * arm[:, None]
+        values = pattern_values(outcomes)
+        odds = np.exp(effect[clinician].mean(axis=1) @ values.T)
+        odds *= self.design.pattern_probabilities[arm]
+        share = odds.cumsum(axis=1) / odds.sum(axis=1, keepdims=True)
+        y = values[(rng.random((len(arm), 1)) > share[:, :-1]).sum(axis=1)]
+        table = {name: np.repeat(y[:, k], 2) for k, name in enumerate(self.design.names)}
+        table[ARM] = np.repeat(np.array(list(self.design.arms))[arm], 2)
+        patient = np.repeat(np.arange(len(arm)), 2)
+        return table | {PATIENT: patient, CLINICIAN: clinician.ravel()}
 
 
 SCENARIOS = {
@@ -66,6 +106,9 @@ SCENARIOS = {
     "20 clusters of 10 per arm, ICC 0, K = 3, no effect": scenario(
         3, NULL, **clusters(20, 10, 0.0)
     ),
+    "12 clinicians per arm, sd .5, two for each of 150 patients, K = 2, no effect": Members(
+        scenario(2, NULL, per_arm=150), per_arm=12, sd=0.5
+    ),
 }
 LOOKED_AT = (
     "100 per arm, K = 2, no effect",
@@ -77,17 +120,22 @@ SAMPLED = {"draws": 500, "tune": 400, "chains": 1}
 
 def analysed(name, trial):
     """Simulate, fit and decide one trial."""
-    design = SCENARIOS[name]
+    asked = SCENARIOS[name]
     rng = np.random.default_rng([list(SCENARIOS).index(name), trial])
+    if isinstance(asked, Members):
+        design, table = asked.design, asked.table(rng)
+        units = {"terms": [mlm.mm(CLINICIAN, PATIENT)]}
+    else:
+        design, table = asked, simulated_table(asked, rng)
+        units = {} if design.clusters is None else {"cluster": CLUSTER}
     model = mlm.MultivariateLogitTrial(
-        list(design.names), ARM, control="old", missing="drop",
-        cluster=None if design.clusters is None else CLUSTER,
-    )  # fmt: skip
-    settings = {"draws": 10_000} if design.clusters is None else SAMPLED
+        list(design.names), ARM, control="old", missing="drop", **units
+    )
+    settings = SAMPLED if units else {"draws": 10_000}
     with warnings.catch_warnings():
         # Short runs by design: error rates are averages over data sets.
         warnings.simplefilter("ignore", UserWarning)
-        model.fit(simulated_table(design, rng), random_seed=trial, progressbar=False, **settings)
+        model.fit(table, random_seed=trial, progressbar=False, **settings)
     effect = model.treatment_effect()
     even = mlm.rules.Compensatory((1 / len(design.names),) * len(design.names))
     rules = (mlm.rules.All(), mlm.rules.Any(), even)
@@ -121,7 +169,9 @@ def complete(path, names, trials, jobs):
 
 
 def planned(design):
-    """Return what planning says of each rule: how often it fires."""
+    """Return what planning says of each rule, how often it fires; None where it says nothing."""
+    if isinstance(design, Members):
+        return [None] * len(RULES)
     count = len(design.names)
     rules = (mlm.rules.All(), mlm.rules.Any(), mlm.rules.Compensatory((1 / count,) * count))
     found = []
@@ -144,7 +194,8 @@ def lines(path):
     for name in (n for n in SCENARIOS if n in found):
         rows = np.array(found[name], dtype=float)
         shares = [
-            f"{p:.1%} (±{np.sqrt(p * (1 - p) / len(rows)):.1%}), {plan:.1%}"
+            f"{p:.1%} (±{np.sqrt(p * (1 - p) / len(rows)):.1%})"
+            + ("" if plan is None else f", {plan:.1%}")
             for p, plan in zip(rows[:, :3].mean(axis=0), planned(SCENARIOS[name]), strict=True)
         ]
         inside = rows[:, 3] / rows[:, 4]

@@ -1,6 +1,7 @@
 """The script of docs/validation/trials.md goes on where it stopped, and counts each trial once."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,3 +44,50 @@ def test_scenarios_have_the_effects_that_they_are_called_by(name):
     effects = script.SCENARIOS[name].effects[0]
     assert ("no effect" in name) == (not effects.any())
     assert effects[-1] == 0  # so that All is wrong to fire
+
+
+MEMBERS = next(name for name, s in script.SCENARIOS.items() if isinstance(s, script.Members))
+
+
+def test_patients_have_two_clinicians_of_their_arm():
+    table = script.SCENARIOS[MEMBERS].table(np.random.default_rng(1))
+    clinician = table[script.CLINICIAN].reshape(-1, 2)
+    assert len(clinician) == 300 and len(np.unique(clinician)) == 24
+    assert (clinician[:, 0] != clinician[:, 1]).all()
+    assert ((clinician >= 12) == (table[script.ARM].reshape(-1, 2) == "new")).all()
+    for name in ("y1", "y2", script.ARM):
+        assert (table[name].reshape(-1, 2)[:, 0] == table[name].reshape(-1, 2)[:, 1]).all()
+
+
+def test_clinicians_without_differences_leave_the_patterns_of_the_design():
+    asked = replace(script.SCENARIOS[MEMBERS], sd=0.0)
+    asked = replace(asked, design=replace(asked.design, per_arm=40_000))
+    table = asked.table(np.random.default_rng(1))
+    both = np.column_stack([table["y1"], table["y2"]])[::2]
+    # Four standard errors of 80,000 patients.
+    np.testing.assert_allclose(both.mean(axis=0), 0.4, atol=0.007)
+    np.testing.assert_allclose(np.corrcoef(both.T)[0, 1], 0.3, atol=0.015)
+
+
+def test_effects_of_clinicians_have_the_stated_sd_and_correlation():
+    asked = replace(script.SCENARIOS[MEMBERS], sd=0.5, per_arm=300)
+    asked = replace(asked, design=replace(asked.design, per_arm=150_000))
+    table = asked.table(np.random.default_rng(1))
+    clinician, y = table[script.CLINICIAN], np.column_stack([table["y1"], table["y2"]])
+    # Given that the other outcome is 0, log odds vary by the clinician's effect, half of it
+    # with patients who share another one; 600 clinicians of 1,000 patients.
+    found = []
+    for k in (0, 1):
+        here = y[:, 1 - k] == 0
+        share = np.bincount(clinician[here], y[here, k]) / np.bincount(clinician[here])
+        found.append(np.log(share / (1 - share)))
+    noise = 1 / (600 * 0.28 * 0.72)
+    cov = np.cov(found)
+    np.testing.assert_allclose(cov.diagonal(), 0.25 / 4 + noise, rtol=0.15)
+    np.testing.assert_allclose(cov[0, 1], 0.125 / 4, rtol=0.25)
+
+
+def test_rows_without_a_plan_have_shares_alone(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text(",".join(script.FIELDS) + f'\n"{MEMBERS}",0,0,0,0,2,2\n')
+    assert "| 0.0% (±0.0%) | 0.0% (±0.0%) | 0.0% (±0.0%) |" in list(script.lines(path))[-1]
