@@ -51,8 +51,9 @@ class TrialDesign:
         Prior of the control from historical controls, see `pymc_mlm.borrowing`; the other arms
         keep its vague one, and `prior` has no effect.
     covariate : Covariate, optional
-        A covariate that predicts the outcomes, and that refits adjust for; the arms' patterns are
-        the same, so that other methods are the analysis without it.
+        A covariate that predicts the outcomes, and that refits adjust for; the patterns of arms, or
+        of clusters, averaged over it are the same, so that other methods are the analysis without
+        it.
 
     Raises
     ------
@@ -294,11 +295,6 @@ class TrialDesign:
                 f"covariate={self.covariate!r} is none. Write planning.Covariate(slopes)."
             )
         self.covariate.check(len(self.names))
-        if self.clusters is not None:
-            raise SpecificationError(
-                "covariate and clusters do not go together in a design. Simulate such tables with "
-                "datasets or code of your own, and fit the model to them."
-            )
 
     def _check_numbers(self) -> None:
         check_alpha(self.alpha)

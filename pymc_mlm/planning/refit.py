@@ -118,18 +118,17 @@ def simulated_table(design: TrialDesign, rng: np.random.Generator) -> dict[str, 
     """
     phi, size = design.pattern_probabilities, design.patients
     arm = np.repeat(np.arange(len(size)), size)
-    own, cluster = phi[arm], None
+    unit, cluster = arm, None
     if design.clusters is not None:
-        cluster = np.arange(len(arm)) // design.clusters.size
-        own = phi[arm[:: design.clusters.size]]
+        unit = cluster = np.arange(len(arm)) // design.clusters.size
+        phi = phi[arm[:: design.clusters.size]]
         if design.icc > 0:
-            gamma = rng.standard_gamma(np.maximum(own * (1 / design.icc - 1), 1e-3)) + 1e-300
-            own = gamma / gamma.sum(axis=1, keepdims=True)
-        own = own[cluster]
-    x = np.zeros(len(arm))
+            gamma = rng.standard_gamma(np.maximum(phi * (1 / design.icc - 1), 1e-3)) + 1e-300
+            phi = gamma / gamma.sum(axis=1, keepdims=True)
+    own, x = phi[unit], np.zeros(len(arm))
     if design.covariate is not None:
         x = rng.standard_normal(len(arm))
-        own = np.concatenate([design.covariate.given(p, x[arm == g]) for g, p in enumerate(phi)])
+        own = design.covariate.given(phi, x, unit)
     pattern = (rng.random((len(arm), 1)) > own.cumsum(axis=1)[:, :-1]).sum(axis=1)
     y = pattern_values(len(design.names))[pattern]
     y[rng.random(y.shape) < design.missing] = np.nan
