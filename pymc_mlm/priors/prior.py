@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -216,18 +217,34 @@ def check_priors(priors: Any, where: str) -> None:
 
 def _check_parameters(prior: Prior, what: str) -> None:
     """Refuse parameters without a distribution, such as a negative sigma, before any sampling."""
-    dist = distribution_of(prior.distribution).dist(**prior.parameters)
+    given = prior.parameters
+    if all(isinstance(value, (int, float, np.number)) for value in given.values()):
+        # With their types: 1 and True are equal, and a distribution may take one of them only.
+        numbers = tuple((k, type(value), value) for k, value in given.items())
+        why = _why_not(prior.distribution, numbers)
+    else:
+        why = _why_no_distribution(prior.distribution, given)
+    if why:
+        raise SpecificationError(f"{what} is {prior!r}, {why}")
+
+
+@lru_cache(maxsize=1024)
+def _why_not(distribution: Any, parameters: tuple[tuple[str, type, Any], ...]) -> str:
+    """Keep the answers for numbers: a default prior is looked at again with every model."""
+    return _why_no_distribution(distribution, {k: value for k, _, value in parameters})
+
+
+def _why_no_distribution(distribution: Any, parameters: Mapping[str, Any]) -> str:
+    """Return why parameters give no distribution; empty where they give one."""
+    dist = distribution_of(distribution).dist(**parameters)
     point = pm.distributions.distribution.support_point(dist)
     try:
         density = pm.logp(dist, point).eval(mode=BY_NUMPY)
     except (ParameterValueError, ValueError, np.linalg.LinAlgError) as error:
-        raise SpecificationError(
-            f"{what} is {prior!r}, which is no distribution: {error}. Correct its parameters."
-        ) from None
+        return f"which is no distribution: {error}. Correct its parameters."
     if np.isnan(density).any():
-        raise SpecificationError(
-            f"{what} is {prior!r}, whose density is not a number. Its parameters must be finite."
-        )
+        return "whose density is not a number. Its parameters must be finite."
+    return ""
 
 
 def as_data(name: str, value: Any) -> Any:
