@@ -64,6 +64,8 @@ class CompiledModel:
         What was compiled.
     scale : ndarray, shape (n_dim,)
         Units in which nutpie sees the unconstrained parameters.
+    start : ndarray, shape (n_dim,)
+        PyMC's initial point, in these units.
     """
 
     sampled: Any
@@ -72,6 +74,7 @@ class CompiledModel:
     layout: tuple[tuple[str, tuple[int, ...]], ...] = ()
     code: Any = None
     scale: Any = 1.0
+    start: Any = ()
 
     def log_density(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Call the compiled function once, as nutpie does.
@@ -120,13 +123,11 @@ class CompiledModel:
         ValueError, IndexError or another error
             What NumPy raises for lengths that do not fit or an index outside.
         """
-        start = self.model.initial_point()
-        point = np.concatenate([np.ravel(start[name]) for name, _ in self.layout]) / self.scale
-        if difference := self._difference(point, "at the start"):
+        if difference := self._difference(self.start, "at the start"):
             return difference
-        step = np.random.default_rng(CHECK_SEED).uniform(-JITTER, JITTER, len(point))
+        step = np.random.default_rng(CHECK_SEED).uniform(-JITTER, JITTER, len(self.start))
         for _ in range(HALVINGS):
-            found = self._difference(point + step, "beside the start")
+            found = self._difference(self.start + step, "beside the start")
             if found is not None:
                 return found
             step = step / 2.0
@@ -281,7 +282,7 @@ def _compile_cached(
     sampled = private.nutpie_model(
         len(flat), POINT, (log_density, copy), jittered, (shared, keys, data), logp
     )
-    return CompiledModel(sampled, model, var_names, layout, code, scale)
+    return CompiledModel(sampled, model, var_names, layout, code, scale, flat)
 
 
 def _called(compiled: Any, data: np.ndarray, point: np.ndarray) -> tuple[int, float, np.ndarray]:

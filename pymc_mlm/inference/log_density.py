@@ -8,26 +8,24 @@ of another size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor
 import pytensor.tensor as pt
-from pymc.logprob.utils import CheckParameterValue
 from pytensor.compile.mode import Mode
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph import clone_replace, rewrite_graph
-from pytensor.graph.basic import Constant
-from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.db import RewriteDatabaseQuery
-from pytensor.graph.traversal import io_toposort
 
 from pymc_mlm.codegen.part import part
-from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.inference.density_graph import DensityGraph, GraphCache, structure, without_data
+from pymc_mlm.inference.hoisting import hoist_data
 from pymc_mlm.ops.narrow import narrow
 
 Layout = Sequence[tuple[str, tuple[int, ...]]]
+GRAPHS = GraphCache()
 
 
 def log_density_function(
@@ -52,80 +50,92 @@ def log_density_function(
         PyTensor function of the flat vector, shape (n_dim,), returning the log density and its
         gradient, shape (n_dim,). It runs by NumPy; its graph is what is to be compiled.
     """
+    graph = model.logp()
+    form = tuple(len(shape) for _, shape in layout)
+    described, data = structure([graph], values)
+    unit = pytensor.shared(scale, name="scale", shape=(None,))
+    places = _Places.of(layout)
+    data += [unit, *places.data]
+    key = None if described is None else (described, form, model.check_bounds)
+    kept = None if key is None else GRAPHS.get(key)
+    function = None if kept is None else kept.with_data(data)
+    if function is not None:
+        return function
+    built = _rewritten(model, graph, values, unit, places, data)
+    if key is not None:
+        GRAPHS.put(key, built)
+    # Through the same steps as the next table, so that the code is the same.
+    return built.with_data(data)
+
+
+def _rewritten(
+    model: pm.Model, graph: Any, values: Sequence[Any], unit: Any, places: _Places, data: list[Any]
+) -> DensityGraph:
+    """Rewrite log density and gradient as functions of one vector, and take the data out."""
     rewrites = ["canonicalize", "stabilize"]
     if not model.check_bounds:
         rewrites.append("local_remove_check_parameter")
-    logp = rewrite_graph(model.logp(), include=rewrites)
+    logp = rewrite_graph(graph, include=rewrites)
     gradients = pt.grad(logp, list(values))
     gradient = pt.concatenate([pt.atleast_1d(g).ravel() for g in gradients])
-    scaled, unit = pt.dvector("point"), pytensor.shared(scale, name="scale", shape=(None,))
-    joined = scaled * unit
-    sizes = np.array([int(np.prod(shape)) for _, shape in layout])
-    starts = pytensor.shared(np.cumsum(sizes) - sizes, name="starts")
-    lengths = pytensor.shared(sizes, name="lengths")
-    replacements = {}
-    for i, (value, (_, shape)) in enumerate(zip(values, layout, strict=True)):
-        if not shape:
-            replacements[value] = joined[i]
-            continue
-        length = 1 if all(value.type.broadcastable) else lengths[i]
-        cut = part(joined, starts[i], length)
-        if len(shape) > 1:
-            sides = pytensor.shared(np.asarray(shape, dtype=np.int64), name=f"shape_{i}")
-            cut = cut.reshape(tuple(sides[d] for d in range(len(shape))), ndim=len(shape))
-        replacements[value] = _as_type_of(value, cut)
-    logp, gradient = hoist_data(clone_replace([logp, gradient * unit], replacements))
+    scaled = pt.dvector("point")
+    cuts = places.cut(scaled * unit, values)
+    hoisted = hoist_data(clone_replace([logp, gradient * unit], cuts))
     # Rewritten as for any backend; `pymc_mlm.codegen` fuses what numba is to compile.
     rewrites_for_loops = RewriteDatabaseQuery(
         include=["fast_run"], exclude=["inplace", "fusion", "BlasOpt", "cxx_only", "numba"]
     )
     mode = narrow(Mode(linker="py", optimizer=rewrites_for_loops))
     with model:
-        return pm.pytensorf.compile([scaled], [logp, gradient], mode=mode)
+        function = pm.pytensorf.compile([scaled], hoisted.outputs, mode=mode)
+    return without_data(function, data, hoisted)
 
 
-def hoist_data(outputs: Sequence[Any]) -> list[Any]:
-    """Compute once what depends on data alone, such as the logarithms of observed times.
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where each variable is in the flat vector, as data.
 
-    Parameters
+    Attributes
     ----------
-    outputs : sequence of Variable
-        Graph whose data are shared variables.
-
-    Returns
-    -------
-    list of Variable
-        The same graph, in which the results of data-only parts are shared variables in turn:
-        they are data to the compiled code, and stay out of its cache key. Checks of parameters
-        that data alone pass, such as a positive prior scale, are gone.
+    starts, lengths : SharedVariable, shape (variable,)
+    sides : list of SharedVariable or None
+        Shape of each variable with several dimensions.
     """
-    fixed: set[Any] = set()
-    frontier: dict[Any, None] = {}
-    for node in io_toposort([], outputs):
-        of_data = [x for x in node.inputs if isinstance(x, SharedVariable) or x in fixed]
-        if of_data and all(isinstance(x, Constant) or x in of_data for x in node.inputs):
-            fixed.update(node.outputs)
-        else:
-            frontier |= dict.fromkeys(x for x in of_data if x in fixed)
-    # Integers are places and lengths, which are better left where they are.
-    frontier = {
-        x: None for x in frontier if getattr(x.type, "dtype", "int64") not in ("int64", "object")
-    }
-    if not frontier:
-        return list(outputs)
-    results = pytensor.function([], list(frontier), mode=uncompiled())()
-    values = dict(zip(frontier, results, strict=True))
-    graph = FunctionGraph(outputs=list(outputs), clone=False)
-    for node in graph.toposort():
-        if isinstance(node.op, CheckParameterValue):
-            checked, *conditions = node.inputs
-            if all(c in values and np.all(values[c]) for c in conditions):
-                graph.replace(node.outputs[0], checked)
-    for x, value in values.items():
-        if isinstance(x.type, pt.TensorType):
-            known = pytensor.shared(np.asarray(value, dtype=x.dtype), shape=x.type.shape)
-            graph.replace(x, known, import_missing=True)
-    return list(graph.outputs)
+
+    starts: Any
+    lengths: Any
+    sides: list[Any]
+
+    @classmethod
+    def of(cls, layout: Layout) -> _Places:
+        sizes = np.array([int(np.prod(shape)) for _, shape in layout])
+        return cls(
+            pytensor.shared(np.cumsum(sizes) - sizes, name="starts"),
+            pytensor.shared(sizes, name="lengths"),
+            [
+                pytensor.shared(np.asarray(s, dtype=np.int64), name=f"shape_{i}")
+                if len(s) > 1 else None
+                for i, (_, s) in enumerate(layout)
+            ],
+        )  # fmt: skip
+
+    @property
+    def data(self) -> list[Any]:
+        return [self.starts, self.lengths, *(side for side in self.sides if side is not None)]
+
+    def cut(self, joined: Any, values: Sequence[Any]) -> dict[Any, Any]:
+        """Return the part of the vector that is each variable."""
+        cuts = {}
+        for i, (value, sides) in enumerate(zip(values, self.sides, strict=True)):
+            if not value.ndim:
+                cuts[value] = joined[i]
+                continue
+            length = 1 if all(value.type.broadcastable) else self.lengths[i]
+            cut = part(joined, self.starts[i], length)
+            if sides is not None:
+                cut = cut.reshape(tuple(sides[d] for d in range(value.ndim)), ndim=value.ndim)
+            cuts[value] = _as_type_of(value, cut)
+        return cuts
 
 
 def _as_type_of(value: Any, part: Any) -> Any:

@@ -16,7 +16,7 @@ from pytensor.scalar.math import softplus as scalar_softplus
 from pytensor.tensor.elemwise import Elemwise
 
 from pymc_mlm.codegen.interpreted import interpreted
-from pymc_mlm.inference.log_density import hoist_data
+from pymc_mlm.inference.hoisting import hoist_data
 from pymc_mlm.integration.log_densities import LOG_DENSITIES, softplus
 from pymc_mlm.integration.rows import Rows
 from pymc_mlm.model.build import build_with_predictor
@@ -176,7 +176,7 @@ def _split(spec: Any, design: Any) -> Conditional:
     cotangents = [pt.dvector(), pt.dvector(), pt.dvector()]
     known = {inner[0]: pt.ones(()), **dict(zip(inner[1:], cotangents, strict=True))}
     gradient = pt.grad(None, point, known_grads=known, disconnected_inputs="ignore")
-    gradient, *graphs = hoist_data([gradient, *graphs])
+    gradient, *graphs = hoist_data([gradient, *graphs]).outputs
     inner, values = graphs[:4], graphs[4:]
     return Conditional(
         model,
