@@ -30,7 +30,8 @@ from pymc_mlm.ops.unit_totals import UnitTotals, UnitTotalsVJP
 from pymc_mlm.ops.weibull import CensoredWeibullLogp
 
 OPS = [
-    *(kind() for kind in (CorrelatedNormal, GroupMean, GroupMeanVJP, GroupSoftmax)),
+    *(kind() for kind in (CorrelatedNormal, GroupSoftmax)),
+    *(kind(is_logit) for kind in (GroupMean, GroupMeanVJP) for is_logit in (False, True)),
     *(kind() for kind in (GroupSoftmaxVJP, GroupSum, GroupSumVJP, InformedEffects)),
     *(kind() for kind in (InformedEffectsVJP, InformedNormal, InformedNormalVJP)),
     *(kind() for kind in (MultinomialLogit, MultivariateBernoulliLogp, UnitPredictor)),
@@ -93,6 +94,22 @@ def test_kernel_stays_inside_arrays_of_its_layout(op):
         if "compatible" in op.layout.names:
             inputs[op.layout.names.index("compatible")][:] = 1.0
         kernel(*inputs)
+
+
+def test_groups_of_tiny_weights_are_found_by_the_rows_alone():
+    """Where groups begin and end is data, which a user's model may set to anything."""
+    op = GroupMean(is_logit=True)
+    kernel = base._numba_kernels[GroupMean](op)
+    logit = np.array([-800.0, -801.0, 0.3, -900.0])
+    member, group, v = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 2]), np.array([1.0, 2.0])
+    right, wild = np.array([0, 2, 3, 4]), np.array([0, 10**9, -5, 7])
+    inputs = [logit, v, np.empty(0), member, group]
+    op.layout.check("test", [*inputs, wild])
+    expected = kernel(*inputs, right)
+    share = 1 / (1 + np.exp(-1.0))
+    np.testing.assert_allclose(expected[0], [share + 2 * (1 - share), 1.0, 2.0])
+    for one, other in zip(expected, kernel(*inputs, wild), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def changed(inputs, rng):

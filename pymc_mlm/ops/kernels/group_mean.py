@@ -47,13 +47,15 @@ def logit_kernel(logit: Any, v: Any, r: Any, member: Any, group: Any, indptr: An
     for k in range(rows):
         g = np.uint64(group[k])
         largest[g] = max(largest[g], raw[k])
-    for j in range(groups):
-        if largest[j] < FAR:
-            far = -np.inf
-            for k in range(indptr[j], indptr[j + 1]):
-                far = max(far, logit[k])
-            for k in range(indptr[j], indptr[j + 1]):
-                raw[k] = TINY * exp(logit[k] - far)
+    if rows and largest.min() < FAR:
+        far = np.full(groups, -np.inf)
+        for k in range(rows):
+            g = np.uint64(group[k])
+            far[g] = max(far[g], logit[k])
+        for k in range(rows):
+            g = np.uint64(group[k])
+            if largest[g] < FAR:
+                raw[k] = TINY * exp(logit[k] - far[g])
     out, total = means(raw, v, r, member, group, groups)
     return out, raw, total
 
