@@ -94,18 +94,6 @@ class NestedInformation:
     variances: list[float]
 
 
-def unit_information(
-    design: NestedDesign,
-    likelihood: RowLikelihood,
-    X: np.ndarray,
-    offset: np.ndarray,
-    spread: float,
-) -> list[UnitInformation] | None:
-    """Return what `nested_information` tells of the units, for covariates without a prior."""
-    told = nested_information(design, likelihood, X, offset, spread, np.full(X.shape[1], RIDGE))
-    return None if told is None else told.levels
-
-
 def nested_information(
     design: NestedDesign,
     likelihood: RowLikelihood,

@@ -33,7 +33,18 @@ def uniquely_named(
     Returns
     -------
     tuple of AbstractTerm
+
+    Raises
+    ------
+    SpecificationError
+        A name that was given is that of another term, too.
     """
+    bases = [term.base_name for term in terms]
+    for term in terms:
+        if term.name is not None and bases.count(term.name) > 1:
+            raise SpecificationError(
+                f"Two terms have the name {term.name!r}. Give each a name= of its own."
+            )
     taken: dict[str, int] = {}
     named: list[Any] = []
     for term in terms:

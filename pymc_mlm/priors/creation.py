@@ -52,9 +52,15 @@ def create(
     ------
     SpecificationError
         The prior is discrete, or allows values below zero where the parameter is `positive`, or
-        has another shape than the parameter.
+        has another shape than the parameter. Or the model has a variable of that name.
     """
-    shape = tuple(len(pm.modelcontext(None).coords[d]) for d in _names(dims))
+    model = pm.modelcontext(None)
+    if model.name_for(name) in model.named_vars:
+        raise SpecificationError(
+            f"The model has a variable {name!r} already. A term writes its variables once: give "
+            "the other term a name= of its own."
+        )
+    shape = tuple(len(model.coords[d]) for d in _names(dims))
     if not isinstance(prior, Prior):
         variable = prior.create_variable(name)
         if not isinstance(variable, TensorVariable):

@@ -14,6 +14,8 @@ ESS_PER_CHAIN = 100
 # Checking every one of a million effects costs more than sampling them; a spread of them tells
 # the same.
 MOST_ELEMENTS = 1_000
+# The path whose draws no sampler made.
+DIRECT = "dirichlet"
 
 
 class ConvergenceWarning(UserWarning):
@@ -89,6 +91,21 @@ class Diagnostics:
                 "sampler=Nutpie(target_accept=0.99), or a tighter prior on the sd."
             )
         return found
+
+
+def way(fit: Fit) -> str:
+    """Return the path of the draws and their number, for a line below a table."""
+    chains, draws = fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]
+    return f"path {fit.path!r}: {chains} chain{'s' * (chains > 1)} of {draws} draws"
+
+
+def direct_kind(fit: Fit) -> str | None:
+    """Return of which kind direct draws are, in words; None where a sampler made them."""
+    if fit.path != DIRECT:
+        return None
+    several = fit.posterior.sizes["chain"] > 1
+    kind = "draws by data augmentation" if several else "independent draws"
+    return f"{kind} from the exact posterior"
 
 
 def diagnose(fit: Fit) -> Diagnostics:

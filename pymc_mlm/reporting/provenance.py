@@ -12,11 +12,9 @@ import xarray as xr
 
 from pymc_mlm.fit import EFFECTIVE_SIZE, K_HAT, Fit
 from pymc_mlm.reporting.coordinates import labelled
-from pymc_mlm.reporting.diagnostics import ESS_PER_CHAIN, RHAT_LIMIT, diagnose
+from pymc_mlm.reporting.diagnostics import ESS_PER_CHAIN, RHAT_LIMIT, diagnose, direct_kind
 from pymc_mlm.reporting.justified_priors import without_address
 
-# Paths whose draws are independent draws of the posterior, or weighted ones.
-DIRECT = "dirichlet"
 WITHIN = "Every figure is within its limit."
 
 
@@ -40,13 +38,12 @@ def convergence(fit: Fit, results: xr.Dataset | None = None) -> dict[str, Any]:
             "draws are of the exact posterior": not fit.is_approximate,
         }
         return {"Draws": facts}
-    if fit.path == DIRECT:
-        several = sizes["chain"] > 1
-        kind = "draws by data augmentation" if several else "independent draws"
+    kind = direct_kind(fit)
+    if kind is not None:
         with short_chains():
-            derived = [] if results is None or not several else _of_results(results)
+            derived = [] if results is None or sizes["chain"] == 1 else _of_results(results)
         return {
-            "Draws": facts | {"kind": f"{kind} from the exact posterior"},
+            "Draws": facts | {"kind": kind},
             "Convergence of the results": derived,
         }
     found = diagnose(fit)

@@ -10,6 +10,7 @@ import numpy as np
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import EFFECTIVE_SIZE, Fit
 from pymc_mlm.intervals import CI_PROB, check_probability, interval, interval_names
+from pymc_mlm.reporting.diagnostics import way
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,8 @@ def summary(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = CI_
     Returns
     -------
     Table
-        A row per parameter: mean, sd, interval, effective sample sizes, R-hat.
+        A row per parameter: mean, sd, interval, effective sample sizes, R-hat; below them the
+        notes of the fit and the path of its draws.
     """
     import pandas as pd
 
@@ -78,7 +80,7 @@ def summary(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS, ci_prob: float = CI_
         for name in fit.names(kind):
             rows |= _rows(fit, name, ci_prob)
     frame = pd.DataFrame(list(rows.values()), index=list(rows))
-    return Table(fit.title, frame, fit.notes)
+    return Table(fit.title, frame, (*fit.notes, way(fit)))
 
 
 def check_kinds(kinds: Any) -> None:

@@ -28,7 +28,7 @@ from pymc_mlm.decisions import (
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.fit import Fit
 from pymc_mlm.intervals import check_probability, interval_names
-from pymc_mlm.reporting.diagnostics import diagnose
+from pymc_mlm.reporting.diagnostics import diagnose, direct_kind, way
 from pymc_mlm.reporting.summary import draws_table
 
 if TYPE_CHECKING:
@@ -364,13 +364,13 @@ def _spreads(fit: Fit, roots: np.ndarray, names: list[str], ci_prob: float) -> p
 
 
 def _diagnostics(fit: Fit) -> str:
-    if "sample_stats" not in fit.idata:
+    kind = direct_kind(fit)
+    if kind is not None:
         sizes = fit.posterior.sizes
-        kind = "independent draws" if sizes["chain"] == 1 else "draws by data augmentation"
-        return f"Diagnostics: {sizes['chain'] * sizes['draw']} {kind} from the exact posterior."
+        return f"Diagnostics: path {fit.path!r}: {sizes['chain'] * sizes['draw']} {kind}."
     found = diagnose(fit)
     line = (
-        f"Diagnostics: {found.chains} chains of {found.draws} draws, max R-hat "
+        f"Diagnostics: {way(fit)}, max R-hat "
         f"{found.max_rhat:.3f} ({found.max_rhat_parameter}), min ESS {found.min_ess:.0f} "
         f"({found.min_ess_parameter}), {found.divergences} divergences."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,10 +137,22 @@ def _read(tree: xr.DataTree) -> Fit:
     design = spec.read(table)
     notes = tuple(str(note) for note in document["notes"])
     idata = xr.DataTree.from_dict(groups)
+    _refuse_other_draws(idata, spec.roles(design))
     # Fits of earlier versions have no settings.
     settings = {name: decode(value) for name, value in document.get("settings", {}).items()}
     path, versions = str(document["path"]), document["versions"]
     return Fit(spec, design, idata, path, notes, versions, table, settings)
+
+
+def _refuse_other_draws(idata: xr.DataTree, names: Iterable[str]) -> None:
+    """Refuse draws that lack a variable of the model."""
+    found = idata["posterior"].to_dataset() if "posterior" in idata else xr.Dataset()
+    for name in names:
+        if name not in found or found[name].dims[:2] != ("chain", "draw"):
+            raise DataError(
+                f"the file has no draws of {name!r}, which the model has. It is damaged, or "
+                "another version wrote it: save the fit again."
+            )
 
 
 def _write(tree: xr.DataTree, target: Path) -> None:

@@ -178,7 +178,7 @@ class Nested(AbstractTerm):
             your model adds itself. They help the sampler and do not change the model.
         information : sequence of UnitInformation, optional
             Score and information of the units of each level
-            (`approximation.unit_information.unit_information`), its covariates being those of
+            (`approximation.unit_information.nested_information`), its covariates being those of
             `around` in their order. Without it parameterization="auto" is "noncentered".
         also : sequence of TensorVariable, each of shape (count,)
             Further coefficients and effects of crossed units, whose columns come last in the

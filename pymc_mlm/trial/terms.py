@@ -46,13 +46,7 @@ def check_terms(terms: Sequence[Any], taken: Sequence[str], cluster: str | None)
     """
     for term in terms:
         _check_term(term)
-    names = [t.name for t in terms if t.name is not None]
     units = [c for t in terms if not _only_aggregates(t) for c in t.id_columns]
-    for name in names:
-        if names.count(name) > 1:
-            raise SpecificationError(
-                f"Two terms have the name {name!r}. Give each a name= of its own."
-            )
     for name in units:
         if units.count(name) > 1 or name == cluster:
             other = "cluster=" if name == cluster else "another term"

@@ -125,6 +125,7 @@ def test_fitted_new_and_unknown_units_are_predicted_and_the_variance_is_split(mo
     fitted = model_of(model, term, family)
     with pytest.warns(UserWarning):
         fitted.fit(TABLE, draws=10, chains=2, random_seed=1, sampler=PriorDraws(), path="sampled")
+    refuse_missing_draws(fitted.result_)
     assert fitted.predict(kind="eta", random_seed=1).shape == (2, 10, ROWS)
     _, column, rows = TERMS[term]
     new = {name: list(values[:3]) for name, values in TABLE.items()}
@@ -149,6 +150,11 @@ def test_fitted_new_and_unknown_units_are_predicted_and_the_variance_is_split(mo
     assert (model == "nested") == ("school" in found)
 
 
+def refuse_missing_draws(fit):
+    """Every variable that has a meaning has draws: `load` refuses a file without them."""
+    assert set(fit.spec.roles(fit.design)) == set(fit.roles)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_has_all_groups_for_arviz(family):
     fitted = model_of("membership", "hm", family)
@@ -170,6 +176,9 @@ def test_terms_that_do_not_go_together_are_named():
         mlm.SpecificationError, match=r"one nested\(\) term; found 2.*school.*region"
     ):
         nested("y ~ 1 + x", "gaussian", mlm.nested(["region"], "1"))
+    for other in (mlm.hm("school", name="u"), mlm.hm("u")):
+        with pytest.raises(mlm.SpecificationError, match="Two terms have the name 'u'"):
+            membership("y ~ 1", "gaussian", mlm.hm("region", name="u"), other)
     with pytest.raises(mlm.SpecificationError, match="not a term"):
         membership("y ~ 1", "gaussian", "member")
     with pytest.raises(mlm.SpecificationError, match="not for durations"):
@@ -223,6 +232,7 @@ def test_terms_in_a_trial(term, dependence, cluster, rng):
     refuse_wrong_gradient(trial.build(table), rng)
     with pytest.warns(UserWarning):
         trial.fit(table, draws=5, chains=2, random_seed=1, sampler=PriorDraws())
+    refuse_missing_draws(trial.result_)
     for estimand in ESTIMANDS if trial.result_.design.units else (None,):
         assert trial.treatment_effect(estimand=estimand).shape == (2, 5, 2)
     assert str(trial.summary())

@@ -68,3 +68,12 @@ def test_own_open_model_stays_empty(name):
     assert not own.named_vars
     assert not own.coords
     assert not own.data_vars
+
+
+def test_a_term_that_is_there_already_is_refused():
+    term = mlm.hm("u")
+    design = term.resolve(table())
+    with pm.Model():
+        term.effect(design)
+        with pytest.raises(mlm.SpecificationError, match=r"'u_sd' already.*name= of its own"):
+            term.effect(design)

@@ -203,6 +203,8 @@ HOSTILE = {
     "missing part": lambda d: d.pop("groups"),
     "nonsense": lambda d: d.update(table={"columns": 1}),
     "deep": lambda d: d.update(spec=nest(900)),
+    "no draws": lambda d: d["groups"].pop("posterior"),
+    "draws of another model": lambda d: d["groups"]["posterior"]["variables"][0].update(name="x"),
 }  # fmt: skip
 
 

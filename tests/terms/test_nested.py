@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import pymc_mlm as mlm
-from pymc_mlm.approximation.unit_information import unit_information
+from pymc_mlm.approximation import unit_information
 from pymc_mlm.distributions.partial_correlation import PartialCorrelation
 from pymc_mlm.model.information import nested_information
 from pymc_mlm.ops.correlation import partials_to_cholesky
@@ -51,7 +51,10 @@ def information(design, y, variance):
     def likelihood(eta, population):
         return (y - eta) / variance, np.full(len(y), 1.0 / variance)
 
-    return unit_information(design, likelihood, np.ones((len(y), 1)), np.zeros(len(y)), 1.0)
+    X, prior = np.ones((len(y), 1)), np.full(1, unit_information.RIDGE)
+    offset = np.zeros(len(y))
+    told = unit_information.nested_information(design, likelihood, X, offset, 1.0, prior)
+    return told.levels
 
 
 def some_point(model, rng):
@@ -220,7 +223,9 @@ def test_steps_that_lead_nowhere_leave_auto_noncentered(table):
     design = mlm.nested(["school"]).resolve(table)
     nowhere = lambda eta, _: (np.full(len(eta), np.nan), np.ones(len(eta)))  # noqa: E731
     rows = len(design.nesting.leaf)
-    assert unit_information(design, nowhere, np.ones((rows, 1)), np.zeros(rows), 1.0) is None
+    X, prior = np.ones((rows, 1)), np.full(1, unit_information.RIDGE)
+    told = unit_information.nested_information(design, nowhere, X, np.zeros(rows), 1.0, prior)
+    assert told is None
 
 
 BAD = {
