@@ -68,7 +68,6 @@ WALLS = {
         "numpy scipy pytensor pymc xarray",
     ),
     "fit": wall("errors", "numpy xarray pymc"),
-    "fitting": wall("errors data fit inference model paths", ""),
     "saving": wall(
         "errors data priors weights families terms inference model trial fit writing",
         "numpy pandas xarray",

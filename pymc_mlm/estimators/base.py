@@ -11,9 +11,9 @@ from pymc_mlm.arviz_groups import Extension, extended
 from pymc_mlm.errors import NotFittedError, warn_of_data, warn_user
 from pymc_mlm.estimators.marginal_effects import AbstractMarginalEffects
 from pymc_mlm.fit import K_HAT, Fit
-from pymc_mlm.fitting import PATHS, fit, path_of
 from pymc_mlm.inference import Run, as_sampler, as_seed, interruption
 from pymc_mlm.intervals import CI_PROB
+from pymc_mlm.paths.fitting import PATHS, fit, path_of
 from pymc_mlm.paths.laplace import certificate
 from pymc_mlm.prior_predictive import sample_prior_predictive
 from pymc_mlm.reporting import graph

@@ -9,7 +9,7 @@ import pytest
 
 import pymc_mlm as mlm
 from pymc_mlm.families import Bernoulli, Gaussian
-from pymc_mlm.fitting import path_of
+from pymc_mlm.paths.fitting import path_of
 from pymc_mlm.prediction import linear_predictor_draws, population_draws
 from pymc_mlm.terms import Hierarchical
 from pymc_mlm.terms.nested import Nested

@@ -11,18 +11,13 @@ from pymc_mlm.data.frame import open_table
 from pymc_mlm.fit import Fit
 from pymc_mlm.inference import AbstractSampler, Run, interruption
 from pymc_mlm.model import AbstractSpecification
-from pymc_mlm.paths import (
-    AbstractPath,
-    Certified,
-    CollapsedGaussian,
-    DirichletPath,
-    Fused,
-    LaplacePath,
-    Sampled,
-    choose_path,
-)
-from pymc_mlm.paths.base import AUTO
-from pymc_mlm.paths.certified import why_sampled
+from pymc_mlm.paths.base import AUTO, AbstractPath, choose_path
+from pymc_mlm.paths.certified import Certified, why_sampled
+from pymc_mlm.paths.collapsed_gaussian import CollapsedGaussian
+from pymc_mlm.paths.dirichlet import DirichletPath
+from pymc_mlm.paths.fused import Fused
+from pymc_mlm.paths.laplace import LaplacePath
+from pymc_mlm.paths.sampled import Sampled
 
 EVERY = (CollapsedGaussian(), Certified(), DirichletPath(), Fused(), Sampled(), LaplacePath())
 PATHS = {path.name: path for path in EVERY}
