@@ -19,7 +19,9 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 # Bytes of one chunk's largest array; small enough to stay in cache, large enough for NumPy.
-CHUNK_BYTES = 8_000_000
+CHUNK_BYTES = 1_000_000
+# Log odds up to here have sums of exponentials that are finite.
+SAFE_LOG_ODDS = 600.0
 # Points over which a draw's average over persons and new clusters is taken.
 NEW_CLUSTER_POINTS = 1_024
 
@@ -93,13 +95,19 @@ class NewClusters(AbstractClusters):
 
     def shift(self, draws: slice, Z: Array) -> Array:
         """Deal a cluster to every row."""
-        turn = self.turn[draws]
-        rows = (np.arange(len(Z))[None] + turn[:, None]) % len(self.nodes)
+        turn, ring = self.turn[draws], self._ring(len(Z))
         root = self.roots[draws] * self.signs[draws][:, None, :]
-        u = np.matmul(root, np.swapaxes(self.nodes[rows], 1, 2))  # (sample, dim, row)
+        u = np.empty((len(turn), self.nodes.shape[1], len(Z)))  # (sample, dim, row)
+        for own, first, out in zip(root, turn, u, strict=True):  # gathered nodes take twice as long
+            np.matmul(own, ring[:, first : first + len(Z)], out=out)
         slopes = Z.shape[1]
         u = u.reshape(len(turn), slopes, -1, len(Z))
         return np.einsum("nr,srmn->smn", Z, u) if slopes > 1 else Z[:, 0] * u[:, 0]
+
+    def _ring(self, rows: int) -> Array:
+        """Return the nodes once around, and on for so many rows, shape (dim, node + row)."""
+        around = np.arange(len(self.nodes) + rows) % len(self.nodes)
+        return np.ascontiguousarray(self.nodes[around].T)
 
 
 def new_clusters(roots: Array, num_rows: int, random_seed: int = 0) -> NewClusters:
@@ -188,10 +196,16 @@ def cell_probabilities(
         and (draws.basis == np.eye(len(draws.basis))).all()
     )
     psi = eta if saturated else np.matmul(draws.basis, eta)
-    top = np.maximum(psi.max(axis=1, keepdims=True), 0.0)
-    psi -= top
+    none: Any = 1.0
+    if not psi.max(initial=0.0) < SAFE_LOG_ODDS:
+        top = np.maximum(psi.max(axis=1), 0.0)
+        psi -= top[:, None]
+        none = np.exp(-top)
     np.exp(psi, out=psi)
-    psi /= psi.sum(axis=1, keepdims=True) + np.exp(-top)
+    total = psi[:, 0] + none
+    for k in range(1, psi.shape[1]):  # a sum over the middle axis takes longer
+        total += psi[:, k]
+    psi /= total[:, None]
     return psi
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from pymc_mlm.fit import EFFECTIVE_SIZE, Fit
+from pymc_mlm.reporting.chain_figures import chain_figures
 from pymc_mlm.reporting.diagnostics import ESS_PER_CHAIN, RHAT_LIMIT, diagnose
 from pymc_mlm.reporting.summary import MODEL_KINDS, Table, check_kinds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIGURES = ("r_hat", "ess_bulk", "ess_tail", "mcse_mean", "mcse_sd")
 
 # Share of a posterior's standard deviation that the error of its mean may have.
 MCSE_LIMIT = 0.1
@@ -37,8 +42,8 @@ def convergence(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS) -> Table:
 
     check_kinds(kinds)
     names = [name for kind in kinds for name in fit.names(kind)]
-    rows = {label: figures(own) for name in names for label, own in _parameters(fit, name)}
-    frame = pd.DataFrame(rows).T.sort_values("ess_bulk", kind="stable")
+    frame = pd.concat([_of_variable(fit, name) for name in names])
+    frame = frame.sort_values("ess_bulk", kind="stable")
     weighted = fit.posterior.attrs.get(EFFECTIVE_SIZE)
     if weighted is not None:  # resampled by weight, with repetitions
         frame[["ess_bulk", "ess_tail"]], frame["r_hat"] = weighted, np.nan
@@ -48,35 +53,28 @@ def convergence(fit: Fit, kinds: tuple[str, ...] = MODEL_KINDS) -> Table:
     return Table(f"Convergence of {fit.spec.label}", frame.drop(columns="sd"), _advice(fit, frame))
 
 
-def _parameters(fit: Fit, name: str) -> Iterator[tuple[str, xr.DataArray]]:
-    """Yield label and draws of each element of a variable."""
+def _of_variable(fit: Fit, name: str) -> pd.DataFrame:
+    """Return the figures of each element of a variable, its posterior standard deviation too."""
+    import pandas as pd
+
     values, role = fit.posterior[name].transpose("chain", "draw", ...), fit.roles[name]
-    dims = [str(d) for d in values.dims[2:]]
+    found = {key: x.ravel() for key, x in chain_figures(values.values, *FIGURES).items()}
+    sd = values.values.std(axis=(0, 1), ddof=1).ravel()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found["mcse_per_sd"] = np.where(sd > 0, found["mcse_mean"] / sd, np.nan)
+    return pd.DataFrame(found | {"sd": sd}, index=_labels(values, role))
+
+
+def _labels(values: xr.DataArray, role: Any) -> list[str]:
+    """Return the text of each element."""
+    dims = values.dims[2:]
+    if not dims:
+        return [role.text()]
+    labels = []
     for at in np.ndindex(values.shape[2:]):
-        own = values.isel(dict(zip(dims, at, strict=True)))
-        labels = [values[d].values[i] for d, i in zip(dims, at, strict=True)]
-        label = labels[0] if len(labels) == 1 else tuple(labels)
-        yield role.text(label) if dims else role.text(), own.reset_coords(drop=True)
-
-
-def figures(draws: xr.DataArray) -> dict[str, float]:
-    """Return the figures of one parameter, its posterior standard deviation among them."""
-    import arviz_stats
-
-    def one(values: Any) -> float:
-        return float(np.asarray(values))
-
-    sd = float(draws.std(ddof=1))
-    error = one(arviz_stats.mcse(draws, method="mean"))
-    return {
-        "r_hat": one(arviz_stats.rhat(draws)) if draws.sizes["chain"] > 1 else np.nan,
-        "ess_bulk": one(arviz_stats.ess(draws, method="bulk")),
-        "ess_tail": one(arviz_stats.ess(draws, method="tail")),
-        "mcse_mean": error,
-        "mcse_sd": one(arviz_stats.mcse(draws, method="sd")),
-        "mcse_per_sd": error / sd if sd > 0 else np.nan,
-        "sd": sd,
-    }
+        own = [values[d].values[i] for d, i in zip(dims, at, strict=True)]
+        labels.append(role.text(own[0] if len(own) == 1 else tuple(own)))
+    return labels
 
 
 def _advice(fit: Fit, frame: Any) -> tuple[str, ...]:

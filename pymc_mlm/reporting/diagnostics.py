@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.fit import Fit
+from pymc_mlm.reporting.chain_figures import chain_figures
 
 RHAT_LIMIT = 1.01
 ESS_PER_CHAIN = 100
@@ -121,14 +122,11 @@ def diagnose(fit: Fit) -> Diagnostics:
     -------
     Diagnostics
     """
-    import arviz_stats
-
     posterior = fit.posterior[[n for n in fit.roles if n in fit.posterior]]
     posterior = posterior.map(_thin_elements, keep_attrs=True)
-    rhat = arviz_stats.rhat(posterior)
-    ess = arviz_stats.ess(posterior, method="bulk")
-    worst_rhat, at_rhat = _extreme(fit, rhat, np.nanargmax)
-    worst_ess, at_ess = _extreme(fit, ess, np.nanargmin)
+    figures = [_r_hat_and_size(values) for values in posterior.data_vars.values()]
+    worst_rhat, at_rhat = _extreme(fit, [r_hat for r_hat, _ in figures], np.nanargmax)
+    worst_ess, at_ess = _extreme(fit, [size for _, size in figures], np.nanargmin)
     diverging = fit.idata["sample_stats"]["diverging"] if "sample_stats" in fit.idata else None
     return Diagnostics(
         max_rhat=worst_rhat,
@@ -140,6 +138,14 @@ def diagnose(fit: Fit) -> Diagnostics:
         draws=posterior.sizes["draw"],
         unchecked=_not_finite(posterior),
     )
+
+
+def _r_hat_and_size(values: Any) -> tuple[Any, Any]:
+    """Return R-hat and bulk effective size of every element."""
+    values = values.transpose("chain", "draw", ...)
+    found = chain_figures(values.values, "r_hat", "ess_bulk")
+    first = values.isel(chain=0, draw=0, drop=True)
+    return first.copy(data=found["r_hat"]), first.copy(data=found["ess_bulk"])
 
 
 def _not_finite(posterior: Any) -> tuple[str, ...]:
@@ -159,13 +165,13 @@ def _thin_elements(values: Any) -> Any:
 
 def _extreme(fit: Fit, stats: Any, choose: Any) -> tuple[float, str]:
     values, labels = [], []
-    for name, array in stats.data_vars.items():
+    for array in stats:
         flat = np.atleast_1d(array.values).ravel()
         if not np.isfinite(flat).any():
             continue
         at = int(choose(flat))
         values.append(float(flat[at]))
-        labels.append(fit.roles[name].text(_coordinate(array, at)))
+        labels.append(fit.roles[array.name].text(_coordinate(array, at)))
     if not values:
         return float("nan"), "any parameter"
     best = int(choose(np.array(values)))

@@ -11,6 +11,7 @@ import xarray as xr
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.intervals import CI_PROB, interval
+from pymc_mlm.reporting.chain_figures import chain_figures
 from pymc_mlm.reporting.summary import MODEL_KINDS
 
 MOST_MEMBERS = 40
@@ -101,13 +102,11 @@ def plot_trace(
 
 def _figures(draws: xr.DataArray) -> str:
     """Return how well the draws of a parameter stand for its posterior, for a heading."""
-    import arviz_stats
-
-    bulk, tail = (float(arviz_stats.ess(draws, method=m)) for m in ("bulk", "tail"))
-    error = float(arviz_stats.mcse(draws, method="mean"))
-    several = draws.sizes["chain"] > 1
-    rhat = f"R-hat {float(arviz_stats.rhat(draws)):.3f}, " if several else ""
-    return f"{rhat}ESS {bulk:.0f} bulk, {tail:.0f} tail, MCSE {error:.2g}"
+    values = draws.transpose("chain", "draw", ...).values
+    found = chain_figures(values, "r_hat", "ess_bulk", "ess_tail", "mcse_mean")
+    rhat = f"R-hat {found['r_hat']:.3f}, " if len(values) > 1 else ""
+    sizes = f"ESS {found['ess_bulk']:.0f} bulk, {found['ess_tail']:.0f} tail"
+    return f"{rhat}{sizes}, MCSE {found['mcse_mean']:.2g}"
 
 
 def plot_members(

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_mlm.fit import EFFECTIVE_SIZE, K_HAT, Fit
+from pymc_mlm.reporting.chain_figures import chain_figures
 from pymc_mlm.reporting.coordinates import labelled
 from pymc_mlm.reporting.diagnostics import ESS_PER_CHAIN, RHAT_LIMIT, diagnose, direct_kind
 from pymc_mlm.reporting.justified_priors import without_address
@@ -104,21 +105,20 @@ def _rows(fit: Fit) -> int | None:
 
 
 def _of_results(results: xr.Dataset) -> list[dict[str, Any]]:
-    import arviz_stats
-
     rows = []
     for name, values in results.data_vars.items():
         flat = values.transpose("chain", "draw", ...)
         for label, place in labelled(flat.isel(chain=0, draw=0, drop=True)):
-            own = flat[:, :, *place]
+            own = flat[:, :, *place].values
+            found = chain_figures(own, "r_hat", "ess_bulk", "ess_tail", "ess_mean")
             rows.append(
                 {
                     "result": f"{name}{label}",
-                    "R-hat": float(arviz_stats.rhat(own)),
-                    "bulk ESS": float(arviz_stats.ess(own, method="bulk")),
-                    "tail ESS": float(arviz_stats.ess(own, method="tail")),
+                    "R-hat": float(found["r_hat"]),
+                    "bulk ESS": float(found["ess_bulk"]),
+                    "tail ESS": float(found["ess_tail"]),
                     "Monte Carlo error of the mean": float(
-                        np.std(own.values) / np.sqrt(float(arviz_stats.ess(own, method="mean")))
+                        np.std(own) / np.sqrt(found["ess_mean"])
                     ),
                 }
             )

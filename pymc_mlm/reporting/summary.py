@@ -10,6 +10,7 @@ import numpy as np
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import EFFECTIVE_SIZE, Fit
 from pymc_mlm.intervals import CI_PROB, check_probability, interval, interval_names
+from pymc_mlm.reporting.chain_figures import chain_figures
 from pymc_mlm.reporting.diagnostics import way
 
 if TYPE_CHECKING:
@@ -116,29 +117,23 @@ def moments(flat: np.ndarray, ci_prob: float) -> np.ndarray:
 
 
 def _rows(fit: Fit, name: str, ci_prob: float) -> dict[str, dict[str, Any]]:
-    import arviz_stats
-
     values = fit.posterior[name]
     role = fit.roles[name]
     dims = [d for d in values.dims if d not in ("chain", "draw")]
     flat = values.stack(element=dims) if len(dims) > 1 else values
     dim = "element" if len(dims) > 1 else (dims[0] if dims else None)
-    rhat, bulk, tail = (
-        np.atleast_1d(f)
-        for f in (
-            arviz_stats.rhat(flat).values,
-            arviz_stats.ess(flat, method="bulk").values,
-            arviz_stats.ess(flat, method="tail").values,
-        )
-    )
-    weighted = fit.posterior.attrs.get(EFFECTIVE_SIZE)
-    if weighted is not None:  # resampled by weight, with repetitions
-        bulk, tail, rhat = (np.full_like(bulk, x) for x in (weighted, weighted, np.nan))
     labels = [role.text()] if dim is None else [role.text(c) for c in flat[dim].values]
     matrix = np.atleast_3d(flat.transpose("chain", "draw", ...).values)
+    weighted = fit.posterior.attrs.get(EFFECTIVE_SIZE)
+    if weighted is None:
+        found = chain_figures(matrix, "ess_bulk", "ess_tail", "r_hat")
+    else:  # resampled by weight, with repetitions
+        alike = {"ess_bulk": weighted, "ess_tail": weighted, "r_hat": np.nan}
+        found = {column: np.full(len(labels), figure) for column, figure in alike.items()}
     named = {label: matrix[:, :, i].ravel() for i, label in enumerate(labels)}
     table = draws_table(named, ci_prob)
-    table["ess_bulk"], table["ess_tail"], table["r_hat"] = bulk, tail, rhat
+    for column, figure in found.items():
+        table[column] = figure
     return {str(label): dict(row) for label, row in table.iterrows()}
 
 

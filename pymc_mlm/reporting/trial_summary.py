@@ -28,6 +28,7 @@ from pymc_mlm.decisions import (
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.fit import Fit
 from pymc_mlm.intervals import check_probability, interval_names
+from pymc_mlm.reporting.chain_figures import chain_figures
 from pymc_mlm.reporting.diagnostics import diagnose, direct_kind, way
 from pymc_mlm.reporting.summary import draws_table
 
@@ -271,7 +272,6 @@ def _undefined(theta: xr.DataArray) -> tuple[str, ...]:
 
 
 def _coefficients(fit: Fit, ci_prob: float) -> pd.DataFrame | None:
-    import arviz_stats
     import pandas as pd
 
     if "beta" not in fit.posterior:
@@ -290,9 +290,7 @@ def _coefficients(fit: Fit, ci_prob: float) -> pd.DataFrame | None:
     table.index = pd.MultiIndex.from_product(
         [predictors, covariates], names=["predictor", "covariate"]
     )
-    table["ess_bulk"] = arviz_stats.ess(beta, method="bulk").values.ravel()
-    table["r_hat"] = arviz_stats.rhat(beta).values.ravel()
-    return table
+    return _with_figures(table, beta.transpose("chain", "draw", "predictor", "covariate").values)
 
 
 def _clusters(fit: Fit, roots: np.ndarray, ci_prob: float) -> pd.DataFrame:
@@ -321,8 +319,6 @@ def _members(fit: Fit, coefs: tuple[str, ...], roots: np.ndarray, ci_prob: float
 
 
 def _weights(fit: Fit, ci_prob: float) -> pd.DataFrame | None:
-    import arviz_stats
-
     own = {}
     for name in fit.names("weight", "coefficient", "sd"):
         role, drawn = fit.roles[name], fit.posterior[name]
@@ -334,24 +330,25 @@ def _weights(fit: Fit, ci_prob: float) -> pd.DataFrame | None:
     if not own:
         return None
     table = draws_table({label: drawn.values.ravel() for label, drawn in own.items()}, ci_prob)
-    table["ess_bulk"] = [float(arviz_stats.ess(drawn, method="bulk")) for drawn in own.values()]
-    table["r_hat"] = [float(arviz_stats.rhat(drawn)) for drawn in own.values()]
+    return _with_figures(table, np.stack([drawn.values for drawn in own.values()], axis=2))
+
+
+def _with_figures(table: pd.DataFrame, draws: np.ndarray) -> pd.DataFrame:
+    """Add effective sizes and R-hats of draws, shape (chain, draw, ...), a row of each."""
+    for name, found in chain_figures(draws, "ess_bulk", "r_hat").items():
+        table[name] = found.ravel()
     return table
 
 
 def _spreads(fit: Fit, roots: np.ndarray, names: list[str], ci_prob: float) -> pd.DataFrame:
     """Tabulate the sds of effects whose covariance has given roots, shape (sample, dim, dim)."""
-    import arviz_stats
-
     covariance = np.matmul(roots, np.swapaxes(roots, 1, 2))
     variance = np.diagonal(covariance, axis1=1, axis2=2)  # (sample, dim)
     sd = np.sqrt(variance)
     table = draws_table({name: sd[:, d] for d, name in enumerate(names)}, ci_prob)
     table.columns = ["sd", "sd_of_sd", *table.columns[2:]]
     chains, draws = fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]
-    by_chain = xr.DataArray(sd.reshape(chains, draws, -1), dims=("chain", "draw", "dimension"))
-    table["ess_bulk"] = arviz_stats.ess(by_chain, method="bulk").values
-    table["r_hat"] = arviz_stats.rhat(by_chain).values
+    table = _with_figures(table, sd.reshape(chains, draws, -1))
     table["variance"] = variance.mean(axis=0)
     if len(names) <= 8:
         spread = np.maximum(sd[:, :, None] * sd[:, None, :], np.finfo(float).tiny)

@@ -114,7 +114,7 @@ class TrialSpecification(AbstractSpecification):
         own = (*OWN_PRIORS, *(() if self.cluster is None else ("cluster_sd",)))
         return uniquely_named(self.terms, {k: v for k, v in self.priors.items() if k not in own})
 
-    @property
+    @cached_property
     def trial_priors(self) -> TrialPriors:
         """The user's priors, and the default ones for the rest; without those of terms."""
         of_terms = {name for term in self.named for name in term.priors}  # type: ignore[attr-defined]
