@@ -62,7 +62,7 @@ WALLS = {
         "reporting",
         "numpy scipy pytensor pymc xarray",
     ),
-    "integration": wall("errors", "numpy scipy numba"),
+    "integration": wall("errors codegen", "numpy scipy numba"),
     "paths": wall(
         "errors data codegen ops priors terms inference model integration fit",
         "numpy scipy pytensor pymc xarray",
@@ -127,7 +127,7 @@ ONLY_INSIDE_FUNCTIONS = frozenset(
 # Imported inside functions themselves.
 KERNELS = (
     "ops/kernels/", "integration/kernels.py", "integration/free_kernels.py",
-    "codegen/exponential.py",
+    "integration/logistic_kernels.py", "codegen/exponential.py",
 )  # fmt: skip
 PRIVATE_NAMES = "codegen/private.py"
 PRIVATE = ("pytensor.link", "numba.core", "nutpie.compile_pymc", "nutpie._lib")

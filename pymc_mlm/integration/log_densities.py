@@ -66,8 +66,28 @@ def bernoulli(y: Outcome, eta: Array, parameters: Array) -> Array:
 
 def bernoulli_derivatives(y: Outcome, eta: Array, parameters: Array) -> Derivatives:
     """Derivatives of `bernoulli`."""
-    p, *v = _logistic(eta)
-    return _of(y["value"] - p, *(-x for x in v))
+    from pymc_mlm.integration import logistic_kernels
+
+    by_eta = np.empty((4, len(eta)))
+    logistic_kernels.derivatives(_numbers(y["value"]), _numbers(eta), by_eta)
+    return Derivatives(by_eta, np.empty((0, 3, len(eta))))
+
+
+def bernoulli_sum(y: Outcome, eta: Array, parameters: Array) -> Array:
+    """Sum of `bernoulli` over rows."""
+    from pymc_mlm.integration import logistic_kernels
+
+    event, eta = _numbers(y["value"]), _numbers(eta)
+    if eta.ndim == 1:
+        return np.asarray(logistic_kernels.events_of_one(event, eta))
+    total = np.zeros(eta.shape[1])
+    logistic_kernels.events(event, eta, total)
+    return total
+
+
+def _numbers(x: Array) -> Array:
+    """Return an array as compiled loops take it."""
+    return np.ascontiguousarray(x, dtype=np.float64)
 
 
 def binomial(y: Outcome, eta: Array, parameters: Array) -> Array:
@@ -206,11 +226,15 @@ class LogDensity:
         Its `Derivatives`, at a linear predictor of shape (row,).
     parameters : tuple of str
         The family's own parameters, all positive.
+    total : callable, optional
+        Sum of `value` over rows, where that takes less than its parts; linear predictors of shape
+        (row,) or (row, vector).
     """
 
     value: Callable[[Outcome, Array, Array], Array]
     derivatives: Callable[[Outcome, Array, Array], Derivatives]
     parameters: tuple[str, ...] = ()
+    total: Callable[[Outcome, Array, Array], Array] | None = None
 
 
 def weighted(density: LogDensity) -> LogDensity:
@@ -227,7 +251,7 @@ def weighted(density: LogDensity) -> LogDensity:
 
 
 LOG_DENSITIES = {
-    "bernoulli": LogDensity(bernoulli, bernoulli_derivatives),
+    "bernoulli": LogDensity(bernoulli, bernoulli_derivatives, total=bernoulli_sum),
     "binomial": LogDensity(binomial, binomial_derivatives),
     "poisson": LogDensity(poisson, poisson_derivatives),
     "negative_binomial": LogDensity(negative_binomial, negative_binomial_derivatives, ("alpha",)),

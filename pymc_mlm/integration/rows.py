@@ -140,6 +140,8 @@ class Rows:
 
     def log_density(self, eta: Array, parameters: Array) -> Array:
         """Return the sum over rows, for each further axis of the linear predictor."""
+        if self.density.total is not None:
+            return self.density.total(self.outcome, eta, parameters)
         total = np.zeros(eta.shape[1:])
         for _, values in self._blocks(eta, parameters):
             total += values.sum(axis=0)

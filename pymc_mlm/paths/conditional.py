@@ -22,7 +22,7 @@ from pymc_mlm.integration.rows import Rows
 from pymc_mlm.model.build import build_with_predictor
 from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.paths.elimination import arranged
-from pymc_mlm.paths.starts import start_at
+from pymc_mlm.paths.starts import initial_values, start_at
 from pymc_mlm.terms.linear import LinearPart
 
 Array = np.ndarray[Any, Any]
@@ -166,7 +166,7 @@ def _split(spec: Any, design: Any) -> Conditional:
     none = {u: pt.zeros(p.count or p.shape) for u, p in zip(replaced, parts, strict=False)}
     log_prior, entries, offset, parameters, *values = clone_replace(replaced[len(parts) :], none)
     start_at(model, spec.starts(design))
-    initial = model.initial_point()
+    initial = initial_values(model)
     inputs = [model.rvs_to_values[rv] for rv in free]
     starts = [np.asarray(initial[x.name], dtype=np.float64) for x in inputs]
     point = pt.dvector("point")

@@ -156,6 +156,7 @@ def membership_entries(term: Any, design: MembershipDesign) -> tuple[LinearPart,
         raw = term.weight_function.evaluate(pieces, b, *places)
         w = group_softmax(raw.log, *places) if term.normalize else raw.natural()
     e = term.effects.entries(design)
-    entries = e.factors * (w * pt.ones(len(m.group)))[e.rows]
+    # PyTensor looks at each element of an array of NumPy that is an index.
+    entries = e.factors * (w * pt.ones(len(m.group)))[pt.as_tensor(e.rows)]
     part = f"{name}_effect", e.shape, m.group[e.rows], e.columns, entries, e.root, e.count
     return (LinearPart(*part),)

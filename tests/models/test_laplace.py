@@ -7,12 +7,14 @@ import pandas as pd
 import pymc as pm
 import pytensor
 import pytest
+from pytensor.tensor.variable import _tensor_py_operators
 from scipy.special import logsumexp
 
 import pymc_mlm as mlm
 from pymc_mlm.model.build import build_with_predictor
 from pymc_mlm.paths.conditional import conditional
 from pymc_mlm.paths.log_marginal import LogMarginal
+from pymc_mlm.paths.starts import initial_values, start_at
 
 RUN = {"draws": 200, "chains": 2, "random_seed": 1, "progressbar": False, "path": "laplace"}
 
@@ -96,6 +98,30 @@ def test_pieces_are_those_of_the_model(name, table, rng):
     given = [drawn[v.name][0] if v.name in parts.effects else drawn[v.name] for v in model.free_RVs]
     expected = pieces.offset + parts.rows.times(pieces.entries, z[:, 0])
     assert np.allclose(f(*given), expected)
+
+
+def test_the_start_is_that_of_the_sampler(table):
+    model = MODELS["slopes"].specification
+    design = model.read(table)
+    built = model.build(design)
+    start_at(built, model.starts(design))
+    expected, found = built.initial_point(), initial_values(built)
+    assert found.keys() == expected.keys()
+    assert all(np.allclose(found[name], expected[name]) for name in expected)
+
+
+def test_no_graph_is_indexed_by_an_array_of_numpy(table, monkeypatch):
+    """PyTensor looks at each element of one, for seconds in a long table."""
+    inner, lengths = _tensor_py_operators.__getitem__, []
+
+    def counted(self, args):
+        each = args if isinstance(args, tuple) else (args,)
+        lengths.extend(a.size if isinstance(a, np.ndarray) else 0 for a in each)
+        return inner(self, args)
+
+    monkeypatch.setattr(_tensor_py_operators, "__getitem__", counted)
+    split(MODELS["softmax"], table)
+    assert lengths and max(lengths) < len(table)
 
 
 @pytest.mark.parametrize("name", MODELS)
