@@ -79,7 +79,7 @@ def draw_effects(
     >>> effect.shape
     (9, 2, 1)
     """
-    from pymc_mlm.ops.kernels.nested_gaussian import draw_deviations
+    from pymc_mlm.ops.kernels.nested_deviations import draw_deviations
 
     s = statistics
     one_draw = [np.empty(np.shape(x)[1:]) for x in (beta, sd, partial, sigma)]
