@@ -16,8 +16,8 @@ from pytensor.tensor.random.op import RandomVariable
 
 from pymc_mlm.distributions.chain_normal import chain_logp
 from pymc_mlm.ops.base import register_draw
-from pymc_mlm.ops.chain import chain, recursion
-from pymc_mlm.ops.chain_information import chain_back, chain_information
+from pymc_mlm.ops.chain import chain, chain_back, recursion
+from pymc_mlm.ops.chain_information import chain_information
 
 
 class InformedSteps(Transform):

@@ -1,4 +1,4 @@
-r"""First-order linear recursion, :math:`u_i = \phi_i u_{i-1} + e_i`, with its gradient.
+r"""First-order linear recursion, :math:`u_i = \phi_i u_{i-1} + e_i`, and the same backwards.
 
 A chain begins where :math:`\phi_i = 0`, so that many chains of any length are one vector. As a
 `Scan` the recursion takes ten times as long to compile.
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.op import Op
 
 from pymc_mlm.ops.base import (
     AbstractKernelOp,
@@ -46,11 +45,33 @@ def chain(phi: Any, shocks: Any) -> Variable:
     >>> chain([0.0, 0.5, 0.0], [1.0, 1.0, 1.0]).eval()
     array([1. , 1.5, 1. ])
     """
-    return _chain(phi, shocks)
+    return _forward(phi, shocks)
+
+
+def chain_back(phi: Any, shocks: Any) -> Variable:
+    r"""Return the recursion backwards, :math:`h_i = a_i + \phi_{i+1} h_{i+1}`.
+
+    Parameters
+    ----------
+    phi : tensor_like, shape (place,)
+        Factor of a place by which the one before has a part of it; zero where a chain begins.
+    shocks : tensor_like, shape (place,)
+        What is added.
+
+    Returns
+    -------
+    TensorVariable, shape (place,)
+
+    Examples
+    --------
+    >>> chain_back([0.0, 0.5, 0.0], [1.0, 1.0, 1.0]).eval()
+    array([1.5, 1. , 1. ])
+    """
+    return _backward(phi, shocks)
 
 
 def reference_chain(phi: Any, shocks: Any) -> Variable:
-    """Return the same as a product with a dense matrix, for tests and second derivatives."""
+    """Return `chain` as a product with a dense matrix, for tests."""
     phi, shocks = as_float(phi), as_float(shocks)
     lag = pt.concatenate([pt.zeros(1), pt.ones_like(phi)[1:]]) * phi
     n = phi.shape[0]
@@ -66,20 +87,14 @@ def recursion(phi: Any, shocks: Any) -> Any:
     return out
 
 
-def _gradient(phi: Any, u: Any, ct: Any) -> Any:
-    r"""Return gradients by phi and shocks: :math:`\lambda_i = g_i + \phi_{i+1} \lambda_{i+1}`."""
-    by_shocks = np.array(ct, dtype=np.float64)
-    for i in range(len(ct) - 2, -1, -1):
-        by_shocks[i] += phi[i + 1] * by_shocks[i + 1]
-    before = np.concatenate([np.zeros(min(1, len(u))), u[:-1]])
-    return by_shocks * before, by_shocks
-
-
 class Chain(AbstractKernelOp):
-    """Values of the recursion."""
+    """Values of the recursion, forwards or backwards. One is the transpose of the other."""
 
-    __props__ = ()
+    __props__ = ("is_backward",)
     layout = Layout("phi[places], shocks[places]")
+
+    def __init__(self, is_backward: bool = False) -> None:
+        self.is_backward = is_backward
 
     def make_node(self, phi: Any, shocks: Any) -> Apply:
         """Take two vectors."""
@@ -95,37 +110,28 @@ class Chain(AbstractKernelOp):
 
     def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the values in NumPy."""
-        out[0][0] = recursion(*inputs)
+        phi, shocks = inputs
+        if self.is_backward:  # from the last place on, the factor is that of the place after
+            out[0][0] = recursion(np.append(phi, 0.0)[1:][::-1], shocks[::-1])[::-1].copy()
+        else:
+            out[0][0] = recursion(phi, shocks)
 
     def pullback(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], cts: Sequence[Variable]
     ) -> list[Variable]:
-        """The recursion backwards."""
-        return list(_chain_vjp(inputs[0], outputs[0], cts[0]))
+        r"""The recursion in the other direction.
+
+        With :math:`\lambda` its values, from the cotangent, the gradient by :math:`\phi_i` is
+        :math:`\lambda_i u_{i-1}` forwards and :math:`\lambda_{i-1} h_i` backwards.
+        """
+        by_shocks = (_forward if self.is_backward else _backward)(inputs[0], cts[0])
+        here, before = by_shocks, outputs[0]
+        if self.is_backward:
+            here, before = before, here
+        return [here * pt.concatenate([pt.zeros(1), before])[:-1], by_shocks]
 
 
-class ChainVJP(AbstractKernelOp):
-    """Gradients of `Chain` by phi and shocks."""
-
-    __props__ = ()
-    layout = Layout("phi[places], u[places], ct[places]")
-
-    def make_node(self, phi: Any, u: Any, ct: Any) -> Apply:
-        """Take factors, values and the cotangent of the values."""
-        register_backends()
-        inputs = [as_float(x) for x in (phi, u, ct)]
-        return Apply(self, inputs, [vector(), vector()])
-
-    def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
-        """Gradients have the shape of the inputs."""
-        return [shapes[0], shapes[0]]
-
-    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
-        """Define the gradients in NumPy."""
-        out[0][0], out[1][0] = _gradient(*inputs)
-
-
-def _kernel(phi: Any, shocks: Any) -> Any:
+def _forward_kernel(phi: Any, shocks: Any) -> Any:
     out = np.empty(shocks.shape[0])
     before = 0.0
     for i in range(shocks.shape[0]):
@@ -134,57 +140,36 @@ def _kernel(phi: Any, shocks: Any) -> Any:
     return out
 
 
-def _vjp_kernel(phi: Any, u: Any, ct: Any) -> Any:
-    n = u.shape[0]
-    by_phi, by_shocks = np.zeros(n), np.empty(n)
+def _backward_kernel(phi: Any, shocks: Any) -> Any:
+    n = shocks.shape[0]
+    out = np.empty(n)
     after = 0.0
     for k in range(n):
         i = n - 1 - k
-        after += ct[i]
-        by_shocks[i] = after
-        if i > 0:
-            by_phi[i] = after * u[i - 1]
-        after *= phi[i]
-    return by_phi, by_shocks
+        out[i] = shocks[i] + after
+        after = phi[i] * out[i]
+    return out
 
 
 @numba_kernel(Chain)
-def _(op: Op) -> Callable[..., Any]:
-    return _kernel
-
-
-@numba_kernel(ChainVJP)
-def _(op: Op) -> Callable[..., Any]:
-    return _vjp_kernel
+def _(op: Chain) -> Callable[..., Any]:
+    return _backward_kernel if op.is_backward else _forward_kernel
 
 
 @jax_function(Chain)
-def _(op: Op, node: Apply) -> Callable[..., Any]:
-    return _jax_chain
-
-
-@jax_function(ChainVJP)
-def _(op: Op, node: Apply) -> Callable[..., Any]:
+def _(op: Chain, node: Apply) -> Callable[..., Any]:
     import jax.numpy as jnp
-
-    def vjp(phi: Any, u: Any, ct: Any) -> Any:
-        # Backwards, the factor of what came before is that of the next place.
-        after = jnp.concatenate([phi[1:], jnp.zeros(1)])
-        by_shocks = _jax_chain(after[::-1], ct[::-1])[::-1]
-        return by_shocks * jnp.concatenate([jnp.zeros(1), u[:-1]]), by_shocks
-
-    return vjp
-
-
-def _jax_chain(phi: Any, shocks: Any) -> Any:
     from jax.lax import scan
 
     def step(before: Any, now: Any) -> Any:
         value = now[0] * before + now[1]
         return value, value
 
-    return scan(step, 0.0, (phi, shocks))[1]
+    def run(phi: Any, shocks: Any) -> Any:
+        factor = jnp.append(phi, 0.0)[1:] if op.is_backward else phi
+        return scan(step, 0.0, (factor, shocks), reverse=op.is_backward)[1]
+
+    return run
 
 
-_chain = Chain()
-_chain_vjp = ChainVJP()
+_forward, _backward = Chain(), Chain(is_backward=True)

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
@@ -28,7 +27,6 @@ from pymc_mlm.ops.base import (
     register_backends,
     vector,
 )
-from pymc_mlm.ops.chain import chain
 from pymc_mlm.ops.layout import Layout
 
 
@@ -52,28 +50,6 @@ def chain_information(phi: Any, sd: Any, precision: Any) -> Variable:
     array([2.5, 1. ])
     """
     return _chain_information(phi, sd, precision)
-
-
-def chain_back(phi: Any, shocks: Any) -> Variable:
-    r"""Return the recursion backwards, :math:`h_i = a_i + \phi_{i+1} h_{i+1}`.
-
-    Parameters
-    ----------
-    phi : tensor_like, shape (place,)
-        Factor of a place by which the one before has a part of it; zero where a chain begins.
-    shocks : tensor_like, shape (place,)
-        What is added.
-
-    Returns
-    -------
-    TensorVariable, shape (place,)
-
-    Examples
-    --------
-    >>> chain_back([0.0, 0.5, 0.0], [1.0, 1.0, 1.0]).eval()
-    array([1.5, 1. , 1. ])
-    """
-    return _chain_back(phi, shocks)
 
 
 def information(phi: Any, sd: Any, precision: Any) -> Any:
@@ -150,41 +126,6 @@ class ChainInformationVJP(AbstractKernelOp):
         out[0][0], out[1][0], out[2][0] = _gradient(*inputs)
 
 
-class ChainBack(AbstractKernelOp):
-    """The linear recursion backwards."""
-
-    __props__ = ()
-    layout = Layout("phi[places], shocks[places]")
-
-    def make_node(self, phi: Any, shocks: Any) -> Apply:
-        """Take two vectors."""
-        register_backends()
-        phi, shocks = as_float(phi), as_float(shocks)
-        if not phi.ndim == shocks.ndim == 1:
-            raise TypeError("chain_back needs vectors phi and shocks")
-        return Apply(self, [phi, shocks], [vector()])
-
-    def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
-        """One value per shock."""
-        return [shapes[1]]
-
-    def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
-        """Define the values in NumPy."""
-        phi, shocks = inputs
-        h = np.array(shocks, dtype=np.float64)
-        for i in range(len(h) - 2, -1, -1):
-            h[i] += phi[i + 1] * h[i + 1]
-        out[0][0] = h
-
-    def pullback(
-        self, inputs: Sequence[Variable], outputs: Sequence[Variable], cts: Sequence[Variable]
-    ) -> list[Variable]:
-        """The recursion forwards."""
-        by_shocks = chain(inputs[0], cts[0])
-        before = pt.concatenate([pt.zeros(1), by_shocks[:-1]])
-        return [before * outputs[0], by_shocks]
-
-
 def _information_kernel(phi: Any, sd: Any, precision: Any) -> Any:
     n = precision.shape[0]
     q = np.empty(n)
@@ -210,17 +151,6 @@ def _information_vjp_kernel(phi: Any, sd: Any, q: Any, ct: Any) -> Any:
     return by_phi, by_sd, by_precision
 
 
-def _back_kernel(phi: Any, shocks: Any) -> Any:
-    n = shocks.shape[0]
-    h = np.empty(n)
-    after = 0.0
-    for k in range(n):
-        i = n - 1 - k
-        h[i] = shocks[i] + after
-        after = phi[i] * h[i]
-    return h
-
-
 @numba_kernel(ChainInformation)
 def _(op: Op) -> Callable[..., Any]:
     return _information_kernel
@@ -229,11 +159,6 @@ def _(op: Op) -> Callable[..., Any]:
 @numba_kernel(ChainInformationVJP)
 def _(op: Op) -> Callable[..., Any]:
     return _information_vjp_kernel
-
-
-@numba_kernel(ChainBack)
-def _(op: Op) -> Callable[..., Any]:
-    return _back_kernel
 
 
 @jax_function(ChainInformation)
@@ -269,20 +194,5 @@ def _(op: Op, node: Apply) -> Callable[..., Any]:
     return run
 
 
-@jax_function(ChainBack)
-def _(op: Op, node: Apply) -> Callable[..., Any]:
-    def run(phi: Any, shocks: Any) -> Any:
-        from jax.lax import scan
-
-        def step(after: Any, now: Any) -> Any:
-            h = now[1] + after
-            return now[0] * h, h
-
-        return scan(step, 0.0, (phi, shocks), reverse=True)[1]
-
-    return run
-
-
 _chain_information = ChainInformation()
 _information_vjp = ChainInformationVJP()
-_chain_back = ChainBack()

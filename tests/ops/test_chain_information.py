@@ -12,7 +12,8 @@ from pytensor.gradient import verify_grad
 from pymc_mlm.distributions.chain_normal import ChainNormal
 from pymc_mlm.distributions.informed_chain import InformedChain, informed_steps
 from pymc_mlm.ops import register_jax
-from pymc_mlm.ops.chain_information import chain_back, chain_information
+from pymc_mlm.ops.chain import chain_back
+from pymc_mlm.ops.chain_information import chain_information
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is missing")
 FAST = "FAST_COMPILE"
