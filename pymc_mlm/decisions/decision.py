@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pymc_mlm.decisions.draws import Effect, EffectDraws, effect_draws, monte_carlo_error
-from pymc_mlm.decisions.equivalence import Equivalence
 from pymc_mlm.decisions.rules import AbstractRule, Custom, Direction
 from pymc_mlm.decisions.thresholds import Alternative, marginal_threshold
 from pymc_mlm.errors import SpecificationError
@@ -82,7 +81,7 @@ class Decision:
         met = {e.direction for e in self.evidence if e.met}
         if met == {"greater", "less"}:
             return "superior and inferior"
-        if met and isinstance(self.rule, Equivalence):
+        if met and not self.rule.has_direction:
             return "equivalent"
         if met:
             return "superior" if met == {"greater"} else "inferior"
@@ -143,7 +142,7 @@ def decide(
             "Single('name'), Margins({...}), Equivalence({...}) or Custom(function), with the "
             "parentheses."
         )
-    if isinstance(rule, Equivalence) and alternative != "greater":
+    if alternative != rule.side(alternative):
         raise SpecificationError(
             f"alternative={alternative!r}: equivalence has no direction. Leave alternative out."
         )
@@ -177,7 +176,7 @@ def _evidence(
 
 def _lines(evidence: Evidence, rule: AbstractRule, alpha: float) -> list[str]:
     better = "treatment is better" if evidence.direction == "greater" else "control is better"
-    if isinstance(rule, Equivalence):
+    if not rule.has_direction:
         better = "arms are equivalent"
     width = max(map(len, evidence.marginal))
     lines = [f"Evidence that the {better}, with Monte Carlo errors:"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class Equivalence(AbstractRule):
     """
 
     regions: Mapping[str, tuple[float, float]]
+
+    has_direction: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.regions, Mapping):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from pymc_mlm.decisions.by_outcome import (
     weight_vector,
 )
 from pymc_mlm.decisions.draws import Array, Effect, EffectDraws, effect_draws
+from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError
 
 Direction = Literal["greater", "less"]
@@ -34,6 +35,9 @@ class AbstractRule(ABC):
     A new rule names its `contrasts` and how they `combine`; for an event that is no such
     combination there is `Custom`.
     """
+
+    # Whether the arms may change places: else the rule is about equivalence.
+    has_direction: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -67,6 +71,10 @@ class AbstractRule(ABC):
         contrasts = self.contrasts(draws if direction == "greater" else draws.mirrored())
         positive = np.stack([values > 0 for values in contrasts.values()])
         return positive.all(axis=0) if self.combine == "every" else positive.any(axis=0)
+
+    def side(self, alternative: Alternative) -> Alternative:
+        """Return the alternative that is asked of a rule where several have one in common."""
+        return alternative if self.has_direction else "greater"
 
     def joint_probability(self, effect: Effect, direction: Direction = "greater") -> float:
         """Return the posterior probability that the rule holds, as bmco prints it.

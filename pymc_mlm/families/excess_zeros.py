@@ -19,9 +19,10 @@ OVERDISPERSION = "strong overdispersion and none are both possible"
 
 
 class AbstractExcessZeros(AbstractFamily, ABC):
-    """Counts with log link and a parameter for zeros; `zero` names it."""
+    """Counts with log link and a parameter for zeros; `zero` names it, `density` adds them."""
 
     zero: ClassVar[str]
+    density: ClassVar[Any]
     has_shape: ClassVar[bool] = False
     link: ClassVar[str] = "log"
     largest_eta: ClassVar[float] = 35.0
@@ -53,16 +54,6 @@ class AbstractExcessZeros(AbstractFamily, ABC):
         shape = (create(priors["alpha"], "alpha", positive=True),) if self.has_shape else ()
         return (zero, *shape)
 
-
-class AbstractZeroInflated(AbstractExcessZeros, ABC):
-    """Counts with an additional probability ``zi`` of a zero."""
-
-    zero: ClassVar[str] = "zi"
-
-    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
-        """Log of total count over total exposure, and how much log rates differ; 1 or more."""
-        return rate_scale(outcome["value"], offset)
-
     def likelihood(
         self,
         name: str,
@@ -73,7 +64,18 @@ class AbstractZeroInflated(AbstractExcessZeros, ABC):
     ) -> Any:
         """Add the family's own parameters and the outcome."""
         own = self.parameters(priors)
-        return zero_inflated(name, eta, *own, observed=outcome["value"], dims=dims)
+        return type(self).density(name, eta, *own, observed=outcome["value"], dims=dims)
+
+
+class AbstractZeroInflated(AbstractExcessZeros, ABC):
+    """Counts with an additional probability ``zi`` of a zero."""
+
+    zero: ClassVar[str] = "zi"
+    density: ClassVar[Any] = staticmethod(zero_inflated)
+
+    def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
+        """Log of total count over total exposure, and how much log rates differ; 1 or more."""
+        return rate_scale(outcome["value"], offset)
 
     def mean(self, eta: Any, parameters: Mapping[str, Any]) -> Any:
         """Expected count, ``(1 - zi) exp(eta)``."""
@@ -84,22 +86,11 @@ class AbstractHurdle(AbstractExcessZeros, ABC):
     """Counts that are zero with probability ``hu``, and cut at zero otherwise."""
 
     zero: ClassVar[str] = "hu"
+    density: ClassVar[Any] = staticmethod(hurdle)
 
     def scale(self, outcome: Mapping[str, np.ndarray], offset: Any = 0.0) -> OutcomeScale:
         """Log rate of a Poisson whose positive counts have the mean of those seen."""
         return positive_scale(outcome["value"], offset)
-
-    def likelihood(
-        self,
-        name: str,
-        eta: Any,
-        outcome: Mapping[str, Any],
-        priors: Mapping[str, Any],
-        dims: str,
-    ) -> Any:
-        """Add the family's own parameters and the outcome."""
-        own = self.parameters(priors)
-        return hurdle(name, eta, *own, observed=outcome["value"], dims=dims)
 
     def mean(self, eta: Any, parameters: Mapping[str, Any]) -> Any:
         """Expected count, ``(1 - hu) exp(eta) / (1 - f(0))``."""

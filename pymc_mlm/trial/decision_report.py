@@ -13,7 +13,6 @@ from pymc_mlm.decisions import (
     Compensatory,
     Custom,
     Decision,
-    Equivalence,
     decide,
     difference,
     weighted,
@@ -57,12 +56,8 @@ def decide_all(
     alternative: Alternative,
 ) -> Decided:
     """Decide each comparison by each rule."""
-
-    def side(rule: AbstractRule) -> Alternative:
-        return "greater" if isinstance(rule, Equivalence) else alternative  # it has no direction
-
     pairs = [(name, own, rule) for name, own in effects.items() for rule in rules]
-    return [(name, decide(rule, own, alpha, side(rule))) for name, own, rule in pairs]
+    return [(name, decide(rule, own, alpha, rule.side(alternative))) for name, own, rule in pairs]
 
 
 def criterion_parts(

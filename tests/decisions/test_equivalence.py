@@ -1,10 +1,18 @@
 """Equivalence, mixed margins and the number needed to treat."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from pymc_mlm.decisions import Equivalence, Margins, decide, number_needed_to_treat
+from pymc_mlm.decisions import (
+    AbstractRule,
+    Equivalence,
+    Margins,
+    decide,
+    number_needed_to_treat,
+)
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.planning import TrialDesign, operating_characteristics
 
@@ -21,6 +29,27 @@ def test_equivalence_is_two_one_sided_tests_per_outcome(rng):
     assert found.joint_probability == inside
     assert found.conclusion == "equivalent" and "practically equivalent" in str(found)
     assert decide(Equivalence(CLOSE), effect + 0.1).conclusion == "not decided"
+
+
+@dataclass(frozen=True)
+class Near(AbstractRule):
+    """A rule of a user: the mean effect is near zero."""
+
+    has_direction = False
+    label = "Near"
+    combine = "every"
+
+    def contrasts(self, effect):
+        """Return the distance that is left."""
+        return {"near": 0.5 - np.abs(effect.values.mean(axis=-1))}
+
+
+def test_a_rule_without_a_direction_is_about_equivalence():
+    found = decide(Near(), np.zeros((9, 2)))
+    assert found.conclusion == "equivalent" and "arms are equivalent" in str(found)
+    assert Near().side("two-sided") == "greater"
+    with pytest.raises(SpecificationError, match=r"equivalence has no direction"):
+        decide(Near(), np.zeros((9, 2)), alternative="less")
 
 
 def test_a_trial_of_equivalence_is_planned():
