@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import inspect
 import json
 import uuid
 
@@ -10,7 +11,14 @@ import pandas as pd
 import pytest
 
 import pymc_mlm as mlm
-from pymc_mlm.saving.values import decode, encode
+from pymc_mlm.data.row_weights import AbstractRowWeights
+from pymc_mlm.families import AbstractFamily
+from pymc_mlm.inference import AbstractSampler
+from pymc_mlm.saving.values import SPECIFICATIONS, decode, encode
+from pymc_mlm.terms import AbstractTerm
+from pymc_mlm.terms.cluster_effects import AbstractClusterPrior
+from pymc_mlm.terms.member_effects import AbstractMemberEffects
+from pymc_mlm.weights import AbstractWeight
 
 VALUES = {
     "none": None, "yes": True, "int": 2**70, "float": 0.1, "inf": -np.inf, "text": "a\u00e9\x00\"",
@@ -88,3 +96,23 @@ def test_a_time_zone_without_a_name_is_refused_when_it_is_written():
 
     with pytest.raises(mlm.SpecificationError, match="time zone without a name"):
         encode(pd.Timestamp("2026-01-01", tz=tz.gettz("Europe/Vienna")))
+
+
+BASES = [
+    AbstractTerm, AbstractWeight, AbstractFamily, AbstractMemberEffects, AbstractSampler,
+    AbstractClusterPrior, AbstractRowWeights,
+]  # fmt: skip
+# Made from the parts of a specification, never given to one.
+DERIVED = {"Population", "Imputed", "OnEachPredictor"}
+
+
+def of_the_package(base):
+    for kind in base.__subclasses__():
+        if kind.__module__.startswith("pymc_mlm."):
+            yield from of_the_package(kind)
+            yield from () if inspect.isabstract(kind) else (kind,)
+
+
+@pytest.mark.parametrize("base", BASES, ids=lambda b: b.__name__)
+def test_every_class_that_a_model_is_made_of_can_be_written(base):
+    assert {k.__name__ for k in of_the_package(base)} - DERIVED <= set(SPECIFICATIONS)
