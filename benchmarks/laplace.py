@@ -68,12 +68,24 @@ def nested(rows, rng):
     return table, mlm.NestedVaryingEffects("y ~ 1 + x", levels=levels, family="bernoulli")
 
 
+def crossed(rows, rng):
+    """Ratings of lecturers by students, sizes and deviations those of lme4's InstEval."""
+    student, lecturer = rng.integers(0, 2_972, rows), rng.integers(0, 1_128, rows)
+    department, service = lecturer % 14, rng.integers(0, 2, rows)
+    y = 3.3 - 0.1 * service + 0.33 * rng.normal(size=2_972)[student] + 1.18 * rng.normal(size=rows)
+    y += 0.52 * rng.normal(size=1_128)[lecturer] + 0.2 * rng.normal(size=14)[department]
+    table = {"student": student, "lecturer": lecturer, "department": department}
+    terms = [mlm.hm(name) for name in table]
+    return table | {"service": service, "y": y}, mlm.MultipleMembershipModel("y ~ service", *terms)
+
+
 TABLES = {
     "gaussian-10k": (gaussian, 10_000),
     "memberships-10k": (memberships, 10_000),
     "memberships-100k": (memberships, 100_000),
     "memberships-1m": (memberships, 1_000_000),
     "doubles": (doubles, 13_038),
+    "crossed-73k": (crossed, 73_421),
     "nested-2k": (nested, 2_000),
     "nested-10k": (nested, 10_000),
 }
@@ -92,7 +104,7 @@ def main(names, with_nuts):
         simulate, size = TABLES[name]
         table, model = simulate(size, np.random.default_rng(1))
         table = pd.DataFrame(table)
-        path = "collapsed" if simulate is gaussian else "laplace"
+        path = "collapsed" if simulate in (gaussian, crossed) else "laplace"
         wall, cpu = timed(model, table, path=path)
         found = model.result_.posterior
         sds = [n for n in found if str(n).endswith("_sd")]
