@@ -136,6 +136,23 @@ def _kernel(
         for m in range(predictors):
             if basis[c, m] != (1.0 if c == m else 0.0):
                 saturated = False
+    # A cell differs from the one with its last success a failure in few predictors: the new ones
+    # of K outcomes and their pairs are K 2^(K - 1) in all, where the basis has K^2 2^K / 2 entries.
+    base = np.zeros(free, np.int64)
+    ends = np.zeros(free + 1, np.int64)
+    place = np.zeros(0 if saturated else free * predictors, np.int64)
+    change = np.zeros(len(place))
+    for c in range(len(base) if not saturated else 0):
+        b = free - ((free - c) & (free - c - 1))
+        base[c] = b
+        at = ends[c]
+        for m in range(predictors):
+            difference = basis[c, m] - (basis[b, m] if b < free else 0.0)
+            if difference != 0.0:
+                place[at] = m
+                change[at] = difference
+                at += 1
+        ends[c + 1] = at
     patterns = compatible.shape[0]
     count = np.zeros(patterns, np.int64)
     only = np.zeros(patterns, np.int64)
@@ -160,13 +177,15 @@ def _kernel(
                 value += Z[i, r] * effect[j, r * predictors + m]
             eta[m] = value
         shift = 0.0
-        for c in range(free):
+        # From the cell before the reference on: a cell's base is done before it.
+        for c in range(free - 1, -1, -1):
             if saturated:
                 value = eta[c]
             else:
-                value = 0.0
-                for m in range(predictors):
-                    value += basis[c, m] * eta[m]
+                b = np.uint64(base[c])
+                value = psi[b] if b < free else 0.0
+                for at in range(ends[c], ends[c + 1]):
+                    value += change[at] * eta[np.uint64(place[at])]
             psi[c] = value
             if value > shift:
                 shift = value
@@ -202,13 +221,18 @@ def _kernel(
                     g[c] += w * exp(psi[c] - top) / mass
             logp += top + log(mass)
         total += w * logp
+        if not saturated:
+            for m in range(predictors):
+                eta[m] = 0.0
+            # The way back: what a cell's base has of it, and so the sum over all that rest on it.
+            for c in range(free):
+                for at in range(ends[c], ends[c + 1]):
+                    eta[np.uint64(place[at])] += change[at] * g[c]
+                b = np.uint64(base[c])
+                if b < free:
+                    g[b] += g[c]
         for m in range(predictors):
-            if saturated:
-                h = g[m]
-            else:
-                h = 0.0
-                for c in range(free):
-                    h += basis[c, m] * g[c]
+            h = g[m] if saturated else eta[m]
             for p in range(covariates):
                 d_beta[m, p] += h * X[i, p]
             for r in range(slopes):

@@ -41,12 +41,13 @@ class Clusters:
     sd: float | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("number", 2), ("size", 1)):
+        few = "with fewer than two clusters in an arm nothing tells how they differ."
+        for name, least, why in (("number", 2, few), ("size", 1, "it counts patients.")):
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < least:
                 raise SpecificationError(
                     f"Clusters({name}={value!r}): a whole number of at least {least} is needed; "
-                    "with fewer than two clusters in an arm nothing tells how they differ."
+                    f"{why}"
                 )
         if (self.icc is None) == (self.sd is None):
             raise SpecificationError("Clusters takes either icc= or sd=; give one of them.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cache
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -317,14 +318,21 @@ def as_cluster_prior(prior: Any) -> AbstractClusterPrior:
     """
     if isinstance(prior, AbstractClusterPrior):
         return prior
-    if prior == "lkj":
-        return LKJ()
-    if prior == "inverse_wishart":
-        return InverseWishart()
+    if isinstance(prior, str) and prior in NAMED:
+        return _named(prior)
     raise SpecificationError(
         f"cluster_prior={prior!r} is not known. Use 'lkj' (default), 'inverse_wishart' (bmco's), "
         "or an object such as LKJ(eta=2)."
     )
+
+
+NAMED: dict[str, type[AbstractClusterPrior]] = {"lkj": LKJ, "inverse_wishart": InverseWishart}
+
+
+@cache
+def _named(name: str) -> AbstractClusterPrior:
+    # Made once: the check that its parameters have a density takes 20 ms, and a fit asks often.
+    return NAMED[name]()
 
 
 def _check_positive(what: str, value: Any, example: str) -> None:

@@ -23,6 +23,9 @@ def table(clusters=12):
     )
 
 
+HALF = mlm.Prior("Normal", mu=0, sigma=0.5)
+
+
 def trial(**change):
     given = {"outcomes": ["math", "reading"], "arm": "method", "control": "old"} | change
     return mlm.MultivariateLogitTrial(**given)
@@ -195,3 +198,18 @@ def test_a_warning_of_the_data_points_at_the_line_of_the_user():
     with pytest.warns(mlm.DataWarning) as caught:
         trial(cluster="school").build(table(4))
     assert caught[0].filename == __file__
+
+
+def test_default_priors_are_checked_once_whoever_asks(monkeypatch):
+    """The check of one takes 20 ms, and a fit asks for the priors eight times."""
+    trial(cluster="school")  # makes the default prior of clusters
+    checked = []
+    monkeypatch.setattr(
+        "pymc_mlm.priors.prior._check_parameters", lambda prior, what: checked.append(what)
+    )
+    specification = trial(cluster="school", priors={"slope": HALF}).specification
+    before = len(checked)
+    for _ in range(3):
+        _ = specification.trial_priors.cluster
+    assert len(checked) == before
+    assert not [what for what in checked if "cluster_sd" in what]

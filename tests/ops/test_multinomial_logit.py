@@ -43,11 +43,26 @@ def value_and_gradients(function, parameters, data, mode):
 
 @pytest.mark.parametrize("mode", [PERFORM, "NUMBA"])
 @pytest.mark.parametrize(
-    ("num_outcomes", "dependence"), [(1, "saturated"), (2, "saturated"), (3, "pairwise")]
+    ("num_outcomes", "dependence"),
+    [(1, "saturated"), (2, "saturated"), (3, "pairwise"), (4, "independent")],
 )
 def test_op_equals_reference(rng, mode, num_outcomes, dependence):
     parameters, data = simulate(rng, num_outcomes, dependence)
     got = value_and_gradients(multinomial_logit_loglik, parameters, data, mode)
+    expected = value_and_gradients(reference_multinomial_logit_loglik, parameters, data, PERFORM)
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("num_cells", [8, 5])
+def test_any_basis_maps_predictors_to_cells(rng, num_cells):
+    """Also one that is no sum over outcomes and pairs, and of cells that are no power of two."""
+    parameters, data = simulate(rng, 3, "pairwise", missing=0.0)
+    X, Z, cluster, _, _, _, weight = data
+    basis = rng.normal(size=(num_cells - 1, parameters[0].shape[0]))
+    pattern = rng.integers(0, num_cells, size=len(X))
+    data = (X, Z, cluster, basis, pattern, np.eye(num_cells, dtype=bool), weight)
+    got = value_and_gradients(multinomial_logit_loglik, parameters, data, "NUMBA")
     expected = value_and_gradients(reference_multinomial_logit_loglik, parameters, data, PERFORM)
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)

@@ -209,6 +209,8 @@ def test_impossible_designs_are_named():
         TrialDesign({"old": (0.5,)})
     with pytest.raises(SpecificationError, match=r"Clusters\(number=0\).*at least 2"):
         Clusters(0, 10, icc=0.1)
+    with pytest.raises(SpecificationError, match=r"Clusters\(size=0\).*it counts patients"):
+        Clusters(10, 0, icc=0.1)
     with pytest.raises(SpecificationError, match=r"either icc= or sd="):
         Clusters(10, 10)
     with pytest.raises(SpecificationError, match=r"both say how many"):
