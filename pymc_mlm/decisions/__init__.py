@@ -37,6 +37,7 @@ from pymc_mlm.decisions.thresholds import (
     joint_any_cutoff,
     marginal_threshold,
 )
+from pymc_mlm.decisions.utility import utility_gain
 
 __all__ = [
     "AbstractPopulation",
@@ -71,5 +72,6 @@ __all__ = [
     "rope_probability",
     "success_probability",
     "summarize",
+    "utility_gain",
     "weighted",
 ]
