@@ -19,8 +19,11 @@ import pytensor
 
 from pymc_mlm.codegen import host
 from pymc_mlm.codegen.graph import FAULT, Program, in_memory, write_graph
+from pymc_mlm.codegen.recent import Recent
 
 WRAPPER_VERSION = 11
+# Compiled functions of the models that were fitted last.
+COMPILED = Recent(64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,16 +191,26 @@ def _from_source(
 
 
 def as_cfunc(code: Code, signature: Any) -> Any:
-    """Compile a function that is called by its address, through the disk cache if it has a key."""
+    """Compile a function that is called by its address, through the disk cache if it has a key.
+
+    numba does not give the memory of compiled code back (.5 MB for each trial that was refitted),
+    so that code with a key is loaded once in a process.
+    """
     import numba
 
     is_kept = code.key is not None and pytensor.config.numba__cache
+    loaded = COMPILED.get((code.key, str(signature))) if is_kept else None
+    if loaded is not None:
+        return loaded
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", numba.NumbaWarning)
         compiled = numba.cfunc(
             signature, cache=is_kept, error_model="numpy", fastmath=set(_FASTMATH)
         )
-        return compiled(code.function)
+        made = compiled(code.function)
+    if is_kept:
+        COMPILED.put((code.key, str(signature)), made)
+    return made
 
 
 # Sums in any order, fused multiply-adds. With more liberties LLVM takes x - x for zero, and a

@@ -8,8 +8,6 @@ simulated trials, or the fits without each group in turn.
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +22,6 @@ from pytensor.graph.traversal import io_toposort
 
 from pymc_mlm.inference.hoisting import Hoisted
 from pymc_mlm.ops.base import uncompiled
-
-# Graphs of at most so many models are kept; none of them holds data.
-KEPT = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,30 +101,6 @@ def without_data(function: Any, data: Sequence[Any], hoisted: Hoisted) -> Densit
     places = tuple(place[id(one)] for one in function.get_shared())
     types = [None if one is None else one.type for one in hoisted.known]
     return DensityGraph(inputs, places, outputs, prepare, types, hoisted.required)
-
-
-class GraphCache:
-    """The graphs of the models that were compiled last."""
-
-    def __init__(self, size: int = KEPT) -> None:
-        self._graphs: OrderedDict[Hashable, DensityGraph] = OrderedDict()
-        self._size, self._lock = size, threading.Lock()
-
-    def get(self, key: Hashable) -> DensityGraph | None:
-        """Return the graph of a key, if it is kept."""
-        with self._lock:
-            found = self._graphs.get(key)
-            if found is not None:
-                self._graphs.move_to_end(key)
-            return found
-
-    def put(self, key: Hashable, graph: DensityGraph) -> None:
-        """Keep a graph, in place of the one not asked for longest."""
-        with self._lock:
-            self._graphs[key] = graph
-            self._graphs.move_to_end(key)
-            while len(self._graphs) > self._size:
-                self._graphs.popitem(last=False)
 
 
 def structure(outputs: Sequence[Any], inputs: Sequence[Any]) -> tuple[Hashable | None, list[Any]]:

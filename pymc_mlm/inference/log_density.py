@@ -20,12 +20,14 @@ from pytensor.graph import clone_replace, rewrite_graph
 from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 
 from pymc_mlm.codegen.part import part
-from pymc_mlm.inference.density_graph import DensityGraph, GraphCache, structure, without_data
+from pymc_mlm.codegen.recent import Recent
+from pymc_mlm.inference.density_graph import DensityGraph, structure, without_data
 from pymc_mlm.inference.hoisting import hoist_data
 from pymc_mlm.ops.narrow import narrow
 
 Layout = Sequence[tuple[str, tuple[int, ...]]]
-GRAPHS = GraphCache()
+# Of the models compiled last; none of them holds data.
+GRAPHS = Recent(16)
 
 
 def log_density_function(

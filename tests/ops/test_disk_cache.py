@@ -13,7 +13,7 @@ import pytest
 from numba.core import caching
 from pytensor.link.numba import cache as pytensor_cache
 
-from pymc_mlm.codegen.function import as_cfunc, copy_code
+from pymc_mlm.codegen.function import COMPILED, as_cfunc, copy_code
 from pymc_mlm.ops import disk_cache, register_numba
 
 
@@ -29,8 +29,10 @@ def folder(tmp_path, monkeypatch):
 
 
 def compiled():
-    """Compile a small function as models are; return it and the warnings."""
+    """Compile a small function as models are in a new process; return it and the warnings."""
     import numba
+
+    COMPILED.clear()
 
     pointer, u64 = numba.types.CPointer(numba.types.double), numba.types.uint64
     signature = numba.types.int64(u64, u64, pointer, pointer, numba.types.voidptr)
