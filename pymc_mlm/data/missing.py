@@ -8,7 +8,7 @@ outcome alone are predicted, and not fitted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ def to_predict(
     outcome: tuple[str, ...],
     group: Mask | None = None,
     of: str = "row",
+    imputable: Sequence[str] = (),
 ) -> tuple[Mask, dict[str, int]]:
     """Return which rows are fitted where those without an outcome are predicted.
 
@@ -50,6 +51,8 @@ def to_predict(
         Groups that have one outcome each.
     of : str
         Name of the groups, for messages.
+    imputable : sequence of str
+        Columns that the model may impute.
 
     Returns
     -------
@@ -63,7 +66,8 @@ def to_predict(
         A value is missing that is needed to predict, or in some rows of a group only.
     """
     names = [repr(name) for name in outcome]
-    left_out({k: v for k, v in lacking.items() if k not in names}, "error", group, of)
+    needed = {k: v for k, v in lacking.items() if k not in names}
+    left_out(needed, "error", group, of, imputable=imputable)
     of_outcome = {k: lacking[k] for k in names}
     if group is not None:
         for what, rows in of_outcome.items():
@@ -81,6 +85,7 @@ def left_out(
     group: Mask | None = None,
     of: str = "rows",
     table_rows: Mask | None = None,
+    imputable: Sequence[str] = (),
 ) -> tuple[Mask, dict[str, int]]:
     """Return which rows are kept, and how many are left out by reason.
 
@@ -97,6 +102,8 @@ def left_out(
         Name of the groups, for the reasons.
     table_rows : ndarray of int, shape (row,), optional
         Where rows are persons with several rows in the user's table, the first of these.
+    imputable : sequence of str
+        Columns that the model may impute, for the message.
 
     Returns
     -------
@@ -122,6 +129,12 @@ def left_out(
         listed = [f"{what} is missing {where(rows, table_rows)}" for what, rows in found.items()]
         which = "those rows" if group is None else f"every {of!r} that has such a row"
         which = which if table_rows is None else "those persons"
+        may = [name for name in imputable if repr(name) in found]
+        if may:
+            raise DataError(
+                f"{'; '.join(listed)}. Fill them in, leave {which} out with missing='drop', or let "
+                f"the model impute numbers with impute={may!r}; both are arguments of the model."
+            )
         raise DataError(
             f"{'; '.join(listed)}. Missing values are not imputed: fill them in, or leave {which} "
             "out with missing='drop', an argument of the model."

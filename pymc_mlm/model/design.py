@@ -205,15 +205,18 @@ def _complete(spec: Specification, data: Table) -> tuple[np.ndarray, dict[str, i
             always |= {*term.columns}
             needed |= dict.fromkeys(term.columns)
     lacking = missing_values(data, needed)
-    groups: tuple[Any, ...] = ()
+    more: dict[str, Any] = {}
     if spec.observation is not None:
         # Without its group a row cannot be left out: its group would lose a member.
         group = encode(spec.observation, columns(data, [spec.observation])[spec.observation])
-        groups = group.codes, group.name
+        more = {"group": group.codes, "of": group.name}
+    if any(rows.any() for rows in lacking.values()):
+        more["imputable"] = spec.imputable
     if spec.missing == PREDICT:
-        kept, dropped = to_predict(lacking, spec.parsed.response.columns, *groups)
+        outcome = spec.parsed.response.columns
+        kept, dropped = to_predict(lacking, outcome, **more)
     else:
-        kept, dropped = left_out(lacking, spec.missing, *groups)
+        kept, dropped = left_out(lacking, spec.missing, **more)
     if spec.row_weights is None:
         return np.flatnonzero(kept), dropped
     return without_weightless(spec.row_weights, data, np.flatnonzero(kept), dropped)

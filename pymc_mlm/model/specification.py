@@ -166,6 +166,18 @@ class Specification(AbstractSpecification):
         names += [*self.within_between, *self.family.side_columns.values()]
         return tuple(dict.fromkeys(names))
 
+    @cached_property
+    def imputable(self) -> tuple[str, ...]:
+        """Covariates that `impute` would take, as far as this is known without a table."""
+        found = []
+        for name in dict.fromkeys(self.population().columns):
+            try:
+                replace(self, impute=(*self.impute, name))
+            except SpecificationError:
+                continue
+            found.append(name)
+        return tuple(found)
+
     def population(self, location: float = 0.0) -> Population:
         """Return the population part, its default intercept prior at `location`."""
         own = {

@@ -210,3 +210,17 @@ def test_complete_columns_change_nothing():
     start = extra.compile_logp(mode=uncompiled())(extra.initial_point())
     assert np.isfinite(start)
     assert np.isfinite(log_density(extra, own))
+
+
+def test_a_missing_value_that_could_be_imputed_is_told_so():
+    table = {"y": [1.0, 2.0, 3.0, 1.5], "x": [1.0, np.nan, 0.0, 2.0], "z": [0.0, 1.0, np.nan, 3.0]}
+    message = r"'x' is missing in 1 of 4 rows.* let the model impute numbers with impute=\['x'\];"
+    for formula in ("y ~ x", "y ~ x + log(z + 1)"):
+        with pytest.raises(mlm.DataError, match=message):
+            mlm.MultipleMembershipModel(formula).build(table)
+    with pytest.raises(mlm.DataError, match="Missing values are not imputed: fill them in"):
+        mlm.MultipleMembershipModel("y ~ log(z + 1)").build(table)
+    with pytest.raises(mlm.DataError, match="Missing values are not imputed: fill them in"):
+        mlm.MultipleMembershipModel("y ~ x", row_weights=mlm.FrequencyWeights("n")).build(
+            table | {"n": [1, 1, 2, 1]}
+        )
