@@ -9,7 +9,7 @@ from typing import Any
 from pymc_mlm.bml.expressions import TRUTH, Node, written
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.terms import AbstractTerm, hm, mm
-from pymc_mlm.terms.member_effects import RandomWalk
+from pymc_mlm.terms.member_effects import RandomWalk, VaryingCoefficients
 from pymc_mlm.weights import Expression
 from pymc_mlm.weights.tree import GROUP_SIZE
 
@@ -23,6 +23,8 @@ _POSITIONS = {
     "fe": ("formula", "showFE"),
 }
 IGNORED = ("showFE", "name", "labels")
+# A walk by participation, until the column that orders the participations is known.
+BY_PARTICIPATION = "participation"
 
 
 class Problems:
@@ -62,6 +64,8 @@ class Block:
     feature : str
         Name by which the main formula may refer to it.
     priors : dict of str to prior
+    group : str
+        Of units with slopes or walks, the column of the groups of which they are the one member.
     """
 
     kind: str
@@ -72,6 +76,17 @@ class Block:
     node: Node
     feature: str = ""
     priors: dict[str, Any] = field(default_factory=dict)
+    group: str = ""
+
+    @property
+    def function(self) -> str:
+        """Name of the term's function here."""
+        return "mm" if self.group else self.kind
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of ids that the function takes."""
+        return (*self.ids, self.group) if self.group else self.ids
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -86,8 +101,8 @@ class Block:
 
     def term(self) -> AbstractTerm:
         """Return the term."""
-        make: Callable[..., AbstractTerm] = mm if self.kind == "mm" else hm
-        return make(*self.ids, **self.arguments)
+        make: Callable[..., AbstractTerm] = mm if self.function == "mm" else hm
+        return make(*self.columns, **self.arguments)
 
 
 def named(call: Node, function: str) -> dict[str, Node]:
@@ -149,7 +164,7 @@ def unit_block(call: Node, problems: Problems) -> tuple[Block, list[str]]:
     if fixed:
         options["effect"] = "fixed"
     if truth(given.get("ar"), False):
-        problems.add(given["ar"], "units of hm() do not walk at random here; mm() has dynamics=")
+        options["dynamics"] = BY_PARTICIPATION
     moved = covariates if fixed else []
     own = [] if fixed else covariates
     return Block("hm", _ids(given.get("id"), call, 1, problems), options, own, (), call), moved
@@ -261,23 +276,15 @@ def _effects(
     own = named(random, "re")
     formula = own.get("formula")
     if formula is not None and written(formula) != "1":
-        if is_unit:
-            problems.add(random, f"{written(random, False)}: slopes of hm(); mlm.nested has them")
-        else:
-            options["varying"] = written(formula)
-            if not truth(own.get("cor"), False):
-                problems.remarks.append(
-                    f"{written(random, False)}: intercepts and slopes are correlated here, where "
-                    "bml has them independent; varying=mlm.VaryingCoefficients(..., eta=) with a "
-                    "large eta draws the correlation to zero."
-                )
+        text, is_correlated = written(formula), truth(own.get("cor"), False)
+        slopes = VaryingCoefficients(text, correlated=False)
+        options["varying"] = text if is_correlated else slopes
     walk = own.get("ar")
-    if walk is not None and not is_unit:
+    if walk is not None:
         walks = truth(walk, False)
         if walks is None:
             options["dynamics"] = RandomWalk(walk.value, steps="time")
         elif walks:
-            options["dynamics"] = RandomWalk(given["id"].parts[-1].value)
-    elif walk is not None and truth(walk, False) is not False:
-        problems.add(walk, "units of hm() do not walk at random here; mm() has dynamics=")
+            group = "" if is_unit else given["id"].parts[-1].value
+            options["dynamics"] = RandomWalk(group) if group else BY_PARTICIPATION
     return True

@@ -6,23 +6,33 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from pymc_mlm.bml.blocks import Block, Problems, membership_block, summands, unit_block
+from pymc_mlm.bml.blocks import (
+    BY_PARTICIPATION,
+    Block,
+    Problems,
+    membership_block,
+    summands,
+    unit_block,
+)
 from pymc_mlm.bml.code import model_code
 from pymc_mlm.bml.expressions import Node, parse_call, refuse, written
 from pymc_mlm.bml.parameters import Parameters
 from pymc_mlm.bml.priors import number, stated_priors
 from pymc_mlm.estimators import MultipleMembershipModel
 from pymc_mlm.families import Cox
+from pymc_mlm.terms.member_effects import RandomWalk
 
 FAMILIES = {
     "gaussian": "gaussian", "binomial": "bernoulli", "bernoulli": "bernoulli",
     "weibull": "weibull", "cox": "cox",
 }  # fmt: skip
 # Of both grammars: what a fit is asked for, and what is not taken over, with the reason.
-SETTINGS = {"n.chains": "chains", "chains": "chains", "seed": "random_seed"}
+SETTINGS = {
+    "n.chains": "chains", "n_chains": "chains", "chains": "chains", "seed": "random_seed",
+}  # fmt: skip
 LEFT_OUT = {
     **dict.fromkeys(
-        ("n.iter", "n.burnin", "n.thin", "iter", "warmup", "thin"),
+        ("n.iter", "n.burnin", "n.thin", "n_iter", "n_burnin", "n_thin", "iter", "warmup", "thin"),
         "draws of NUTS are hardly correlated; fit() draws 1,000 per chain after 1,000 to adapt",
     ),
     **dict.fromkeys(("parallel", "cores"), "chains run in parallel"),
@@ -191,6 +201,7 @@ def _formula(
                              "with those are not translated")  # fmt: skip
             if inner.is_call("mm", "hm"):
                 problems.add(inner, f"{inner.value}() stands inside another term")
+    _join(blocks, problems)
     _skip_missing(blocks)
     terms = [f"{sign} {written(part)}" for sign, part in main] + [f"+ {text}" for text in moved]
     text = " ".join(terms).removeprefix("+ ") or "1"
@@ -207,6 +218,24 @@ def _is_without(sign: str, part: Node) -> bool:
     if part.kind == "unary" and part.value == "-":
         return written(part.parts[0]) == "1"
     return (sign, written(part)) in (("+", "0"), ("-", "1"))
+
+
+def _join(blocks: list[Block], problems: Problems) -> None:
+    """Write units with slopes or walks as the one member of each group."""
+    group = next((b.ids[1] for b in blocks if b.kind == "mm"), None)
+    for block in blocks:
+        if block.kind == "hm" and {"varying", "dynamics"} & {*block.options}:
+            if group is None:
+                problems.add(
+                    block.node,
+                    "units of hm() with slopes or walks are written as the one member of each "
+                    "group, and the call has no mm() with a column of groups; write mm(unit, row) "
+                    "with a column that numbers the rows",
+                )
+            else:
+                block.group = group
+                if block.options.get("dynamics") == BY_PARTICIPATION:
+                    block.options["dynamics"] = RandomWalk(group)
 
 
 def _skip_missing(blocks: list[Block]) -> None:

@@ -19,7 +19,8 @@ def model_code(
     """Return the call of `MultipleMembershipModel` as code."""
     parts = [value_code(formula)]
     parts += [
-        _call(f"mlm.{b.kind}", [*map(value_code, b.ids), *_keywords(b.arguments)]) for b in blocks
+        _call(f"mlm.{b.function}", [*map(value_code, b.columns), *_keywords(b.arguments)])
+        for b in blocks
     ]
     more = {"family": family, **({"priors": dict(priors)} if priors else {})}
     return _call("mlm.MultipleMembershipModel", [*parts, *_keywords(more)], most=0)

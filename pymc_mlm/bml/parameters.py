@@ -54,17 +54,15 @@ class Parameters:
             self.notes.append(f"{stated.text}: {key}{where} ~ {prior!r}")
 
     def _add_correlation(self, stated: Stated, node: Node) -> None:
-        """Set the shape of the LKJ prior of members with slopes."""
+        """Set the shape of the LKJ prior of correlated slopes."""
         eta = short(number(stated.distribution.parts[0]))
-        blocks = [b for b in self.members if "varying" in b.options]
+        blocks = [b for b in self.blocks if isinstance(b.options.get("varying"), str)]
         if not blocks:
-            self.problems.add(node, f"{stated.text!r}: no members of the call have slopes")
+            self.problems.add(node, f"{stated.text!r}: no block has correlated slopes")
         for block in blocks:
-            formula = block.options["varying"]
-            block.options["varying"] = VaryingCoefficients(
-                getattr(formula, "formula", formula), eta
-            )
-            self.notes.append(f"{stated.text}: LKJ(eta={eta:g}) of mm({', '.join(block.ids)})")
+            block.options["varying"] = VaryingCoefficients(block.options["varying"], eta)
+            where = f"{block.kind}({', '.join(block.ids)})"
+            self.notes.append(f"{stated.text}: LKJ(eta={eta:g}) of {where}")
 
     def of_jags(self, name: str, index: int | None) -> Iterator[Target]:
         """Yield what a name of JAGS, and an element of it, is here."""

@@ -234,6 +234,31 @@ NEW = {
             "y ~ majority", mlm.mm("pid", "gid", dynamics=mlm.RandomWalk("year", steps="time"))
         ),
     ),
+    "members with slopes that are not correlated": (
+        "bml(y ~ 1 + mm(id(pid, gid), vars(x), w = w(~ 1/n), RE = re(1 + x)), data = d)",
+        mlm.MultipleMembershipModel("y ~ 1", mlm.mm(
+            "pid", "gid", "x", varying=mlm.VaryingCoefficients("1 + x", correlated=False))),
+    ),
+    "units that walk": (
+        """bml(y ~ 1 + mm(id = id(pid, gid), RE = TRUE) + hm(id = id(cid), ar = TRUE),
+            family = "Gaussian", priors = list("tau.hm.1 ~ dgamma(2, 0.5)"), data = d)""",
+        mlm.MultipleMembershipModel("y ~ 1", mlm.mm("pid", "gid"), mlm.mm(
+            "cid", "gid", dynamics=mlm.RandomWalk("gid"),
+            priors={"sd": mlm.PrecisionGamma(2, 0.5)})),
+    ),
+    "units that walk on time": (
+        """bml(y ~ 1 + mm(id = id(pid, gid), w = w(~ 1/n), RE = TRUE) +
+            hm(id(cid), RE = re(1, ar = year)), data = d)""",
+        mlm.MultipleMembershipModel("y ~ 1", mlm.mm("pid", "gid"), mlm.mm(
+            "cid", "gid", dynamics=mlm.RandomWalk("year", steps="time"))),
+    ),
+    "units with slopes": (
+        """bml(y ~ 1 + x1 + mm(id = id(pid, gid), w = w(~ 1/n), RE = TRUE) +
+            hm(id(cid), RE = re(1 + x1, cor = TRUE)), data = d,
+            prior = prior(lkj(3), class = "cor"))""",
+        mlm.MultipleMembershipModel("y ~ 1 + x1", mlm.mm("pid", "gid"), mlm.mm(
+            "cid", "gid", varying=mlm.VaryingCoefficients("1 + x1", eta=3))),
+    ),
 }  # fmt: skip
 CALLS = SEED | MANUAL | NEW
 
@@ -247,7 +272,7 @@ def test_a_call_becomes_the_model_that_it_describes(name):
 @pytest.mark.parametrize("name", CALLS)
 def test_a_translated_call_builds(name, coalgov):
     model = mlm.from_bml(CALLS[name][0]).model
-    if name == "walks on time":
+    if name.endswith(("walks on time", "walk on time")):
         coalgov = coalgov.assign(year=coalgov["gid"] + 0.5)
     if name == "fixed effects beside covariates":
         assert "gdp" in mlm.from_bml(CALLS[name][0]).notes[0]
@@ -343,7 +368,14 @@ def test_settings_and_initial_values_are_arguments_of_fit(coalgov):
     assert set(call.fit_arguments["initvals"]) <= names
 
 
-def test_slopes_that_bml_has_independent_are_said_to_be_correlated():
-    call = mlm.from_bml("bml(y ~ 1 + mm(id(pid, gid), vars(x), w = w(~ 1/n), RE = re(1 + x)))")
-    assert call.model.terms[0] == mlm.mm("pid", "gid", "x", varying="1 + x")
-    assert call.notes[0].startswith("re(1 + x): intercepts and slopes are correlated here")
+def test_settings_are_known_in_both_spellings():
+    call = mlm.from_bml("bml(y ~ x, n_chains = 3, n_iter = 50, n_burnin = 5, n_thin = 2)")
+    assert call.fit_arguments == {"chains": 3}
+    assert call.notes[0].startswith("n_iter = 50, n_burnin = 5, n_thin = 2: not taken over")
+
+
+def test_a_unit_as_the_one_member_of_its_groups_has_the_weight_one(coalgov):
+    design = mlm.mm("cid", "gid").resolve(coalgov)
+    unit = coalgov.groupby("gid")["cid"].first()[list(design.group.labels)]
+    labels = np.asarray(design.membership.member.labels)
+    assert np.allclose(design.incidence.toarray(), unit.to_numpy()[:, None] == labels)
