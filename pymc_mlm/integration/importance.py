@@ -13,12 +13,16 @@ from pymc_mlm.integration.pareto import k_hat_limit, pareto_smooth
 
 Array = np.ndarray[Any, Any]
 Density = Callable[[Array], tuple[float, Array]]
+# Centre, root of the covariance and number of points of a proposal.
+Component = tuple[Array, Array, int]
 
 SMALLEST_EFFECTIVE_SIZE = 100
 FREEDOM = 5.0
 # The first round looks further than the curvature tells: a tail that is never proposed never
 # shows in the weights.
 FIRST_SCALES = ((0.75, 1.25), (0.25, 3.0))
+# The last round does so, too: it alone is weighted.
+LAST_SCALES = ((0.75, 1.0), (0.25, 2.0))
 # In place of a log density that is minus infinity, which line searches cannot interpolate.
 NOWHERE = 1e100
 ALIKE = "the covariance of the parameters is singular: the table does not tell some of them apart"
@@ -57,7 +61,7 @@ class ImportanceSample:
     Attributes
     ----------
     points : ndarray, shape (point, parameter)
-        Proposals of all rounds.
+        Proposals that are kept.
     weights : ndarray, shape (point,)
         Pareto-smoothed, of sum one.
     k_hat : float
@@ -195,6 +199,7 @@ def importance_sample(
     rng: np.random.Generator,
     rounds: Sequence[int] = (200, 200, 600),
     enough: float = np.inf,
+    last: int = 0,
 ) -> ImportanceSample:
     r"""Draw weighted points of a density by adaptive importance sampling.
 
@@ -211,11 +216,14 @@ def importance_sample(
         covariance of all rounds before it.
     enough : float
         Effective size at which no further round is drawn, after the third.
+    last : int
+        Points of a last round that is weighted by its own proposal, and of which the rounds before
+        are but the preparation; 0 to keep the points of all rounds.
 
     Returns
     -------
     ImportanceSample
-        Points of all rounds.
+        Points of the last round, or of all rounds.
 
     Raises
     ------
@@ -224,8 +232,14 @@ def importance_sample(
 
     Notes
     -----
-    All points are weighted by the mixture of the proposals of all rounds [1]_, so that early ones
-    are kept. A quarter of the first round is spread three times as wide as the curvature tells.
+    Without `last` all points are weighted by the mixture of the proposals of all rounds [1]_, so
+    that early ones are kept. That makes tails too light: where early points by chance are in a
+    tail, later rounds propose there, and the mixture takes weight from the early ones; where none
+    is, nothing makes up for it. The standard deviation of a mixture of two normals, 0.3 and 1.0
+    wide, is 7% too small with 600 points, and 1% with a last round whose proposal is fixed before
+    it is drawn.
+    A quarter of the first round is spread three times as wide as the curvature tells, a quarter of
+    the last one twice as wide as the covariance.
 
     References
     ----------
@@ -240,32 +254,60 @@ def importance_sample(
     >>> sample.is_exact, sample.points.shape
     (True, (1000, 2))
     """
+    found, moments = _adapted(value, mode, rng, rounds, enough)
+    if not last:
+        return found
+    center = found.weights @ found.points
+    root = root_of(moments)
+    components = [(center, root * wide, int(last * part)) for part, wide in LAST_SCALES]
+    points, values = _evaluated(value, components, rng)
+    weights, k_hat = pareto_smooth(values - _log_mixture(points, components))
+    return ImportanceSample(points, weights, k_hat)
+
+
+def _adapted(
+    value: Callable[[Array], float],
+    mode: Mode,
+    rng: np.random.Generator,
+    rounds: Sequence[int],
+    enough: float,
+) -> tuple[ImportanceSample, Array]:
+    """Return the points of rounds that adapt, and the covariance that a next one would take."""
     root = root_of(mode.covariance)
-    first, *later = rounds
-    components = [(mode.point, root * wide, int(first * part)) for part, wide in FIRST_SCALES]
+    components = [(mode.point, root * wide, int(rounds[0] * part)) for part, wide in FIRST_SCALES]
     points: Array = np.empty((0, len(mode.point)))
     values: Array = np.empty(0)
-    weights: Array = np.empty(0)
-    used: list[tuple[Array, Array, int]] = []
-    for number, count in enumerate([first, *later]):
-        if number:
-            center = weights @ points
-            away = points - center
-            # Part of the first covariance, so that a round of few weights does not collapse.
-            moments = (weights * away.T) @ away + 0.02 * mode.covariance
-            components = [(center, root_of(moments), count)]
-        new = np.concatenate([_draw_t(*component, rng) for component in components])
-        points = np.concatenate([points, new])
-        values = np.concatenate([values, [value(x) for x in new]])
-        if np.isnan(values).any() or (values == np.inf).any():
-            raise IntegrationError("the log density is not a number near its mode")
+    used: list[Component] = []
+    for number, following in enumerate([*rounds[1:], 0]):
+        new, of_new = _evaluated(value, components, rng)
+        points, values = np.concatenate([points, new]), np.concatenate([values, of_new])
         used += components
-        mixture = np.logaddexp.reduce([_log_t(points, *component) for component in used])
-        weights, k_hat = pareto_smooth(values - mixture)
+        weights, k_hat = pareto_smooth(values - _log_mixture(points, used))
         found = ImportanceSample(points, weights, k_hat)
+        center = weights @ points
+        away = points - center
+        # Part of the first covariance, so that a round of few weights does not collapse.
+        moments = (weights * away.T) @ away + 0.02 * mode.covariance
         if number >= 2 and found.is_exact and found.effective_size >= enough:
             break
-    return found
+        components = [(center, root_of(moments), following)]
+    return found, moments
+
+
+def _evaluated(
+    value: Callable[[Array], float], components: Sequence[Component], rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Draw the points of a round; return them and their log densities."""
+    points = np.concatenate([_draw_t(*component, rng) for component in components])
+    values = np.array([value(x) for x in points])
+    if np.isnan(values).any() or (values == np.inf).any():
+        raise IntegrationError("the log density is not a number near its mode")
+    return points, values
+
+
+def _log_mixture(points: Array, components: Sequence[Component]) -> Array:
+    """Log of the density of proposals that were drawn so often, up to a constant."""
+    return np.asarray(np.logaddexp.reduce([_log_t(points, *one) for one in components]))
 
 
 def _draw_t(center: Array, root: Array, count: int, rng: np.random.Generator) -> Array:

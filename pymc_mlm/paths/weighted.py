@@ -85,14 +85,15 @@ def integrate(
     """
     density, mode = found.density, found.mode
     model = density.model
-    rounds, each = points_of(model.rows, len(model.start), count, enough)
+    rounds, last, each = points_of(model.rows, len(model.start), count, enough)
     draws: AbstractProposals
     if _is_exact(model.rows):
         draws = OwnFactors(density, None, each, rng)
     else:
         kind = Followed if is_large(model.rows) else OwnFactors
         draws = kind(density, trend(lambda point: density.at(point)[1], mode), each, rng)
-    sample = importance_sample(draws, mode, rng, rounds, enough if is_large(model.rows) else np.inf)
+    enough = enough if is_large(model.rows) else np.inf
+    sample = importance_sample(draws, mode, rng, rounds, enough, last)
     if sample.k_hat > WORST_K_HAT or sample.effective_size < FEWEST_POINTS:
         raise IntegrationError(
             "the approximate posterior of the parameters has tails that no proposal covers (k-hat "
@@ -108,26 +109,26 @@ def _is_exact(rows: Rows) -> bool:
 
 def points_of(
     rows: Rows, hyperparameters: int, count: int, enough: float = ENOUGH
-) -> tuple[tuple[int, ...], int]:
-    """Return the points of each round, and how many effects are drawn at each point.
+) -> tuple[tuple[int, ...], int, int]:
+    """Return the points of each round, of the last one, and the number of effects at each point.
 
-    Where factors are dear, short rounds that end when the points are enough, with more draws, which
-    are cheap.
+    Where factors are dear, short rounds that end when the points are enough and are all kept, with
+    more draws, which are cheap.
     """
     if not is_large(rows):
         # Without modes of effects to search for, a point is cheap.
         more = int(np.ceil((enough / ENOUGH - 1) * 600 / 500)) if _is_exact(rows) else 0
-        rounds = (150, 150, 300, *(500,) * more)
-        return rounds, -(-count // sum(rounds)) + 1
+        last = 500 * (1 + more)
+        return (100, 100), last, -(-count // last) + 1
     one = int(np.clip(10 * hyperparameters, 40, 100))
     most = int(np.clip(80 * hyperparameters, 160, 600) * enough / ENOUGH)
-    return (one,) * -(-most // one), max(-(-count // (3 * one)) + 1, FEWEST_DRAWS)
+    return (one,) * -(-most // one), 0, max(-(-count // (3 * one)) + 1, FEWEST_DRAWS)
 
 
 def memory_of(model: Conditional, count: int, enough: float = ENOUGH) -> float:
     """Return the bytes of so many draws of all effects, and of those at all points."""
-    rounds, each = points_of(model.rows, len(model.start), count, enough)
-    held = 2 * sum(rounds) + MOST_NOISE if is_large(model.rows) else each * sum(rounds)
+    rounds, last, each = points_of(model.rows, len(model.start), count, enough)
+    held = 2 * sum(rounds) + MOST_NOISE if is_large(model.rows) else each * (sum(rounds) + last)
     return 8.0 * model.rows.size * (count + held)
 
 

@@ -52,6 +52,32 @@ def test_moments_are_those_of_the_density(density, mean, covariance, rng):
     assert np.allclose(np.cov(drawn.T) / np.outer(sd, sd), covariance / np.outer(sd, sd), atol=0.15)
 
 
+def heavier_than_its_curvature(x):
+    """A narrow normal, and a wide one with 30% of the mass, in the first of four parameters."""
+    narrow, wide = np.log(0.7 / 0.3) - 0.5 * (x[0] / 0.3) ** 2, np.log(0.3) - 0.5 * x[0] ** 2
+    both = np.logaddexp(narrow, wide)
+    gradient = -x
+    gradient[0] *= np.exp(narrow - both) / 0.3**2 + np.exp(wide - both)
+    return both - 0.5 * x[1:] @ x[1:], gradient
+
+
+def test_a_last_round_of_its_own_has_no_bias_in_tails():
+    """Points of all rounds, weighted by the mixture, have 93% of the sd on average."""
+    mode = find_mode(heavier_than_its_curvature, np.full(4, 0.1))
+    found = []
+    for seed in range(60):
+        generator = np.random.default_rng(seed)
+        sample = importance_sample(
+            lambda x: heavier_than_its_curvature(x)[0], mode, generator, (100, 100), last=500
+        )
+        assert sample.points.shape == (500, 4)
+        x = sample.points[:, 0]
+        found.append(np.sqrt(sample.weights @ x**2 - (sample.weights @ x) ** 2))
+    error = np.std(found) / np.sqrt(len(found))
+    assert error < 0.011
+    assert np.mean(found) == pytest.approx(np.sqrt(0.7 * 0.3**2 + 0.3), abs=2.5 * error)
+
+
 def test_curvature_is_the_hessian():
     mode = find_mode(normal, np.zeros(3), scale=np.array([1.0, 1.0, 0.2]))
     assert np.allclose(mode.point, 1, atol=0.01)
