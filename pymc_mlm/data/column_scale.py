@@ -11,6 +11,8 @@ import numpy as np
 
 # A constant is a sum of columns if it is one up to rounding.
 ROUNDING = 1e-8
+# A column varies by rounding alone if its standard deviation is less than this share of its size.
+CONSTANT = 1e-14
 # A column with less weight takes no part in that sum.
 NO_PART = 1e-6
 # Of a column's variance, what related columns must leave for it to be one of its own.
@@ -63,9 +65,17 @@ def mean(X: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
 
 
 def spread(X: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
-    """Return the standard deviation of each column, one where it is zero, shape (column,)."""
+    """Return the standard deviation of each column, one where it is constant, shape (column,).
+
+    A column that was summed over members may differ from a constant by rounding.
+
+    Examples
+    --------
+    >>> spread(np.array([[1 / 3, 2.0], [1 / 3 + 6e-17, 4.0]]))
+    array([1., 1.])
+    """
     sd = X.std(axis=0) if counts is None else np.sqrt(mean((X - mean(X, counts)) ** 2, counts))
-    return np.where(sd > 0, sd, 1.0)
+    return np.where(sd > CONSTANT * np.abs(X).max(axis=0, initial=0.0), sd, 1.0)
 
 
 def own_spread(
