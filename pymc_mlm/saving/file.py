@@ -68,6 +68,7 @@ def save(fit: Fit, path: str | os.PathLike[str]) -> Path:
         "settings": {name: encode(value, name) for name, value in fit.settings.items()},
         "table": described,
         "groups": {name: description for name, (_, description) in packed.items()},
+        "drawn": [str(name) for name in groups["posterior"].data_vars],
     }
     text = np.frombuffer(json.dumps(document, allow_nan=False).encode(), dtype=np.uint8)
     tree = {"/": xr.Dataset({DOCUMENT: ("byte", text)}), TABLE: table}
@@ -137,21 +138,21 @@ def _read(tree: xr.DataTree) -> Fit:
     design = spec.read(table)
     notes = tuple(str(note) for note in document["notes"])
     idata = xr.DataTree.from_dict(groups)
-    _refuse_other_draws(idata, spec.roles(design))
-    # Fits of earlier versions have no settings.
+    # Fits of earlier versions have no list of what was drawn, and no settings.
+    _refuse_other_draws(idata, document.get("drawn", ()))
     settings = {name: decode(value) for name, value in document.get("settings", {}).items()}
     path, versions = str(document["path"]), document["versions"]
     return Fit(spec, design, idata, path, notes, versions, table, settings)
 
 
 def _refuse_other_draws(idata: xr.DataTree, names: Iterable[str]) -> None:
-    """Refuse draws that lack a variable of the model."""
+    """Refuse draws that lack a variable that was saved."""
     found = idata["posterior"].to_dataset() if "posterior" in idata else xr.Dataset()
     for name in names:
         if name not in found or found[name].dims[:2] != ("chain", "draw"):
             raise DataError(
-                f"the file has no draws of {name!r}, which the model has. It is damaged, or "
-                "another version wrote it: save the fit again."
+                f"the file has no draws of {name!r}, which the fit had. It is damaged: save the "
+                "fit again."
             )
 
 

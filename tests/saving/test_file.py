@@ -96,6 +96,29 @@ def test_a_loaded_fit_has_the_same_draws_summary_and_specification(pair):
     assert type(loaded)(**loaded.get_params()).specification == model.specification
 
 
+def single(**arguments):
+    table = mlm.datasets.teaching_trial(schools=10, pupils=12)
+    model = mlm.MultivariateLogitTrial(
+        ["math"], arm="method", control="traditional", cluster="school", **arguments
+    )
+    return fitted(model, table)
+
+
+def intercepts():
+    table = mlm.datasets.nested_schools(regions=4, schools=12, classes=24, pupils=240)
+    return fitted(mlm.NestedVaryingEffects("score ~ 1 + prior", ["region"], "1"), table)
+
+
+@pytest.mark.parametrize("make", [
+    single, lambda: single(cluster_prior="inverse_wishart"), intercepts,
+])  # fmt: skip
+def test_a_fit_without_correlations_is_loaded(make, tmp_path):
+    """Its effects have one dimension: what tells correlations has no draws."""
+    model = make()
+    loaded = type(model).load(model.save(tmp_path / "fit.nc"))
+    assert str(loaded.summary()) == str(model.summary())
+
+
 def test_a_loaded_fit_predicts_by_seed_as_the_saved_one(pair):
     model, loaded = pair
     if isinstance(model, mlm.MultivariateLogitTrial):
@@ -204,6 +227,7 @@ HOSTILE = {
     "nonsense": lambda d: d.update(table={"columns": 1}),
     "deep": lambda d: d.update(spec=nest(900)),
     "no draws": lambda d: d["groups"].pop("posterior"),
+    "no list of draws": lambda d: d.update(drawn=7),
     "draws of another model": lambda d: d["groups"]["posterior"]["variables"][0].update(name="x"),
 }  # fmt: skip
 
