@@ -3,7 +3,8 @@
 ``python scripts/validate_trials.py results.csv`` fits what the file does not have yet, as many at a
 time as there are cores, and prints the tables of docs/validation/trials.md. Another call goes on
 where the last one stopped. ``--only NAME`` and ``--trials N`` choose (0 fits nothing);
-``--jobs 1`` takes one core; ``--looks`` prints the table of trials with looks alone.
+``--jobs 1`` takes one core; ``--looks`` prints the table of trials with looks alone, and
+``--against-long 50`` the differences of short fits from four chains of 1,000 draws.
 """
 
 import argparse
@@ -116,10 +117,12 @@ LOOKED_AT = (
     "5 clusters of 30 per arm, ICC .05, K = 2, no effect",
 )
 SAMPLED = {"draws": 500, "tune": 400, "chains": 1}
+LONG = {"draws": 1000, "tune": 1000, "chains": 4}
+COMPARED = "10 clusters of 15 per arm, ICC .1, K = 2, effect on one"
 
 
-def analysed(name, trial):
-    """Simulate, fit and decide one trial."""
+def effects(name, trial, clustered):
+    """Simulate and fit one trial; return the draws of its effect and the design."""
     asked = SCENARIOS[name]
     rng = np.random.default_rng([list(SCENARIOS).index(name), trial])
     if isinstance(asked, Members):
@@ -131,19 +134,43 @@ def analysed(name, trial):
     model = mlm.MultivariateLogitTrial(
         list(design.names), ARM, control="old", missing="drop", **units
     )
-    settings = SAMPLED if units else {"draws": 10_000}
+    settings = clustered if units else {"draws": 10_000}
     with warnings.catch_warnings():
         # Short runs by design: error rates are averages over data sets.
         warnings.simplefilter("ignore", UserWarning)
         model.fit(table, random_seed=trial, progressbar=False, **settings)
-    effect = model.treatment_effect()
-    even = mlm.rules.Compensatory((1 / len(design.names),) * len(design.names))
-    rules = (mlm.rules.All(), mlm.rules.Any(), even)
-    fired = [mlm.decisions.decide(rule, effect).conclusion == "superior" for rule in rules]
+    return model.treatment_effect(), design
+
+
+def fired(effect):
+    """Tell of each rule whether it finds the treatment better."""
+    count = effect.sizes["outcome"]
+    rules = (mlm.rules.All(), mlm.rules.Any(), mlm.rules.Compensatory((1 / count,) * count))
+    return [mlm.decisions.decide(rule, effect).conclusion == "superior" for rule in rules]
+
+
+def analysed(name, trial):
+    """Simulate, fit and decide one trial."""
+    effect, design = effects(name, trial, SAMPLED)
     low, high = effect.quantile([0.05, 0.95], ("chain", "draw")).values
     truth = design.effects[0]
     covered = int(((low <= truth) & (truth <= high)).sum())
-    return [name, trial, *map(int, fired), covered, len(truth)]
+    return [name, trial, *map(int, fired(effect)), covered, len(truth)]
+
+
+def long_lines(trials):
+    """Yield how far short fits of clustered trials are from long ones of the same data."""
+    means, chances, decisions = [], [], []
+    for trial in range(trials):
+        short, long = (effects(COMPARED, trial, run)[0] for run in (SAMPLED, LONG))
+        over = ("chain", "draw")
+        means.append(((short.mean(over) - long.mean(over)) / long.std(over)).values)
+        chances.append(((short > 0).mean(over) - (long > 0).mean(over)).values)
+        decisions.append([a == b for a, b in zip(fired(short), fired(long), strict=True)])
+    for what, found in (("mean, posterior sd", means), ("P(effect > 0)", chances)):
+        found = np.abs(found)
+        yield f"{what}: {np.sqrt(np.mean(found**2)):.3f} rms, {found.max():.3f} at most"
+    yield f"decisions alike: {np.sum(decisions)} of {np.size(decisions)}"
 
 
 def read(path):
@@ -227,12 +254,16 @@ def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path, nargs="?", default=Path("validation.csv"))
     parser.add_argument("--looks", action="store_true")
+    parser.add_argument("--against-long", type=int, default=0)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=-1)
     parser.add_argument("--only", choices=list(SCENARIOS), action="append")
     asked = parser.parse_args(arguments)
     if asked.looks:
         print("\n".join(looks_lines()))
+        return
+    if asked.against_long:
+        print("\n".join(long_lines(asked.against_long)))
         return
     if asked.trials:
         complete(asked.results, asked.only or list(SCENARIOS), asked.trials, asked.jobs)

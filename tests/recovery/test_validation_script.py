@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 PATH = Path(__file__).parents[2] / "scripts" / "validate_trials.py"
 SPEC = importlib.util.spec_from_file_location("validate_trials", PATH)
@@ -91,3 +92,26 @@ def test_rows_without_a_plan_have_shares_alone(tmp_path):
     path = tmp_path / "results.csv"
     path.write_text(",".join(script.FIELDS) + f'\n"{MEMBERS}",0,0,0,0,2,2\n')
     assert "| 0.0% (±0.0%) | 0.0% (±0.0%) | 0.0% (±0.0%) |" in list(script.lines(path))[-1]
+
+
+def test_short_fits_are_compared_with_long_ones_of_the_same_trial(monkeypatch):
+    long = np.random.default_rng(3).normal(0.1, 1.0, (4, 1000, 2))
+    short = long[:1] + 0.5
+    asked = []
+
+    def drawn(name, trial, run):
+        asked.append((name, trial))
+        values = short if run is script.SAMPLED else long
+        dims = ("chain", "draw", "outcome")
+        coords = {"outcome": ["y1", "y2"]}
+        return xr.DataArray(values, coords, dims, name="treatment_effect"), None
+
+    monkeypatch.setattr(script, "effects", drawn)
+    monkeypatch.setattr(script, "fired", lambda effect: [True, effect.sizes["chain"] == 4])
+    mean, chance, decisions = script.long_lines(2)
+    shift = (short.mean((0, 1)) - long.mean((0, 1))) / long.std((0, 1))
+    assert mean.endswith(f"{np.abs(shift).max():.3f} at most")
+    higher = (short > 0).mean((0, 1)) - (long > 0).mean((0, 1))
+    assert chance.endswith(f"{np.abs(higher).max():.3f} at most")
+    assert decisions == "decisions alike: 2 of 4"
+    assert asked == [(script.COMPARED, t) for t in (0, 0, 1, 1)]
