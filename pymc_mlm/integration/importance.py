@@ -254,9 +254,24 @@ def importance_sample(
     >>> sample.is_exact, sample.points.shape
     (True, (1000, 2))
     """
-    found, moments = _adapted(value, mode, rng, rounds, enough)
     if not last:
-        return found
+        return _adapted(value, mode, rng, rounds, enough)[0]
+    sample = _last_round(value, *_adapted(value, mode, rng, rounds, enough), rng, last)
+    if not sample.is_exact:
+        # The proposal was learned from too little: it learns from as many points as are drawn.
+        learned = _adapted(value, mode, rng, (*rounds, last), enough)
+        sample = _last_round(value, *learned, rng, last)
+    return sample
+
+
+def _last_round(
+    value: Callable[[Array], float],
+    found: ImportanceSample,
+    moments: Array,
+    rng: np.random.Generator,
+    last: int,
+) -> ImportanceSample:
+    """Return points of one round, whose proposal was fixed before."""
     center = found.weights @ found.points
     root = root_of(moments)
     components = [(center, root * wide, int(last * part)) for part, wide in LAST_SCALES]

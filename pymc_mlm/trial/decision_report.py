@@ -46,6 +46,9 @@ def check_rules(rules: Any, fit: Fit) -> tuple[AbstractRule, ...]:
     several = (rules,) if isinstance(rules, AbstractRule) else rules
     if not isinstance(several, (list, tuple)) or not several:
         raise SpecificationError(f"rules={rules!r} must be a rule, or a list of at least one.")
+    for rule in several:
+        if not isinstance(rule, AbstractRule):
+            raise SpecificationError(f"{rule!r} is no rule. Use All(), Any() or Compensatory().")
     return tuple(several)
 
 
