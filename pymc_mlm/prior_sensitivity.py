@@ -21,7 +21,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_mlm.arviz_groups import Extension, extended
-from pymc_mlm.decisions import AbstractRule, Decision, decide
+from pymc_mlm.decisions import AbstractRule, Decision, decide, side_of
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
@@ -110,7 +110,7 @@ def scaled_decisions(
         whole = effect.isel(draw=keep).stack(sample=("chain", "draw"), create_index=False)
         flat = whole.transpose("sample", "outcome")
         for rule in rules:
-            side = rule.side(alternative)
+            side = side_of(rule, alternative)
             base = decide(rule, flat, alpha, side)
             for (part, power), (places, k_hat) in resampled.items():
                 moved = decide(rule, flat.isel(sample=places), alpha, side)

@@ -1,6 +1,6 @@
 """Decisions and effects: functions of effect draws, never a refit."""
 
-from pymc_mlm.decisions.decision import Decision, Evidence, decide
+from pymc_mlm.decisions.decision import Decision, Evidence, decide, side_of
 from pymc_mlm.decisions.draws import EffectDraws, effect_draws, monte_carlo_error
 from pymc_mlm.decisions.effects import (
     difference,
@@ -70,6 +70,7 @@ __all__ = [
     "population_rows",
     "ratio",
     "rope_probability",
+    "side_of",
     "success_probability",
     "summarize",
     "utility_gain",

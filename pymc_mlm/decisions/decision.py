@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pymc_mlm.decisions.draws import Effect, EffectDraws, effect_draws, monte_carlo_error
 from pymc_mlm.decisions.rules import AbstractRule, Custom, Direction
@@ -136,13 +136,7 @@ def decide(
     >>> decide(All(), draws).conclusion
     'superior'
     """
-    if not isinstance(rule, AbstractRule):
-        raise SpecificationError(
-            f"rule={rule!r} is no rule. Write All(), Any(), Compensatory((0.7, 0.3)), "
-            "Single('name'), Margins({...}), Equivalence({...}) or Custom(function), with the "
-            "parentheses."
-        )
-    if alternative != rule.side(alternative):
+    if alternative != side_of(rule, alternative):
         raise SpecificationError(
             f"alternative={alternative!r}: equivalence has no direction. Leave alternative out."
         )
@@ -154,6 +148,23 @@ def decide(
     threshold = marginal_threshold(rule.combine, num_contrasts, alpha, alternative)
     evidence = tuple(_evidence(rule, draws, d, threshold) for d in directions)
     return Decision(rule, alternative, alpha, evidence)
+
+
+def side_of(rule: Any, alternative: Alternative) -> Alternative:
+    """Return the side that a rule looks at where `alternative` is asked for.
+
+    Raises
+    ------
+    SpecificationError
+        It is no rule.
+    """
+    if not isinstance(rule, AbstractRule):
+        raise SpecificationError(
+            f"rule={rule!r} is no rule. Write All(), Any(), Compensatory((0.7, 0.3)), "
+            "Single('name'), Margins({...}), Equivalence({...}) or Custom(function), with the "
+            "parentheses."
+        )
+    return rule.side(alternative)
 
 
 def _evidence(

@@ -15,6 +15,7 @@ from pymc_mlm.decisions import (
     Decision,
     decide,
     difference,
+    side_of,
     weighted,
 )
 from pymc_mlm.decisions import Any as AnyRule
@@ -46,9 +47,6 @@ def check_rules(rules: Any, fit: Fit) -> tuple[AbstractRule, ...]:
     several = (rules,) if isinstance(rules, AbstractRule) else rules
     if not isinstance(several, (list, tuple)) or not several:
         raise SpecificationError(f"rules={rules!r} must be a rule, or a list of at least one.")
-    for rule in several:
-        if not isinstance(rule, AbstractRule):
-            raise SpecificationError(f"{rule!r} is no rule. Use All(), Any() or Compensatory().")
     return tuple(several)
 
 
@@ -60,7 +58,9 @@ def decide_all(
 ) -> Decided:
     """Decide each comparison by each rule."""
     pairs = [(name, own, rule) for name, own in effects.items() for rule in rules]
-    return [(name, decide(rule, own, alpha, rule.side(alternative))) for name, own, rule in pairs]
+    return [
+        (name, decide(rule, own, alpha, side_of(rule, alternative))) for name, own, rule in pairs
+    ]
 
 
 def criterion_parts(

@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_mlm.data.arms import Array
-from pymc_mlm.decisions import AbstractRule, Decision, decide
+from pymc_mlm.decisions import AbstractRule, Decision, decide, side_of
 from pymc_mlm.decisions.thresholds import Alternative
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.fit import Fit
@@ -110,7 +110,7 @@ def tipping_parts(
         if code == 0 or not np.isin(incomplete.arm, [0, code]).any():
             continue
         for rule in rules:
-            side = rule.side(alternative)
+            side = side_of(rule, alternative)
             found = tipping_point(fit, rule, None, IN_REPORTS, arm, estimand, alpha, side)
             tips += found.tip_rows()
             grids += found.grid_rows()

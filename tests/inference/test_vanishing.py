@@ -123,7 +123,9 @@ def test_the_second_point_is_taken_nearer_where_the_density_overflows(model, mon
         return (0.0 if np.abs(point).max() < 0.3 else np.inf), np.zeros(4)
 
     sampled = SimpleNamespace(compiled_logp_func=None, user_data=None, logp_func=logp)
-    made = compiled_nutpie.CompiledModel(sampled, model, ("a",), (("a", ()), ("b", (3,))))
+    made = compiled_nutpie.CompiledModel(
+        sampled, model, ("a",), (("a", ()), ("b", (3,))), start=np.zeros(4)
+    )
     monkeypatch.setattr(compiled_nutpie, "_called", lambda *_: (0, 0.0, np.zeros(4)))
     assert made.check() == ""
     assert np.abs(asked[-1]).max() < 0.3
