@@ -151,12 +151,30 @@ def decide(
 
 
 def side_of(rule: Any, alternative: Alternative) -> Alternative:
-    """Return the side that a rule looks at where `alternative` is asked for.
+    """Return the side that a rule looks at where `alternative` is asked of several.
+
+    Parameters
+    ----------
+    rule : AbstractRule
+        The rule.
+    alternative : {"greater", "less", "two-sided"}
+        What is asked of all rules.
+
+    Returns
+    -------
+    {"greater", "less", "two-sided"}
+        The same; "greater" for equivalence, which has no direction.
 
     Raises
     ------
     SpecificationError
         It is no rule.
+
+    Examples
+    --------
+    >>> from pymc_mlm.decisions import All, Equivalence
+    >>> side_of(All(), "less"), side_of(Equivalence({"y": (-0.1, 0.1)}), "less")
+    ('less', 'greater')
     """
     if not isinstance(rule, AbstractRule):
         raise SpecificationError(

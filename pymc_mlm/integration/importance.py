@@ -218,7 +218,9 @@ def importance_sample(
         Effective size at which no further round is drawn, after the third.
     last : int
         Points of a last round that is weighted by its own proposal, and of which the rounds before
-        are but the preparation; 0 to keep the points of all rounds.
+        are but the preparation; 0 to keep the points of all rounds. Where such a round is not
+        exact, the rounds and `last` points more prepare one further last round, which is then
+        taken as it is.
 
     Returns
     -------

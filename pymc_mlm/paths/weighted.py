@@ -128,7 +128,9 @@ def points_of(
 def memory_of(model: Conditional, count: int, enough: float = ENOUGH) -> float:
     """Return the bytes of so many draws of all effects, and of those at all points."""
     rounds, last, each = points_of(model.rows, len(model.start), count, enough)
-    held = 2 * sum(rounds) + MOST_NOISE if is_large(model.rows) else each * (sum(rounds) + last)
+    # A last round that is not exact is drawn a second time, after as many points to learn from.
+    at_points = each * (2 * sum(rounds) + 3 * last)
+    held = 2 * sum(rounds) + MOST_NOISE if is_large(model.rows) else at_points
     return 8.0 * model.rows.size * (count + held)
 
 

@@ -186,3 +186,26 @@ def test_rounds_end_when_the_points_are_enough(rng):
     assert 180 <= len(found.points) < 400
     assert found.effective_size >= 150
     assert len(importance_sample(lambda x: normal(x)[0], mode, rng, rounds).points) == 600
+
+
+def test_a_last_round_learns_from_more_points_where_few_are_too_few():
+    """Sixteen parameters of a t distribution: 200 points do not tell its covariance."""
+    dim, freedom, seen = 16, 6.0, []
+
+    def t(x):
+        square = 1 + x @ x / freedom
+        return -(freedom + dim) / 2 * np.log(square), -(freedom + dim) / freedom * x / square
+
+    def value(x):
+        seen.append(x)
+        return t(x)[0]
+
+    mode = find_mode(t, np.full(dim, 0.3))
+    found = importance_sample(value, mode, np.random.default_rng(0), (100, 100), last=500)
+    assert found.is_exact
+    assert len(found.points) == 500
+    # A first last round after 200 points, and another after 700.
+    assert len(seen) == 700 + 1200
+    np.testing.assert_array_equal(found.points, seen[-500:])
+    sd = np.sqrt(found.weights @ found.points**2)
+    np.testing.assert_allclose(sd, np.sqrt(freedom / (freedom - 2)), atol=0.35)
