@@ -38,7 +38,7 @@ WALLS = {
     "data": wall("errors", "numpy scipy pandas narwhals formulaic"),
     "approximation": wall("errors data", "numpy scipy"),
     "datasets": wall("errors", "numpy scipy pandas"),
-    "codegen": wall("errors", "numpy pytensor numba nutpie"),
+    "codegen": wall("errors", "numpy pytensor numba nutpie cachetools"),
     "ops": wall("errors codegen", "numpy scipy pytensor numba jax"),
     "priors": wall("errors ops", "numpy scipy pytensor pymc"),
     "distributions": wall("errors ops", "numpy scipy pytensor pymc"),
@@ -51,7 +51,7 @@ WALLS = {
     ),
     "inference": wall(
         "errors ops codegen priors",
-        "numpy scipy pytensor pymc xarray arviz nutpie numba jax numpyro blackjax rich",
+        "numpy scipy pytensor pymc xarray arviz nutpie numba jax numpyro blackjax rich cachetools",
     ),
     "model": wall(
         "errors data approximation ops priors distributions families terms inference",

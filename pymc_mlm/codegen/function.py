@@ -12,18 +12,20 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import pytensor
+from cachetools import LRUCache
 
 from pymc_mlm.codegen import host
 from pymc_mlm.codegen.graph import FAULT, Program, in_memory, write_graph
-from pymc_mlm.codegen.recent import Recent
 
 WRAPPER_VERSION = 11
-# Compiled functions of the models that were fitted last.
-COMPILED = Recent(64)
+# Compiled functions of the models that were fitted last, by key and signature.
+COMPILED: LRUCache[tuple[str | None, str], Any] = LRUCache(64)
+LOCK = Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +201,9 @@ def as_cfunc(code: Code, signature: Any) -> Any:
     import numba
 
     is_kept = code.key is not None and pytensor.config.numba__cache
-    loaded = COMPILED.get((code.key, str(signature))) if is_kept else None
+    key = code.key, str(signature)
+    with LOCK:
+        loaded = COMPILED.get(key) if is_kept else None
     if loaded is not None:
         return loaded
     with warnings.catch_warnings():
@@ -209,7 +213,8 @@ def as_cfunc(code: Code, signature: Any) -> Any:
         )
         made = compiled(code.function)
     if is_kept:
-        COMPILED.put((code.key, str(signature)), made)
+        with LOCK:
+            COMPILED[key] = made
     return made
 
 

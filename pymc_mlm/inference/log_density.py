@@ -9,25 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor
 import pytensor.tensor as pt
+from cachetools import LRUCache
 from pytensor.compile.mode import Mode
 from pytensor.graph import clone_replace, rewrite_graph
 from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 
 from pymc_mlm.codegen.part import part
-from pymc_mlm.codegen.recent import Recent
 from pymc_mlm.inference.density_graph import DensityGraph, structure, without_data
 from pymc_mlm.inference.hoisting import hoist_data
 from pymc_mlm.ops.narrow import narrow
 
 Layout = Sequence[tuple[str, tuple[int, ...]]]
 # Of the models compiled last; none of them holds data.
-GRAPHS = Recent(16)
+GRAPHS: LRUCache[Any, DensityGraph] = LRUCache(16)
+LOCK = Lock()
 
 
 def log_density_function(
@@ -59,13 +61,15 @@ def log_density_function(
     places = _Places.of(layout)
     data += [unit, *places.data]
     key = None if described is None else (described, form, model.check_bounds)
-    kept = None if key is None else GRAPHS.get(key)
+    with LOCK:
+        kept = None if key is None else GRAPHS.get(key)
     function = None if kept is None else kept.with_data(data)
     if function is not None:
         return function
     built = _rewritten(model, graph, values, unit, places, data)
     if key is not None:
-        GRAPHS.put(key, built)
+        with LOCK:
+            GRAPHS[key] = built
     # Through the same steps as the next table, so that the code is the same.
     return built.with_data(data)
 

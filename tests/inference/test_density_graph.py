@@ -8,8 +8,8 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from cachetools import LRUCache
 
-from pymc_mlm.codegen.recent import Recent
 from pymc_mlm.inference import log_density
 from pymc_mlm.inference.density_graph import structure
 from pymc_mlm.inference.log_density import log_density_function
@@ -28,7 +28,7 @@ def rewritten(monkeypatch):
         return rewrite(model, *args)
 
     monkeypatch.setattr(log_density, "_rewritten", watched)
-    monkeypatch.setattr(log_density, "GRAPHS", Recent(16))
+    monkeypatch.setattr(log_density, "GRAPHS", LRUCache(16))
     return seen
 
 
@@ -45,7 +45,7 @@ def density(model):
 def assert_as_fresh(model, monkeypatch):
     """Compare the function from a kept graph with one whose graph is rewritten."""
     kept, point = density(model)
-    monkeypatch.setattr(log_density, "GRAPHS", Recent(16))
+    monkeypatch.setattr(log_density, "GRAPHS", LRUCache(16))
     fresh, _ = density(model)
     for one, other in zip(kept(point), fresh(point), strict=True):
         assert np.isfinite(other).all()
@@ -164,12 +164,3 @@ def test_two_reads_of_one_array_are_not_reads_of_two_arrays():
 def test_a_graph_with_another_input_is_not_described():
     x, z = pt.dvectors("xz")
     assert structure([x + z], [x])[0] is None
-
-
-def test_what_was_asked_for_longest_ago_goes_first():
-    cache = Recent(2)
-    cache.put("a", "A")
-    cache.put("b", "B")
-    assert cache.get("a") == "A"
-    cache.put("c", "C")
-    assert [cache.get(key) for key in "abc"] == ["A", None, "C"]

@@ -33,7 +33,6 @@ def compiled():
     import numba
 
     COMPILED.clear()
-
     pointer, u64 = numba.types.CPointer(numba.types.double), numba.types.uint64
     signature = numba.types.int64(u64, u64, pointer, pointer, numba.types.voidptr)
     with warnings.catch_warnings(record=True) as caught:
