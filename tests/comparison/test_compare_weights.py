@@ -34,8 +34,8 @@ def model_of(weight):
     return mlm.MultipleMembershipModel("y ~ 1", term, mlm.hm("country"))
 
 
-def drawn(model, table):
-    return model.fit(table, draws=500, path="collapsed", random_seed=1, progressbar=False)
+def drawn(model, table, draws=500):
+    return model.fit(table, draws=draws, path="collapsed", random_seed=1, progressbar=False)
 
 
 @pytest.fixture(scope="module")
@@ -55,21 +55,26 @@ def test_the_weights_that_made_the_data_predict_best(models, by):
     assert found.notes[0] == "Of the effects: all effects are integrated out, exactly."
 
 
-def test_leaving_a_country_out_is_what_a_refit_without_it_predicts(models):
-    table, whole = memberships(), models["estimated"].result_
+def test_leaving_a_country_out_is_what_a_refit_without_it_predicts():
+    table = memberships()
+    whole = drawn(model_of("exp(b * x)"), table, draws=2000).result_
     densities = left_out(whole, "country")[0]["outcome"].values.reshape(-1, 8)
     # 1 / E[1 / p]: importance sampling without smoothing, which eight countries do not need.
     found = -(logsumexp(-densities, axis=0) - np.log(len(densities)))
+    seen = logsumexp(densities, axis=0) - np.log(len(densities))
     for country in (0, 5):
-        part = drawn(model_of("exp(b * x)"), table[table["country"] != country]).result_.posterior
+        rest = table[table["country"] != country]
+        part = drawn(model_of("exp(b * x)"), rest, draws=1000).result_.posterior
         count = part.sizes["draw"]
         own = whole.posterior.isel(draw=slice(count))
         same = {n: (own[n].dims, part[n].values) for n in own if part[n].shape == own[n].shape}
         tree = xr.DataTree.from_dict({"posterior": own.assign(same)})
         at = left_out(replace(whole, idata=tree), "country")[0]["outcome"].values[..., country]
         refitted = logsumexp(at) - np.log(at.size)
-        # Monte Carlo errors of some 400 effective draws, and a default prior of its own scale.
-        assert found[country] == pytest.approx(refitted, abs=0.15)
+        # A thousand draws are used: over seeds the difference has a standard deviation of .06. The
+        # default priors have the scale of the table, and the table changes.
+        assert found[country] == pytest.approx(refitted, abs=0.25)
+        assert seen[country] > refitted + 0.25
 
 
 def test_fits_serve_as_well_as_models_and_the_order_does_not_matter(models):
