@@ -10,8 +10,8 @@ Christensen and Johnson 1996, JASA 91).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from pytensor.graph.basic import Variable
 from scipy.special import betaln, gammaln
 
 from pymc_mlm.distributions.coefficients import LinearMap, joint_preconditioned
+from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.ops.linear_predictors import linear_predictors
 from pymc_mlm.ops.multinomial_logit import multinomial_logit_loglik
 
@@ -50,6 +51,10 @@ class LevelsAndSlopes:
     control : pair of sequences, or None
         Weights and Dirichlet parameters of a mixture for the first arm, whose first component is
         the first row of `concentration`.
+    own : mapping of int to Variable
+        Columns of coefficients with a prior of their own, unnamed, shape (predictor,). It comes
+        in place of that of the arm's level, or of the slope, that the column adds to those before
+        it: a column of its own leaves the priors of the other levels and slopes as they are.
     """
 
     concentration: Array
@@ -58,6 +63,7 @@ class LevelsAndSlopes:
     by_arm: Array
     slope_sd: float
     control: tuple[Sequence[float], Sequence[Sequence[float]]] | None = None
+    own: Mapping[int, Any] = field(default_factory=dict)
 
     @property
     def num_arms(self) -> int:
@@ -76,41 +82,64 @@ class LevelsAndSlopes:
             each[0] = np.asarray(rng.choice(self.control[1], p=self.control[0]))
         levels = [draw_levels(a, self.basis, self.contrasts, rng) for a in each]
         contrast = rng.normal(0.0, self.slope_sd, size=(len(self.contrasts), columns - arms))
-        return np.column_stack([*levels, self.contrasts @ contrast]) @ self.by_arm.T
+        drawn = np.column_stack([*levels, self.contrasts @ contrast])
+        if self.own:
+            own = pm.draw([*self.own.values()], random_seed=rng, mode=uncompiled())
+            drawn[:, [*self.own]] = np.column_stack(own)
+        return np.linalg.solve(self._stated(), drawn.T).T
+
+    def _stated(self) -> Array:
+        """Return the map from coefficients to what the priors are of, shape (column, column).
+
+        Levels come before slopes, and each has the column that it differs by from those before:
+        with rows of columns in place of rows of their levels and slopes it stays invertible.
+        """
+        stated = np.linalg.inv(self.by_arm)
+        for column in self.own:
+            stated[column] = np.eye(len(stated))[column]
+        return stated
 
     def _logp(self) -> Any:
         """Write the arrays into the current model; return the log density as a function."""
-        arms = self.num_arms
-        to_own = np.linalg.inv(self.by_arm)
-        a = self.concentration
+        to_own, cells = np.linalg.inv(self.by_arm), self.concentration.shape[1]
+        arms, slopes = self._by_default()
+        a, levels = self.concentration[arms], to_own[arms]
         # sum_c a_c log phi_c = sum_c a_c psi_c + (sum_c a_c) log phi_0: linear in the coefficients,
         # and the log likelihood of all-zero persons, one row an arm however many patterns.
-        linear = pm.Data("prior_linear", self.basis.T @ a[:, :-1].T @ to_own[:arms])
+        linear = pm.Data("prior_linear", self.basis.T @ a[:, :-1].T @ levels)
         persons = [
-            pm.Data("prior_level", to_own[:arms]),
-            pm.Data("prior_z", np.zeros((arms, 0))),
-            pm.Data("prior_cluster", np.zeros(arms, dtype=np.int64)),
+            pm.Data("prior_level", levels),
+            pm.Data("prior_z", np.zeros((len(arms), 0))),
+            pm.Data("prior_cluster", np.zeros(len(arms), dtype=np.int64)),
             pm.Data("prior_basis", self.basis),
-            pm.Data("prior_pattern", np.zeros(arms, dtype=np.int64)),
-            pm.Data("prior_compatible", np.arange(a.shape[1])[None] == a.shape[1] - 1),
+            pm.Data("prior_pattern", np.zeros(len(arms), dtype=np.int64)),
+            pm.Data("prior_compatible", np.arange(cells)[None] == cells - 1),
             pm.Data("prior_persons", a.sum(axis=1)),
         ]
         standard = self.slope_sd * self.contrasts
-        slope = pm.Data("prior_slope", to_own[arms:])
+        slope = pm.Data("prior_slope", to_own[slopes])
         to_normal = pm.Data("prior_contrast", np.linalg.inv(standard))
         # Data, as the compiled code of one table serves other tables.
         constant = pm.Data("prior_constant", self._log_constant())
         mixture = self._mixture(to_own)
 
         def logp(beta: Variable) -> Variable:
-            levels = multinomial_logit_loglik(beta, np.zeros((1, 0)), *persons)
-            levels = levels + pt.sum(linear * beta) + constant + mixture(beta)
-            if len(to_own) == arms:  # no covariates
-                return levels
+            own = [pt.sum(pm.logp(prior, beta[:, j])) for j, prior in self.own.items()]
+            total = constant + mixture(beta) + sum(own)
+            if arms:
+                zero = multinomial_logit_loglik(beta, np.zeros((1, 0)), *persons)
+                total = zero + pt.sum(linear * beta) + total
+            if not slopes:
+                return total
             z = linear_predictors(linear_predictors(slope, beta), to_normal)
-            return levels - 0.5 * pt.sum(z**2)
+            return total - 0.5 * pt.sum(z**2)
 
         return logp
+
+    def _by_default(self) -> tuple[list[int], list[int]]:
+        """Return arms and slopes without a column of their own."""
+        left = [j for j in range(len(self.by_arm)) if j not in self.own]
+        return [j for j in left if j < self.num_arms], [j for j in left if j >= self.num_arms]
 
     def _mixture(self, to_own: Array) -> Callable[[Variable], Any]:
         r"""Return the log ratio of the control's mixture to its first component.
@@ -139,12 +168,11 @@ class LevelsAndSlopes:
         return ratio
 
     def _log_constant(self) -> float:
-        predictors, columns = len(self.contrasts), len(self.by_arm)
-        slopes = columns - self.num_arms
+        (arms, slopes), predictors = self._by_default(), len(self.contrasts)
         scale = np.linalg.slogdet(self.slope_sd * self.contrasts)[1]
-        normal = -slopes * (scale + 0.5 * predictors * np.log(2.0 * np.pi))
-        jacobian = -predictors * np.linalg.slogdet(self.by_arm)[1]
-        levels = sum(_log_normaliser(a, self.basis) for a in self.concentration)
+        normal = -len(slopes) * (scale + 0.5 * predictors * np.log(2.0 * np.pi))
+        jacobian = predictors * np.linalg.slogdet(self._stated())[1]
+        levels = sum(_log_normaliser(a, self.basis) for a in self.concentration[arms])
         return float(normal + jacobian + levels)
 
 

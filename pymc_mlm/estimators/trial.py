@@ -57,7 +57,8 @@ class MultivariateLogitTrial(AbstractTrialEstimator):
         ``cell_probability``, a Dirichlet of the response patterns in each arm, covariates at
         their means; ``slope``, a normal with mean 0, per standard deviation of a covariate;
         ``cluster_sd``; or ``beta``, of all coefficients of the columns as they are, in place of
-        the first two.
+        the first two. ``beta[age]`` is that of one column, and ``beta[11, age]``, beside it or
+        ``beta``, that of one predictor.
     event : object or mapping of str to object, optional
         The value that counts as one, of all outcomes or by outcome, for example ``"yes"`` or
         ``{"recovered": "yes", "relapse": "no"}``. Needed unless outcomes are 0/1 or booleans.

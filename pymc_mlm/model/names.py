@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
 
 # Dimensions that draws have, whatever the model.
 DRAWS = ("chain", "draw")
+# A column may have any name, a bracket and a new line included.
+ONE_COEFFICIENT = re.compile(r"beta\[.*\]", re.DOTALL)
+
+
+def is_coefficient(prior: str) -> bool:
+    """Tell whether a prior is named as one of all coefficients, or of one of them.
+
+    Examples
+    --------
+    >>> [is_coefficient(name) for name in ("beta", "beta[age]", "school_beta")]
+    [True, True, False]
+    """
+    return prior == "beta" or ONE_COEFFICIENT.fullmatch(prior) is not None
 
 
 def uniquely_named(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,14 +25,11 @@ from pymc_mlm.model.build import build
 from pymc_mlm.model.crossed_graph import coefficient_modes
 from pymc_mlm.model.design import Design, read
 from pymc_mlm.model.information import effect_information, nested_information, own_terms
-from pymc_mlm.model.names import refuse_taken_names, uniquely_named
+from pymc_mlm.model.names import is_coefficient, refuse_taken_names, uniquely_named
 from pymc_mlm.priors import Prior, check_priors, support_point
 from pymc_mlm.terms import AbstractTerm, MultipleMembership, Population, Role
 from pymc_mlm.terms.imputed import Imputed
 from pymc_mlm.terms.nested import Nested
-
-# The prior of one coefficient of the formula.
-ELEMENT = re.compile(r"beta\[.*\]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -180,9 +176,7 @@ class Specification(AbstractSpecification):
 
     def population(self, location: float = 0.0) -> Population:
         """Return the population part, its default intercept prior at `location`."""
-        own = {
-            k: v for k, v in self.priors.items() if k in (INTERCEPT, "beta") or ELEMENT.fullmatch(k)
-        }
+        own = {k: v for k, v in self.priors.items() if k == INTERCEPT or is_coefficient(k)}
         return Population(self.parsed, own, location, self.family.baseline)
 
     def family_priors(self, scale: OutcomeScale) -> dict[str, Any]:
@@ -339,7 +333,7 @@ class Specification(AbstractSpecification):
         # Terms have looked at theirs, also at those of elements.
         owned = {name for term in self.named for name in getattr(term, "priors", {})}
         for name in [*self.priors, *self.family.priors]:
-            if name not in used and name not in owned and not ELEMENT.fullmatch(name):
+            if name not in used and name not in owned and not is_coefficient(name):
                 raise SpecificationError(
                     f"priors: the model has no parameter {name!r}; it has {', '.join(used)}."
                 )

@@ -7,6 +7,7 @@ from pymc_mlm.priors.prior import (
     SupportsCreateVariable,
     as_priors,
     check_priors,
+    find_element,
     with_element,
 )
 
@@ -18,6 +19,7 @@ __all__ = [
     "check_priors",
     "check_shape",
     "create",
+    "find_element",
     "on_real_line",
     "parts_of",
     "support_point",

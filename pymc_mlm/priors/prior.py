@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -134,21 +135,24 @@ def _content(value: Any) -> Any:
     return (array.shape, *array.ravel().tolist()) if array.dtype.kind in "biuf" else repr(value)
 
 
-def with_element(what: str, vector: Any, names: Sequence[str], element: str, prior: Any) -> Prior:
-    """Return the prior of a vector with that of one element in its place.
+def with_element(
+    what: str, whole: Any, names: Sequence[Sequence[str]], element: str, prior: Any
+) -> Prior:
+    """Return the prior of a vector or matrix with that of some elements in its place.
 
     Parameters
     ----------
     what : str
         What is replaced, for messages.
-    vector : prior
-        Prior of the vector.
-    names : sequence of str
-        Names of its elements.
+    whole : prior
+        Prior of the vector or matrix.
+    names : sequence of sequence of str
+        Names along each axis.
     element : str
-        The one to replace.
+        The one to replace: a name on each axis, with commas between them, or a name on the last
+        axis for all elements that have it.
     prior : prior
-        Its own prior, of the distribution that the vector has.
+        Its own prior, of the distribution that the whole has.
 
     Raises
     ------
@@ -160,29 +164,62 @@ def with_element(what: str, vector: Any, names: Sequence[str], element: str, pri
     >>> with_element(
     ...     "beta[b]",
     ...     Prior("Normal", mu=0, sigma=2),
-    ...     ["a", "b"],
+    ...     [["a", "b"]],
     ...     "b",
     ...     Prior("Normal", mu=1, sigma=5),
     ... ).parameters["sigma"]
     array([2., 5.])
     """
-    if element not in names:
-        raise SpecificationError(f"{what}: there is no {element!r}; there are {', '.join(names)}.")
-    if not (isinstance(vector, Prior) and isinstance(prior, Prior)) or (
-        vector.distribution != prior.distribution
-        or vector.parameters.keys() != prior.parameters.keys()
+    place = find_element(what, names, element)
+    if not (isinstance(whole, Prior) and isinstance(prior, Prior)) or (
+        whole.distribution != prior.distribution
+        or whole.parameters.keys() != prior.parameters.keys()
     ):
         raise SpecificationError(
             f"{what}: the elements of a vector have one distribution with one set of parameters; "
-            f"the others have {vector!r}, and this is {prior!r}. Give one like it, or a prior of "
+            f"the others have {whole!r}, and this is {prior!r}. Give one like it, or a prior of "
             "the whole vector."
         )
+    shape = tuple(map(len, names))
     parameters = {}
-    for key, value in vector.parameters.items():
-        own = np.array(np.broadcast_to(np.asarray(value, dtype=float), len(names)))
-        own[list(names).index(element)] = prior.parameters[key]
+    for key, value in whole.parameters.items():
+        own = np.array(_spread(f"{what}, {key} of {whole!r}", value, shape))
+        own[place] = _spread(f"{what}, {key}", prior.parameters[key], own[place].shape)
         parameters[key] = own
-    return Prior(vector.distribution, parameters)
+    return Prior(whole.distribution, parameters)
+
+
+def find_element(what: str, names: Sequence[Sequence[str]], element: str) -> tuple[Any, ...]:
+    """Return the place of what is named of a vector or matrix, as an index.
+
+    Parameters are those of `with_element`.
+
+    Examples
+    --------
+    >>> find_element("beta[age]", [["11", "10"], ["old", "age"]], "age")
+    (Ellipsis, 1)
+    >>> find_element("beta[10, old]", [["11", "10"], ["old", "age"]], "10, old")
+    (1, 0)
+    """
+    last = {name: (..., i) for i, name in enumerate(names[-1])}
+    each = ([*enumerate(axis)] for axis in names)
+    one = {", ".join(n for _, n in at): tuple(i for i, _ in at) for at in product(*each)}
+    # A name on the last axis that reads like a single element stands for all that have it.
+    places: dict[str, tuple[Any, ...]] = {**one, **last}
+    if element in places:
+        return places[element]
+    known = {**last, **one}
+    raise SpecificationError(f"{what}: there is no {element!r}; there are {', '.join(known)}.")
+
+
+def _spread(what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return np.broadcast_to(np.asarray(value, dtype=float), shape)
+    except ValueError:
+        raise SpecificationError(
+            f"{what}: the shape {np.shape(value)} does not fit {shape}. Give one value, or one "
+            "for each element."
+        ) from None
 
 
 def as_priors(priors: Any, where: str) -> dict[str, Any]:

@@ -332,7 +332,7 @@ def pick_priors(
     defaults: Mapping[str, Any],
     short: Mapping[str, str],
     given: Mapping[str, Any],
-    elements: Mapping[str, Sequence[str]] | None = None,
+    elements: Mapping[str, Sequence[Sequence[str]]] | None = None,
 ) -> dict[str, Any]:
     """Return the defaults with the given priors in their place.
 
@@ -345,9 +345,10 @@ def pick_priors(
     short : mapping of str to str
         Short name of each full one, also accepted in `given`.
     given : mapping of str to prior
-        The user's; ``"beta[age]"`` is that of one element of a vector.
-    elements : mapping of str to sequence of str, optional
-        Names of the elements of vectors, by full variable name.
+        The user's; ``"beta[age]"`` is that of one element of a vector, or of one column of a
+        matrix, whose elements have names such as ``"beta[11, age]"``.
+    elements : mapping of str to sequence of sequence of str, optional
+        Names of the elements of vectors and matrices, along each axis, by full variable name.
 
     Raises
     ------
@@ -369,7 +370,7 @@ def pick_priors(
                 f"{where} has no parameter {name!r}; its priors are named "
                 f"{', '.join(short.get(n, n) for n in defaults) or '(none)'}."
             )
-        names = tuple((elements or {})[target])
+        names = (elements or {})[target]
         chosen[target] = with_element(f"{where}, {name}", chosen[target], names, element, prior)
     return chosen
 

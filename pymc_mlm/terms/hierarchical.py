@@ -238,7 +238,7 @@ class Hierarchical(AbstractTerm):
             sigma = 2.5 * scale / spread(design.X, design.counts)
             defaults[f"{name}_beta"] = Prior("Normal", mu=0.0, sigma=sigma)
         short = {full: full.removeprefix(f"{name}_") for full in defaults}
-        elements = {f"{name}_beta": design.covariates}
+        elements = {f"{name}_beta": (design.covariates,)}
         return pick_priors(f"hm({self.unit!r})", defaults, short, self.priors, elements)
 
     def unit_effects(self, design: HierarchicalDesign, effects: Any) -> Any:

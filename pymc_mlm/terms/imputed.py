@@ -125,7 +125,7 @@ class Imputed(AbstractTerm):
         defaults, elements = {}, {}
         for column in design.columns:
             own = f"{column.name}_imputation"
-            elements[own] = column.predictors
+            elements[own] = (column.predictors,)
             defaults[own] = Prior("Normal", mu=column.prior_mean, sigma=column.prior_sd)
             defaults[f"{own}_sd"] = Prior("Exponential", scale=column.sd)
         where = f"impute={list(self.covariates)!r}"

@@ -194,7 +194,7 @@ class MultipleMembership(AbstractTerm):
         for b, sd in design.weight.prior_sd.items():
             defaults[f"{name}_weight_{b}"] = Prior("Normal", mu=0.0, sigma=sd)
         short = {full: full.removeprefix(f"{name}_").removeprefix("weight_") for full in defaults}
-        names = {f"{name}_beta": design.covariates, **self.effects.elements(design)}
+        names = {f"{name}_beta": (design.covariates,), **self.effects.elements(design)}
         where = f"mm({self.member!r}, {self.group!r})"
         return pick_priors(where, defaults, short, self.priors, names)
 

@@ -265,7 +265,7 @@ class Nested(AbstractTerm):
             sigma = np.where(is_intercept, 2.5 * scale * np.sqrt(1.0 + ratio.sum()), sigma)
             defaults[f"{prefix}_sd"] = Prior("HalfNormal", sigma=sigma)
             short[f"{prefix}_sd"] = f"{design.levels[level]}_sd"
-            names[f"{prefix}_sd"] = design.coefs(level)
+            names[f"{prefix}_sd"] = (design.coefs(level),)
         return pick_priors(f"nested({list(self.levels)!r})", defaults, short, self.priors, names)
 
     def unit_blocks(self, design: NestedDesign) -> tuple[UnitBlock, ...]:

@@ -183,7 +183,7 @@ class Population(AbstractTerm):
             defaults[INTERCEPT] = Prior("Normal", mu=self.location, sigma=2.5 * scale)
         if design.names:
             defaults["beta"] = self._beta_prior(design, scale)
-        return pick_priors("The formula", defaults, {}, self.priors, {"beta": design.names})
+        return pick_priors("The formula", defaults, {}, self.priors, {"beta": (design.names,)})
 
     def _beta_prior(self, design: PopulationDesign, scale: float) -> Prior:
         """Return the prior of the coefficients; without an intercept some carry the level."""

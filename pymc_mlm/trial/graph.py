@@ -19,7 +19,6 @@ from pymc_mlm.priors import Prior, check_shape, create
 from pymc_mlm.terms.cluster_effects import CONTRAST, DIMENSION, SLOPE
 from pymc_mlm.terms.several_predictors import on_predictors, predictor_sums
 from pymc_mlm.terms.unit_block import UnitBlock, one_unit_each
-from pymc_mlm.trial.arguments import check_coefficient_prior
 from pymc_mlm.trial.design import TrialModelDesign
 from pymc_mlm.trial.priors import SLOPE_SD, TrialPriors
 from pymc_mlm.trial.terms import SCALE, all_blocks
@@ -169,9 +168,11 @@ def _coefficients(design: TrialModelDesign, priors: TrialPriors) -> Any:
     sd = np.full(shape[1], SLOPE_SD)
     root = linear_map("root", design.matrix.preconditioner(X, count, sd))
     kwargs = {"shape": shape, "dims": ("predictor", "covariate")}
-    prior = priors.given.get("beta")
+    prior = priors.beta(design)
     if prior is None:
         borrowed = priors.control
+        own = {j: _unnamed(p, f"beta[{design.matrix.names[j]}]", shape[:1])
+               for j, p in priors.columns(design).items()}  # fmt: skip
         default = LevelsAndSlopes(
             priors.concentration(design),
             design.trial.basis,
@@ -179,14 +180,18 @@ def _coefficients(design: TrialModelDesign, priors: TrialPriors) -> Any:
             design.matrix.by_arm,
             priors.slope_sd,
             None if borrowed is None else (borrowed.weights, borrowed.components),
+            own,
         )
         return default.variable("beta", root, **kwargs)
     if isinstance(prior, Prior):
-        check_coefficient_prior(prior, shape, design.matrix.names)
-        unnamed = getattr(pm, prior.distribution).dist(**prior.parameters, shape=shape)
-        check_shape(prior, "beta", unnamed, shape)
-        return preconditioned("beta", unnamed, root, **kwargs)
+        return preconditioned("beta", _unnamed(prior, "beta", shape), root, **kwargs)
     return create(prior, "beta", ("predictor", "covariate"))
+
+
+def _unnamed(prior: Prior, name: str, shape: tuple[int, ...]) -> Any:
+    unnamed = getattr(pm, prior.distribution).dist(**prior.parameters, shape=shape)
+    check_shape(prior, name, unnamed, shape)
+    return unnamed
 
 
 def _all_units(design: TrialModelDesign, clusters: Any) -> Any:

@@ -10,10 +10,12 @@ import numpy as np
 
 from pymc_mlm.data.trial_matrix import TrialMatrix
 from pymc_mlm.errors import SpecificationError
+from pymc_mlm.model.names import is_coefficient
 from pymc_mlm.priors import Prior
 from pymc_mlm.priors.control_prior import ControlPrior
 from pymc_mlm.terms.cluster_effects import LKJ, AbstractClusterPrior, InverseWishart
 from pymc_mlm.terms.several_predictors import blocks_of
+from pymc_mlm.trial.coefficient_priors import column_priors, whole_prior
 from pymc_mlm.trial.design import TrialModelDesign
 from pymc_mlm.trial.terms import SCALE
 
@@ -41,7 +43,7 @@ class TrialPriors:
         if clustered and isinstance(self.cluster, LKJ):
             names.append("cluster_sd")
         for name in self.given:
-            if name not in names:
+            if name not in names and (conjugate or not is_coefficient(name)):
                 raise SpecificationError(
                     f"priors: the model has no parameter {name!r}; it has {', '.join(names)}."
                 )
@@ -68,6 +70,20 @@ class TrialPriors:
                 "number above 0. Give other priors of coefficients by 'beta'."
             )
         return float(sd)
+
+    def beta(self, design: TrialModelDesign) -> Any:
+        """Return the user's prior of all coefficients, or None."""
+        return whole_prior(self.given, design)
+
+    def columns(self, design: TrialModelDesign) -> dict[int, Prior]:
+        """Return the user's priors of columns whose coefficients else have the default."""
+        found = column_priors(self.given, design)
+        if self.control is not None and 0 in found:
+            raise SpecificationError(
+                "priors: 'cell_probability' borrows for the control, whose level is the intercept. "
+                "Leave the prior of 'beta[Intercept]' out."
+            )
+        return found
 
     def clusters(self, matrix: TrialMatrix) -> AbstractClusterPrior:
         """Return the cluster prior with the user's prior of its standard deviations.
@@ -161,16 +177,11 @@ class TrialPriors:
         meaning = "probabilities of the response patterns"
         if conjugate:
             return [("cell_probability", meaning, text)]
-        if "beta" in self.given:
-            rows = [("beta", "log odds, covariates as they are", repr(self.given["beta"]))]
+        beta = self.beta(design)
+        if beta is None:
+            rows = self._of_columns(design, text, meaning)
         else:
-            where = [] if not len(design.matrix.center) else ["covariates at their means"]
-            where += [] if not design.units else [f"effects of {' and '.join(design.units)} zero"]
-            rows = [("cell_probability", ", ".join([meaning, *where]), text)]
-        if "beta" not in self.given and len(design.matrix.center):
-            meaning = "log odds and log odds ratios of the outcomes, per sd of a covariate"
-            meaning += ", in each arm" if design.matrix.interactions else ""
-            rows.append(("slope", meaning, f"Normal(mu=0, sigma={self.slope_sd:g})"))
+            rows = [("beta", "log odds, covariates as they are", repr(beta))]
         if design.trial.cluster is None:
             return rows
         cluster = self.clusters(design.matrix)
@@ -183,6 +194,27 @@ class TrialPriors:
             return [*rows, spread, ("cluster_partial", meaning, f"LKJ(eta={cluster.eta:g})")]
         meaning = "covariance of cluster effects, independent for each predictor"
         return [*rows, ("cluster_variance", meaning, repr(cluster))]
+
+    def _of_columns(
+        self, design: TrialModelDesign, patterns: str, meaning: str
+    ) -> list[tuple[str, str, str]]:
+        """Return the default, and what columns have in its place."""
+        own, names, arms = self.columns(design), design.matrix.names, len(design.trial.arm)
+        levels = ", ".join(names[j] for j in range(arms) if j in own)
+        slopes = ", ".join(names[j] for j in range(arms, len(names)) if j in own)
+        rows = []
+        if not all(j in own for j in range(arms)):
+            where = [] if not len(design.matrix.center) else ["covariates at their means"]
+            where += [] if not design.units else [f"effects of {' and '.join(design.units)} zero"]
+            where += [f"but for {levels}"] if levels else []
+            rows.append(("cell_probability", ", ".join([meaning, *where]), patterns))
+        if not all(j in own for j in range(arms, len(names))):
+            meaning = "log odds and log odds ratios of the outcomes, per sd of a covariate"
+            meaning += ", in each arm" if design.matrix.interactions else ""
+            meaning += f", but for {slopes}" if slopes else ""
+            rows.append(("slope", meaning, f"Normal(mu=0, sigma={self.slope_sd:g})"))
+        meaning = "log odds, covariates as they are"
+        return [*rows, *((f"beta[{names[j]}]", meaning, repr(own[j])) for j in sorted(own))]
 
     def _patterns(self, design: TrialModelDesign) -> str:
         if self.control is not None:

@@ -18,7 +18,7 @@ from pymc_mlm.data.formula import Formula
 from pymc_mlm.data.missing import check_rule
 from pymc_mlm.data.row_weights import AbstractRowWeights
 from pymc_mlm.model import AbstractSpecification
-from pymc_mlm.model.names import uniquely_named
+from pymc_mlm.model.names import is_coefficient, uniquely_named
 from pymc_mlm.priors import check_priors
 from pymc_mlm.terms.base import AbstractTerm
 from pymc_mlm.terms.cluster_effects import AbstractClusterPrior, as_cluster_prior
@@ -37,8 +37,12 @@ from pymc_mlm.trial.priors import TrialPriors
 from pymc_mlm.trial.row_weights import check_row_weights
 from pymc_mlm.trial.terms import SCALE, all_blocks, check_terms
 
-# Priors of the trial itself, whatever its terms are called.
-OWN_PRIORS = ("beta", "cell_probability", "slope")
+OWN_PRIORS = ("cell_probability", "slope")
+
+
+def is_own(prior: str) -> bool:
+    """Tell whether a prior is one of the trial itself, whatever its terms are called."""
+    return prior in OWN_PRIORS or is_coefficient(prior)
 
 
 @dataclass(frozen=True)
@@ -111,21 +115,23 @@ class TrialSpecification(AbstractSpecification):
     @cached_property
     def named(self) -> tuple[AbstractTerm, ...]:
         """The terms under unique names, with the trial's priors for their variables."""
-        own = (*OWN_PRIORS, *(() if self.cluster is None else ("cluster_sd",)))
-        return uniquely_named(self.terms, {k: v for k, v in self.priors.items() if k not in own})
+        clusters = () if self.cluster is None else ("cluster_sd",)
+        of_terms = {k: v for k, v in self.priors.items() if not is_own(k) and k not in clusters}
+        return uniquely_named(self.terms, of_terms)
 
     @cached_property
     def trial_priors(self) -> TrialPriors:
         """The user's priors, and the default ones for the rest; without those of terms."""
         of_terms = {name for term in self.named for name in term.priors}  # type: ignore[attr-defined]
-        given = {n: v for n, v in self.priors.items() if n in OWN_PRIORS or n not in of_terms}
+        given = {n: v for n, v in self.priors.items() if is_own(n) or n not in of_terms}
         return TrialPriors(given, as_cluster_prior(self.cluster_prior))
 
     @property
     def is_conjugate(self) -> bool:
         """Whether the posterior of the response patterns is Dirichlet."""
         bare = self.formula is None and self.cluster is None and not self.terms
-        return bare and self.dependence == "saturated" and "beta" not in self.priors
+        by_pattern = self.dependence == "saturated" and not any(map(is_coefficient, self.priors))
+        return bare and by_pattern
 
     @property
     def parts(self) -> TrialColumns:

@@ -16,20 +16,25 @@ from pymc_mlm.distributions.levels_and_slopes import LevelsAndSlopes, draw_level
 from pymc_mlm.trial.graph import trial_model
 
 DEPENDENCES = ("saturated", "pairwise", "independent")
+OWN = pm.Normal
+# Columns Intercept, arm[a1], age, arm[a1]:age: levels of both arms, slopes of both arms.
+OWN_COLUMNS = [(2,), (3,), (1,), (0, 3), (0, 1), (2, 3), (0, 1, 2, 3)]
 UNIFORM = [*product([1, 2, 3, 4, 5], ("saturated", "independent")), (3, "pairwise")]
 
 
-def prior(outcomes, dependence="saturated", arms=2, interactions=True, a=None):
+def prior(outcomes, dependence="saturated", arms=2, interactions=True, a=None, own=()):
     """The default for one covariate with mean 5 and sd 3."""
     covariate = np.array([[2.0], [8.0]])
     labels = [f"a{i}" for i in range(arms)]
     matrix = trial_matrix("arm", labels, covariate, ["age"], interactions, None)
+    num_predictors = logit_basis(outcomes, dependence).shape[1]
     return LevelsAndSlopes(
         np.full((arms, 2**outcomes), 2.0 ** (1 - outcomes)) if a is None else a,
         logit_basis(outcomes, dependence),
         outcome_contrasts(outcomes, dependence),
         matrix.by_arm,
         2.5,
+        own={j: OWN.dist(mu=1.0, sigma=0.2, shape=(num_predictors,)) for j in own},
     )
 
 
@@ -160,6 +165,46 @@ def test_prior_draws_have_slopes_of_the_given_spread():
     own = beta @ np.linalg.inv(default.by_arm).T
     gamma = np.linalg.solve(default.contrasts, own[:, :, 2:])
     np.testing.assert_allclose(gamma.std(axis=(0, 2)), 2.5, rtol=0.1)
+
+
+@pytest.mark.parametrize("own", OWN_COLUMNS)
+def test_a_column_of_its_own_leaves_the_prior_of_the_others(rng, own):
+    """The density of what is stated, each part alone, times one Jacobian."""
+    a = rng.uniform(0.2, 2.0, size=(2, 4))
+    default = prior(2, a=a, own=own)
+
+    def stated(b):
+        """Levels and slopes of both arms at mean 5 and sd 3 of the covariate, or coefficients."""
+        parts = [b[:, 0] + 5 * b[:, 2], b[:, 0] + b[:, 1] + 5 * (b[:, 2] + b[:, 3])]
+        parts += [3 * b[:, 2], 3 * (b[:, 2] + b[:, 3])]
+        return np.column_stack([b[:, j] if j in own else parts[j] for j in range(4)])
+
+    beta = rng.normal(size=(3, 4))
+    found, expected = stated(beta), 3 * np.linalg.slogdet(stated(np.eye(4)))[1]
+    for j in own:
+        expected += stats.norm.logpdf(found[:, j], 1.0, 0.2).sum()
+    for j in {0, 1} - set(own):
+        phi = np.exp(np.append(found[:, j], 0.0))
+        phi /= phi.sum()
+        expected += stats.dirichlet.logpdf(phi[:-1], a[j]) + np.log(phi).sum()
+    for j in {2, 3} - set(own):
+        z = np.linalg.solve(default.contrasts, found[:, j])
+        expected += stats.norm.logpdf(z, 0.0, 2.5).sum()
+        expected -= np.linalg.slogdet(default.contrasts)[1]
+    np.testing.assert_allclose(log_density(default, beta), expected, rtol=1e-9)
+
+
+def test_draws_with_a_column_of_its_own_are_of_both_priors():
+    rng = np.random.default_rng(6)
+    default = prior(2, own=(3,))
+    beta = np.array([default.draw(rng) for _ in range(400)])
+    assert stats.kstest(beta[:, :, 3].ravel(), stats.norm(1.0, 0.2).cdf).pvalue > 1e-3
+    kept = np.linalg.solve(default.contrasts, 3 * beta[:, :, 2:3])
+    np.testing.assert_allclose(kept.std(axis=(0, 2)), 2.5, rtol=0.1)
+    level = beta[:, :, 0] + beta[:, :, 1] + 5 * (beta[:, :, 2] + beta[:, :, 3])
+    phi = np.exp(np.column_stack([level @ logit_basis(2).T, np.zeros(400)]))
+    success = (phi / phi.sum(axis=1, keepdims=True)) @ cells(2)
+    assert min(stats.kstest(success[:, k], "uniform").pvalue for k in range(2)) > 1e-3
 
 
 @pytest.mark.parametrize("outcomes", [1, 2, 3, 4])

@@ -152,8 +152,8 @@ class AbstractMemberEffects(ABC):
         """Return the names that become dimensions of the model."""
         return (design.membership.member.name,)
 
-    def elements(self, design: Any) -> dict[str, tuple[str, ...]]:
-        """Return the names of the elements of vectors of parameters, by variable name."""
+    def elements(self, design: Any) -> dict[str, tuple[tuple[str, ...], ...]]:
+        """Return the names along each axis of vectors of parameters, by variable name."""
         return {}
 
     def correlation_priors(self, design: Any) -> dict[str, float]:

@@ -263,9 +263,9 @@ class VaryingCoefficients(AbstractMemberEffects):
         name = design.name
         return (design.membership.member.name, f"{name}_coef", f"{name}_pair")
 
-    def elements(self, design: Any) -> dict[str, tuple[str, ...]]:
+    def elements(self, design: Any) -> dict[str, tuple[tuple[str, ...], ...]]:
         """Names of the standard deviations."""
-        return {f"{design.name}_sd": design.effects.columns}
+        return {f"{design.name}_sd": (design.effects.columns,)}
 
     def correlation_priors(self, design: Any) -> dict[str, float]:
         """Shape of the LKJ prior, if there are correlations."""
