@@ -82,12 +82,6 @@ class Blocks:
         return np.asarray(csr_array((ones, np.arange(len(ones)), self.indptr), shape) @ values)
 
 
-def linear_parts(fit: Fit) -> tuple[Any, ...]:
-    """Return how all normal effects of a model enter, in terms of its variables."""
-    with fit.model:
-        return tuple(p for term, part in fit.design.terms for p in term.linear(part))
-
-
 def blocks_of(fit: Fit, by: str, parts: tuple[Any, ...]) -> Blocks:
     """Return the blocks of a fitted table.
 
@@ -98,7 +92,7 @@ def blocks_of(fit: Fit, by: str, parts: tuple[Any, ...]) -> Blocks:
     by : str
         "row" or the unit of observation; or a term, for all rows of each of its units.
     parts : tuple of LinearPart
-        From `linear_parts`.
+        How effects enter (`entries.effect_graph`).
 
     Returns
     -------

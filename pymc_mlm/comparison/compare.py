@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from pymc_mlm.comparison.left_out import left_out
@@ -15,6 +16,8 @@ from pymc_mlm.reporting.summary import Table
 
 # Pareto shape of importance weights beyond which a density is not reliable.
 UNRELIABLE = 0.7
+# The smoothing of importance weights needs five in the tail, a fifth of all.
+FEWEST_DRAWS = 25
 COLUMNS = ("elpd", "se", "elpd_diff", "dse", "weight", "k_above")
 
 
@@ -40,7 +43,8 @@ def compare_weights(models: Mapping[str, Any], by: str = "row") -> Table:
     Raises
     ------
     SpecificationError
-        There is nothing to compare, rows or outcomes differ, or `by` is not understood.
+        There is nothing to compare, rows or outcomes differ, `by` is not understood, or a model
+        has too few draws of a posterior, or draws at which an outcome is impossible.
 
     Notes
     -----
@@ -69,6 +73,8 @@ def compare_weights(models: Mapping[str, Any], by: str = "row") -> Table:
 
     fits = _fits(models)
     found = {name: left_out(fit, by) for name, fit in fits.items()}
+    for name, (densities, _) in found.items():
+        _refuse_impossible(name, densities["outcome"].values)
     with warnings.catch_warnings():
         # Pareto shapes are counted in the table.
         warnings.simplefilter("ignore", UserWarning)
@@ -100,9 +106,36 @@ def _fits(models: Mapping[str, Any]) -> dict[str, Fit]:
                 f"The model {name!r} has several outcomes; models with one are compared here. Use "
                 'az.compare of model.extend("log_likelihood").'
             )
+        _refuse_few_draws(name, fit)
         fits[str(name)] = fit
     _refuse_different(fits)
     return fits
+
+
+def _refuse_few_draws(name: str, fit: Fit) -> None:
+    """Refuse a fit without a posterior, or with few draws of it."""
+    count = 0
+    if "posterior" in fit.idata:
+        sizes = fit.idata["posterior"].sizes
+        count = sizes.get("chain", 0) * sizes.get("draw", 0)
+    if count < FEWEST_DRAWS:
+        have = "no posterior draws" if not count else f"{count} posterior draws"
+        raise SpecificationError(
+            f"The model {name!r} has {have}, and {FEWEST_DRAWS} at least are reweighted to leave "
+            "data out; draws of a prior do not serve. Call fit(data, draws=1000) first."
+        )
+
+
+def _refuse_impossible(name: str, densities: np.ndarray) -> None:
+    """Refuse draws at which the log density of an outcome is not a finite number."""
+    wrong = ~np.isfinite(densities)
+    if wrong.any():
+        draws = int(wrong.any(axis=-1).sum())
+        raise SpecificationError(
+            f"The model {name!r}: at {draws} of {densities[..., 0].size} draws an outcome that was "
+            "observed is impossible (its log density is not finite). These are not draws of a "
+            "posterior of these outcomes, such as draws of the prior: fit the model to them first."
+        )
 
 
 def _refuse_different(fits: Mapping[str, Fit]) -> None:

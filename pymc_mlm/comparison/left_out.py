@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pymc_mlm.comparison.blocks import blocks_of, linear_parts
+from pymc_mlm.comparison.blocks import blocks_of
+from pymc_mlm.comparison.entries import effect_graph
 from pymc_mlm.comparison.gaussian import exact_densities
 from pymc_mlm.comparison.quadrature import integrated_densities
 from pymc_mlm.errors import SpecificationError
@@ -51,15 +52,15 @@ def left_out(fit: Fit, by: str = "row") -> tuple[xr.Dataset, str]:
     """
     _refuse_weights(fit)
     fit = _thinned(fit)
-    parts = linear_parts(fit)
-    blocks = blocks_of(fit, by, parts)
-    if _is_exact(fit, parts):
-        found, how = exact_densities(fit, parts, blocks), EXACT
+    graph = effect_graph(fit)
+    blocks = blocks_of(fit, by, graph.parts)
+    if _is_exact(fit, graph.parts):
+        found, how = exact_densities(graph, blocks), EXACT
     elif blocks.part is None:
         given = log_likelihood(fit)["outcome"]
         found, how = given.transpose("chain", "draw", ...).values, CONDITIONAL
     elif len(blocks.places):
-        found, how = integrated_densities(fit, blocks), INTEGRATED
+        found, how = integrated_densities(graph, blocks), INTEGRATED
     else:
         raise SpecificationError(
             f"by={by!r}: its units have several effects each, or effects that are correlated, "

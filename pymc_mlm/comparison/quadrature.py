@@ -14,8 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pymc_mlm.comparison.blocks import Blocks
-from pymc_mlm.comparison.entries import matrices_at
-from pymc_mlm.fit import Fit
+from pymc_mlm.comparison.entries import EffectGraph
 from pymc_mlm.log_likelihood import density_of_rows
 from pymc_mlm.prediction import linear_predictor_draws
 
@@ -24,28 +23,28 @@ NODES = 21
 NARROWEST = 0.1
 
 
-def integrated_densities(fit: Fit, blocks: Blocks) -> np.ndarray:
+def integrated_densities(graph: EffectGraph, blocks: Blocks) -> np.ndarray:
     """Return log densities of blocks, their own effect integrated out, (chain, draw, block).
 
     Parameters
     ----------
-    fit : Fit
-        A fitted model with one linear predictor.
+    graph : EffectGraph
+        The terms of a fitted model.
     blocks : Blocks
         Rows of the units of a term with one normal effect each.
     """
-    part, rows, unit = blocks.part, blocks.rows, blocks.unit
+    fit, part, rows, unit = graph.fit, blocks.part, blocks.rows, blocks.unit
     effects = fit.posterior[part.name].transpose("chain", "draw", ...).values
     samples = effects.reshape(-1, part.shape[0])
-    matrices, density = matrices_at(fit, [part]), density_of_rows(fit, np.tile(rows, NODES))
+    matrices, density = graph.matrices([part]), density_of_rows(fit, np.tile(rows, NODES))
     found = [matrices(s) for s in range(len(samples))]
-    z = samples / np.array([root for _, root in found])[:, None]
+    z = samples / np.array([root for *_, root in found])[:, None]
     eta = linear_predictor_draws(fit, fit.design).values.reshape(len(z), -1)
     middle, wide = z.mean(axis=0), z.std(axis=0)
     times = 1.0 if fit.design.weights is None else fit.design.weights[rows]
 
     def integrated(s: int) -> np.ndarray:
-        b = blocks.pairs_of(found[s][0])
+        b = blocks.pairs_of(found[s][1])
         others = eta[s, rows] - b * z[s, unit]
 
         def log_joint(at: np.ndarray) -> np.ndarray:

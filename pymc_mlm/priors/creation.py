@@ -137,6 +137,9 @@ def check_shape(prior: Any, name: str, variable: Any, shape: tuple[int, ...]) ->
 
 def _shape(variable: Any) -> tuple[int, ...] | None:
     """Return the shape of a variable, or None if its parameters do not fit each other."""
+    known = variable.type.shape
+    if None not in known:
+        return tuple(known)
     try:
         # Rewritten, the shape needs no draw, which Flat does not have.
         return tuple(int(n) for n in variable.shape.eval(mode=uncompiled()))

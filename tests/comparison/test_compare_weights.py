@@ -103,6 +103,68 @@ def test_unreliable_densities_are_counted():
     assert f"in up to {found.frame['k_above'].max()} of 12 cases" in found.notes[1]
 
 
+def with_draws(fit, **groups):
+    return replace(fit, idata=xr.DataTree.from_dict(groups))
+
+
+def test_a_model_without_draws_of_a_posterior_is_refused(models):
+    fit = models["mean"].result_
+    posterior = fit.posterior
+    cases = {
+        "has no posterior draws": with_draws(fit, prior=posterior),
+        "no posterior draws, and 25": with_draws(fit, posterior=posterior.isel(draw=slice(0))),
+        "has 12 posterior draws": with_draws(fit, posterior=posterior.isel(draw=slice(3))),
+    }
+    for text, other in cases.items():
+        with pytest.raises(mlm.SpecificationError, match=f"The model 'other' {text}|{text}"):
+            mlm.compare_weights({"mean": fit, "other": other})
+
+
+@pytest.mark.parametrize("sigma", [np.nan, 1e-200])
+def test_draws_that_cannot_have_given_the_outcomes_are_refused(models, sigma):
+    fit = models["mean"].result_
+    posterior = fit.posterior.copy(deep=True)
+    posterior["sigma"][0, :7] = sigma
+    if not np.isnan(sigma):
+        posterior["m_sd"][0, :7] = posterior["country_sd"][0, :7] = sigma
+    other = with_draws(fit, posterior=posterior.isel(draw=slice(100)))
+    with pytest.raises(mlm.SpecificationError, match="'other': at 7 of 400 draws an outcome"):
+        mlm.compare_weights({"mean": fit, "other": other})
+
+
+@pytest.mark.parametrize("by", ["row", "m"])
+def test_a_residual_sd_of_nearly_zero_is_refused(models, by):
+    fit = models["mean"].result_
+    posterior = fit.posterior.assign(sigma=fit.posterior["sigma"] * 1e-12)
+    other = with_draws(fit, posterior=posterior)
+    with pytest.raises(mlm.SpecificationError, match=r"standard deviation near \d.\de-1\d is too"):
+        mlm.compare_weights({"mean": fit, "other": other}, by)
+
+
+def test_large_matrices_of_effects_are_sparse_and_give_the_same(models, monkeypatch):
+    fit, crossed = models["estimated"].result_, drawn(model_of("1 / n"), memberships(groups=20))
+    few = with_draws(fit, posterior=fit.posterior.isel(draw=slice(5)))
+    more_effects_than_rows = with_draws(
+        crossed.result_, posterior=crossed.result_.posterior.isel(draw=slice(5))
+    )
+    for own in (few, more_effects_than_rows):
+        for by in ("row", "m", "country"):
+            dense = left_out(own, by)[0]["outcome"].values
+            with monkeypatch.context() as patch:
+                patch.setattr("pymc_mlm.comparison.gaussian.MOST_DENSE", 0)
+                sparse = left_out(own, by)[0]["outcome"].values
+            # Rounding alone: sums in another order.
+            np.testing.assert_allclose(sparse, dense, rtol=1e-9)
+
+
+def test_terms_alone_are_written_once_for_each_model(models, monkeypatch):
+    fits = {name: replace(model.result_) for name, model in models.items()}
+    monkeypatch.setattr("pymc.sample_posterior_predictive", None)
+    mlm.compare_weights(fits)
+    # The likelihood, and what only a sampler needs, cost most of the time.
+    assert not any("model" in vars(fit) for fit in fits.values())
+
+
 def test_what_cannot_be_compared_is_refused(models):
     with pytest.raises(mlm.SpecificationError, match="two models or more by name"):
         mlm.compare_weights({"mean": models["mean"]})

@@ -8,8 +8,7 @@ import pytest
 from scipy.sparse import csr_array
 
 import pymc_mlm as mlm
-from pymc_mlm.comparison.blocks import linear_parts
-from pymc_mlm.comparison.entries import matrices_at
+from pymc_mlm.comparison.entries import effect_graph
 from tests.mocked import PriorDraws
 from tests.terms.test_own_term import Saturation
 
@@ -42,12 +41,12 @@ def fitted(terms, family="gaussian", **columns):
 def test_covariances_are_those_of_the_matrices_of_effects(name):
     model, table = fitted(TERMS[name])
     frame = model.overlap(table).frame
-    parts = linear_parts(model.result_)
-    matrices, total = matrices_at(model.result_, parts), 0.0
+    graph = effect_graph(model.result_)
+    parts, matrices, total = graph.parts, graph.matrices(), 0.0
     sigma = model.result_.posterior["sigma"].values.ravel()
     shares = []
     for s in range(10):
-        entries, place, own = matrices(s)[0], 0, np.zeros((GROUPS, GROUPS))
+        entries, place, own = matrices(s)[1], 0, np.zeros((GROUPS, GROUPS))
         for part in parts:
             size = int(np.prod(part.shape))
             values = entries[place : place + len(part.rows)]

@@ -10,6 +10,8 @@ import pytest
 from scipy import stats
 
 import pymc_mlm as mlm
+from pymc_mlm.comparison.blocks import blocks_of
+from pymc_mlm.comparison.entries import effect_graph
 from pymc_mlm.paths.conditional import conditional
 from pymc_mlm.terms.member_effects.neighbours import intrinsic_root
 from tests.mocked import PriorDraws
@@ -254,8 +256,7 @@ def test_the_variance_is_that_of_the_weighted_sums(name, weight):
 def test_members_are_left_out_of_a_comparison():
     mod = model(DISTRIBUTIONS["known"])
     mod.fit(TABLE, draws=200, chains=2, random_seed=1, path="collapsed")
-    blocks = mlm.comparison.blocks
-    found = blocks.blocks_of(mod.result_, "m", blocks.linear_parts(mod.result_))
+    found = blocks_of(mod.result_, "m", effect_graph(mod.result_).parts)
     assert list(found.labels) == MEMBERS
     rows = found.rows[found.indptr[1] : found.indptr[2]]
     assert set(rows) == set(GROUP[TABLE["m"] == "b"])

@@ -8,6 +8,8 @@ import pytest
 from scipy import stats
 
 import pymc_mlm as mlm
+from pymc_mlm.comparison.blocks import blocks_of
+from pymc_mlm.comparison.entries import effect_graph
 from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.paths.conditional import conditional
 from tests.mocked import PriorDraws
@@ -283,8 +285,7 @@ def test_slopes_that_cannot_vary_are_refused():
 
 def test_a_member_is_left_out_with_both_coefficients():
     fit = fitted().result_
-    blocks = mlm.comparison.blocks
-    found = blocks.blocks_of(fit, "m", blocks.linear_parts(fit))
+    found = blocks_of(fit, "m", effect_graph(fit).parts)
     assert len(found.labels) == MEMBERS
     for k in range(MEMBERS):
         rows = found.rows[found.indptr[k] : found.indptr[k + 1]]
