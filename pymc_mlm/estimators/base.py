@@ -126,7 +126,7 @@ class Estimator(AbstractMarginalEffects, ABC):
             is_chosen=target_accept is not None or sampler != "nutpie",
         )
         # The fit is whole before anything warns: a warning may have been turned into an error.
-        self.result_ = fit(spec, data, engine, run, self._path(path))
+        self.result_ = fit(spec, data, engine, run, path)
         for text in spec.cautions(self.result_.design):
             warn_of_data(text)
         problems = [f"{text[0].upper()}{text[1:]}." for text in interruption(self.idata)]
@@ -368,10 +368,6 @@ class Estimator(AbstractMarginalEffects, ABC):
         """Tell whether `fit` has run."""
         return hasattr(self, "result_")
 
-    def _path(self, asked: str) -> str:
-        """Return the path that arguments of the model choose, where `fit` leaves it open."""
-        return asked
-
     def _design(self, data: Any, known: Any = None) -> Any:
         spec = self.specification
         design = spec.read(data, known)
@@ -381,7 +377,7 @@ class Estimator(AbstractMarginalEffects, ABC):
 
     def _build(self, design: Any, path: str = "auto") -> pm.Model:
         spec = self.specification
-        return path_of(spec, design, self._path(path)).model(spec, design)
+        return path_of(spec, design, path).model(spec, design)
 
     def _fitted(self) -> Fit:
         if not hasattr(self, "result_"):

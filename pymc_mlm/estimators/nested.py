@@ -12,7 +12,6 @@ from pymc_mlm.estimators.arguments import as_tuple, refuse_specification
 from pymc_mlm.estimators.linear import AbstractLinearEstimator
 from pymc_mlm.families import AbstractFamily, as_family
 from pymc_mlm.model import Specification
-from pymc_mlm.paths.collapsed_gaussian import family_obstacle
 from pymc_mlm.priors import as_priors
 from pymc_mlm.terms import AbstractTerm
 from pymc_mlm.terms.nested import Nested, nested
@@ -44,10 +43,6 @@ class NestedVaryingEffects(AbstractLinearEstimator):
     parameterization : str or mapping of str to str, default "auto"
         "centered", "noncentered", or "auto": each unit by its information. The collapsed path
         has no units to sample.
-    collapse : bool, optional
-        Whether the effects are integrated out exactly before sampling and drawn exactly
-        afterwards. By default where the outcome is Gaussian and there are no crossed terms; with
-        crossed terms True draws by importance sampling (docs/laplace.md).
     unique_ids : bool
         Whether ids count only within their parent.
     terms : sequence of terms
@@ -105,7 +100,6 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         *,
         family: str | AbstractFamily = "gaussian",
         parameterization: str | Mapping[str, str] = "auto",
-        collapse: bool | None = None,
         unique_ids: bool = False,
         terms: Sequence[AbstractTerm] = (),
         eta: float | Mapping[str, float] = 2.0,
@@ -121,7 +115,6 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         self.varying = varying
         self.family = family
         self.parameterization = parameterization
-        self.collapse = collapse
         self.unique_ids = unique_ids
         self.terms = terms
         self.eta = eta
@@ -131,7 +124,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
         self.missing = missing
         self.row_weights = row_weights
         self.impute = impute
-        self._refuse_collapse(self.specification)
+        self.specification  # noqa: B018  (refuses what no table is needed for)
 
     @property
     def specification(self) -> Specification:
@@ -181,23 +174,6 @@ class NestedVaryingEffects(AbstractLinearEstimator):
             row_weights=spec.row_weights,
             impute=spec.impute,
         )
-
-    def _refuse_collapse(self, spec: Specification) -> None:
-        """Refuse collapse=True where effects cannot be integrated out."""
-        asked = self._path("auto")
-        reason = family_obstacle(spec)
-        if asked == "collapsed" and reason is not None:
-            raise SpecificationError(
-                f"collapse=True integrates the effects out exactly, which cannot be done here: "
-                f"{reason}. Use collapse=None or False."
-            )
-
-    def _path(self, asked: str) -> str:
-        if self.collapse not in (None, True, False):
-            raise SpecificationError(f"collapse is None, True or False, not {self.collapse!r}.")
-        if asked != "auto" or self.collapse is None:
-            return asked
-        return "collapsed" if self.collapse else "sampled"
 
     def _level_covariates(self) -> dict[str, tuple[str, ...]]:
         given = {} if self.level_covariates is None else self.level_covariates

@@ -92,7 +92,7 @@ FAMILIES = {
 def model_of(outcome, family, way="auto"):
     intercept = mlm.Prior("Normal", mu=0.3, sigma=1.5)
     return mlm.NestedVaryingEffects(
-        f"{outcome} ~ 1 + x", LEVELS, "1 + x", family=family, parameterization=way, collapse=False,
+        f"{outcome} ~ 1 + x", LEVELS, "1 + x", family=family, parameterization=way,
         priors={"Intercept": intercept},
     )  # fmt: skip
 
@@ -161,7 +161,7 @@ def test_log_density_equals_a_plain_model_in_all_coordinates(family, table, rng)
     )
     density = density_of_plain(plain)
     for way in WAYS:
-        built = model_of(outcome, named, way)._build(design)
+        built = model_of(outcome, named, way)._build(design, "sampled")
         evaluate = density_and_values(built)
         for _ in range(3):
             start = built.initial_point()
@@ -183,7 +183,7 @@ def test_the_posterior_is_that_of_a_plain_model(family, table):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         run = {"draws": 2000, "chains": 2, "random_seed": 3, "progressbar": False}
-        ours = model.fit(table, **run).result_.idata["posterior"]
+        ours = model.fit(table, path="sampled", **run).result_.idata["posterior"]
         sampled = pm.sample(
             **run, model=plain, nuts_sampler="nutpie", nuts={"target_accept": 0.95}
         )["posterior"]

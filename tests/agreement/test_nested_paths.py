@@ -24,10 +24,10 @@ def table():
     return pd.DataFrame({"region": region, "school": school, "x": x, "y": y})
 
 
-def fit(table, **kwargs):
+def fit(table, path="auto", **kwargs):
     model = mlm.NestedVaryingEffects("y ~ 1 + x", LEVELS, **kwargs)
     engine = mlm.Nutpie(target_accept=0.95)
-    return model.fit(table, chains=2, random_seed=1, progressbar=False, sampler=engine)
+    return model.fit(table, chains=2, random_seed=1, path=path, progressbar=False, sampler=engine)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def error_of_means(one, other):
 
 @pytest.mark.parametrize("way", ["centered", "noncentered", "auto"])
 def test_sampled_effects_have_the_posterior_of_exact_draws(way, table, collapsed):
-    sampled = fit(table, collapse=False, parameterization=way)
+    sampled = fit(table, path="sampled", parameterization=way)
     for kinds in (("coefficient", "sd", "family"), ("effect",)):
         one, other = collapsed.summary(kinds).frame, sampled.summary(kinds).frame
         assert list(one.index) == list(other.index)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import pymc_mlm as mlm
 from pymc_mlm import counterfactual, estimators, prediction, saving
@@ -41,7 +42,6 @@ def test_a_method_is_written_in_one_class():
         **{name: final for name in CONSTRUCTORS},
         **{name: shared for name in BY_KIND},
         "__repr__": {"AbstractArguments", "Estimator"},
-        "_path": {"Estimator", "NestedVaryingEffects"},
     }
 
 
@@ -77,7 +77,40 @@ ARGUMENTS = {
     "nested": dict(formula="y ~ 1 + x", levels=["u"]),
     "trial": dict(outcomes="a", arm="arm", cluster="u"),
 }
+# Each argument of each class with another value than its default.
+OTHER = {
+    "membership": dict(
+        terms=[mlm.hm("a")], family="student_t", priors={"sigma": mlm.Prior("HalfNormal", sigma=1)},
+        missing="drop", row_weights=mlm.FrequencyWeights("n"), impute=["x"], formula="y ~ 1",
+    ),
+    "nested": dict(
+        formula="y ~ 1", levels=["a", "u"], varying="1", family="student_t", eta=3.0,
+        parameterization="centered", unique_ids=True, terms=[mlm.hm("a")], missing="drop",
+        priors={"sigma": mlm.Prior("HalfNormal", sigma=1)}, within_between=["x"], impute=["x"],
+        level_covariates={"u": ["x"]}, row_weights=mlm.FrequencyWeights("n"),
+    ),
+    "trial": dict(
+        outcomes=["a", "b"], arm="x", control=1, treatment=0, covariates=["x"], event=1,
+        interactions=False, cluster="y", random="1 + arm", dependence="pairwise", missing="drop",
+        cluster_prior="inverse_wishart", priors={"slope": mlm.Prior("Normal", mu=0, sigma=1)},
+        terms=[mlm.hm("y")], row_weights=mlm.FrequencyWeights("n"),
+    ),
+}  # fmt: skip
 PATHS = {"membership": "sampled", "nested": "collapsed", "trial": "fused"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_argument_is_kept_by_a_round_trip(name):
+    """What is an argument of the model, and no argument of `fit`, is part of its specification."""
+    assert OTHER[name].keys() == MODELS[name](**ARGUMENTS[name]).get_params().keys()
+    for argument, value in OTHER[name].items():
+        # Without covariates products of them are no choice.
+        needed = {"covariates": ["x"]} if argument == "interactions" else {}
+        plain = MODELS[name](**(ARGUMENTS[name] | needed))
+        model = MODELS[name](**(ARGUMENTS[name] | needed | {argument: value}))
+        assert model.specification != plain.specification, argument
+        assert type(model).from_dict(model.to_dict()).specification == model.specification
+        assert clone(model).specification == model.specification
 
 
 @pytest.mark.parametrize("name", MODELS)

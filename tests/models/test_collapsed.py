@@ -97,9 +97,9 @@ def test_obstacles_name_the_reason(table):
 
 
 def test_nested_levels_with_crossed_units_collapse(table):
-    model = mlm.NestedVaryingEffects(
-        "y ~ 1 + x", levels=["country"], terms=[mlm.hm("party")], collapse=True
-    ).fit(table, **{**RUN, "path": "auto"})
+    model = mlm.NestedVaryingEffects("y ~ 1 + x", levels=["country"], terms=[mlm.hm("party")]).fit(
+        table, **{**RUN, "path": "collapsed"}
+    )
     assert model.result_.path == "collapsed"
     assert "draws weighted to the exact posterior" in str(model.summary())
 

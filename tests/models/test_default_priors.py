@@ -62,14 +62,14 @@ def membership(family, data, right):
 
 def nested(family, data, right):
     return mlm.NestedVaryingEffects(
-        f"{left(family, data)} ~ {right}", levels=["unit"], varying="1", collapse=False,
+        f"{left(family, data)} ~ {right}", levels=["unit"], varying="1",
         family=FAMILIES[family],
     )  # fmt: skip
 
 
 def density(model, data):
     """Return the log density as a function of parameters in their own units, and where to start."""
-    built = remove_value_transforms(model._build(model._design(data)))
+    built = remove_value_transforms(model._build(model._design(data), "sampled"))
     names = [v.name for v in built.free_RVs]
     f = pm.pytensorf.compile(built.value_vars, built.logp(), mode=uncompiled())
     order = [v.name for v in built.value_vars]

@@ -296,8 +296,8 @@ FAMILIES = {
 @pytest.mark.parametrize(("outcome", "kwargs"), FAMILIES.values(), ids=FAMILIES.keys())
 def test_every_family_has_a_finite_density_and_prior_predictions(outcome, kwargs, pupils):
     table = pupils.assign(z_id=np.arange(len(pupils)) % 5)
-    model = mlm.NestedVaryingEffects(f"{outcome} ~ 1 + x", LEVELS, collapse=False, **kwargs)
-    built = model._build(model._design(table))
+    model = mlm.NestedVaryingEffects(f"{outcome} ~ 1 + x", LEVELS, **kwargs)
+    built = model._build(model._design(table), "sampled")
     assert np.isfinite(built.compile_logp(mode=FAST)(built.initial_point()))
     drawn = model.sample_prior_predictive(table, draws=3, random_seed=1)
     assert drawn["prior_predictive"]["outcome"].shape == (1, 3, 72)

@@ -18,6 +18,12 @@ def refused(**columns):
     return read
 
 
+def test_the_collapsed_path_of_another_family_is_refused(pupils):
+    model = mlm.NestedVaryingEffects("yes ~ x", LEVELS, family="bernoulli")
+    with pytest.raises(mlm.SpecificationError, match=r"'collapsed' cannot be taken.*'bernoulli'"):
+        model.build(pupils, path="collapsed")
+
+
 BAD = {
     "id with two parents": (
         lambda t: refused(school=lambda t: np.arange(len(t)) % 5)(t),
@@ -56,10 +62,6 @@ BAD = {
     "single unit": (
         lambda t: refused(region=lambda t: "A")(t),
         "Level 'region' has a single unit, 'A'",
-    ),
-    "collapse of another family": (
-        lambda t: refused()(t, "yes ~ x", family="bernoulli", collapse=True),
-        "collapse=True integrates the effects out exactly, .* only, not 'bernoulli'",
     ),
     "no such column": (
         lambda t: refused()(t, levels=["regin", "school"]),

@@ -292,7 +292,7 @@ def test_units_with_much_data_do_not_tie_a_covariate_that_is_far_from_zero(rng):
     x = rng.normal(50.0, 12.0, 4800)
     y = 0.025 * x + rng.normal(0.0, 0.5, 12)[unit] + rng.normal(size=4800)
     formula, table = "y ~ x", {"g": unit, "x": x, "y": y}
-    model = mlm.NestedVaryingEffects(formula, ["g"], varying="1", collapse=False).build(table)
+    model = mlm.NestedVaryingEffects(formula, ["g"], varying="1").build(table, "sampled")
     true_sds = {"g_sd_log__": np.log([0.5]), "sigma_log__": np.array(0.0)}
     matrix = curvature(model, model.initial_point() | true_sds)
     scale = 1.0 / np.sqrt(np.diag(matrix))
