@@ -24,7 +24,7 @@ def fitted(pupils):
     """A short real fit of the collapsed model."""
     model = mlm.NestedVaryingEffects("y ~ 1 + x", LEVELS)
     run = {"draws": 1000, "tune": 1000, "chains": 2, "random_seed": 1, "progressbar": False}
-    return model.fit(pupils, sampler=mlm.Nutpie(target_accept=0.95), **run)
+    return model.fit(pupils, sampler=mlm.Nutpie(target_accept=0.99), **run)
 
 
 @dataclass(frozen=True)
