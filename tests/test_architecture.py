@@ -83,7 +83,7 @@ WALLS = {
     "log_likelihood": wall("errors codegen ops fit prediction trial", "numpy pytensor xarray pymc"),
     "comparison": wall(
         "errors codegen fit log_likelihood ops paths prediction reporting",
-        "numpy scipy pandas xarray pytensor arviz_stats",
+        "numpy scipy pandas xarray pytensor pymc arviz_stats",
     ),
     "log_prior": wall("ops fit", "numpy xarray pymc"),
     "prior_predictive": wall("ops trial", "xarray pymc"),
