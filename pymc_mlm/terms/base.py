@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pymc as pm
@@ -16,7 +16,6 @@ from pymc_mlm.data.column_scale import mean
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.priors import with_element
 from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.role import Role
 from pymc_mlm.terms.unit_block import UnitBlock
@@ -32,6 +31,8 @@ class AbstractTerm(ABC):
     """
 
     name: str | None
+    # What `resolve` returns, where `effect` refuses anything else.
+    design_type: ClassVar[type] = object
 
     @property
     @abstractmethod
@@ -83,6 +84,26 @@ class AbstractTerm(ABC):
         TensorVariable, shape (group,)
             Contribution to the linear predictor.
         """
+
+    def check_design(self, design: Any) -> None:
+        """Refuse a design that `resolve` of this term did not return, before it is used.
+
+        Raises
+        ------
+        SpecificationError
+            It is no design, or one of another term.
+        """
+        name = getattr(design, "name", self.base_name)
+        if not isinstance(design, self.design_type):
+            found = f"a {type(design).__name__}"
+        elif name != self.base_name:
+            found = f"the design of a term {name!r}"
+        else:
+            return
+        raise SpecificationError(
+            f"[{self.label}] was given {found}. Give effect() the design that resolve(table) of "
+            "the same term returns."
+        )
 
     def linear(self, design: Any) -> tuple[LinearPart, ...]:
         """Return how the term's normal effects enter, inside the model after `effect`.
@@ -325,54 +346,6 @@ def check_name(what: str, name: Any, hint: str = "") -> None:
         raise SpecificationError(
             f"{name!r} cannot be {what}: one column is named, as text such as 'school'.{hint}"
         )
-
-
-def pick_priors(
-    where: str,
-    defaults: Mapping[str, Any],
-    short: Mapping[str, str],
-    given: Mapping[str, Any],
-    elements: Mapping[str, Sequence[Sequence[str]]] | None = None,
-) -> dict[str, Any]:
-    """Return the defaults with the given priors in their place.
-
-    Parameters
-    ----------
-    where : str
-        Term, for messages.
-    defaults : mapping of str to prior
-        By full variable name.
-    short : mapping of str to str
-        Short name of each full one, also accepted in `given`.
-    given : mapping of str to prior
-        The user's; ``"beta[age]"`` is that of one element of a vector, or of one column of a
-        matrix, whose elements have names such as ``"beta[11, age]"``.
-    elements : mapping of str to sequence of sequence of str, optional
-        Names of the elements of vectors and matrices, along each axis, by full variable name.
-
-    Raises
-    ------
-    SpecificationError
-        A given name is not a parameter of the term.
-    """
-    full = {alias: name for name, alias in short.items()}
-    chosen = dict(defaults)
-    of_elements: dict[str, Any] = {}
-    for name, prior in given.items():
-        target = full.get(name, name)
-        of = chosen if target in chosen else of_elements
-        of[target] = prior
-    for name, prior in of_elements.items():
-        vector, _, element = name.removesuffix("]").partition("[")
-        target = full.get(vector, vector)
-        if target not in chosen or target not in (elements or {}) or not name.endswith("]"):
-            raise SpecificationError(
-                f"{where} has no parameter {name!r}; its priors are named "
-                f"{', '.join(short.get(n, n) for n in defaults) or '(none)'}."
-            )
-        names = (elements or {})[target]
-        chosen[target] = with_element(f"{where}, {name}", chosen[target], names, element, prior)
-    return chosen
 
 
 def contribution_at_mean(name: str, X: np.ndarray, counts: np.ndarray | None = None) -> Any:

@@ -54,6 +54,7 @@ class OnEachPredictor(AbstractTerm):
     predictors: tuple[str, ...]
     priors: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
+    design_type = EachDesign
 
     @cached_property
     def copies(self) -> tuple[Any, ...]:
@@ -118,6 +119,7 @@ class OnEachPredictor(AbstractTerm):
 
     def effect(self, design: EachDesign, scale: float = 1.0) -> Any:
         """Add each predictor's parameters to the current model, shape (row, predictor)."""
+        self.check_design(design)
         triples = zip(self.copies, design.parts, design.fitted, strict=True)
         columns = [t.effect(part, scale) - t.at_mean(fitted) for t, part, fitted in triples]
         return pt.stack(columns, axis=1)

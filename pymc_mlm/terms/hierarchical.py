@@ -21,7 +21,15 @@ from pymc_mlm.distributions.located import located
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.ops.group_sum import group_sum
 from pymc_mlm.ops.linear_predictor import linear_predictor
-from pymc_mlm.priors import Prior, as_priors, check_priors, create, on_real_line, parts_of
+from pymc_mlm.priors import (
+    Prior,
+    as_priors,
+    check_priors,
+    create,
+    on_real_line,
+    parts_of,
+    pick_priors,
+)
 from pymc_mlm.terms.base import (
     AbstractTerm,
     add_coords,
@@ -29,7 +37,6 @@ from pymc_mlm.terms.base import (
     check_name,
     contribution_at_mean,
     data,
-    pick_priors,
 )
 from pymc_mlm.terms.coefficients import covariate_coefficients
 from pymc_mlm.terms.hierarchical_design import HierarchicalDesign, sd_factors
@@ -49,6 +56,7 @@ class Hierarchical(AbstractTerm):
     priors: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
     prior_weight: str | None = None
+    design_type = HierarchicalDesign
 
     def __post_init__(self) -> None:
         """Check what can be checked without data."""
@@ -158,6 +166,7 @@ class Hierarchical(AbstractTerm):
 
         The arguments are those of `membership_graph.membership_effect`.
         """
+        self.check_design(design)
         priors = self.priors_used(design, scale)
         name, units = design.name, design.units
         beta = self.coefficients(design, scale) if beta is None else beta

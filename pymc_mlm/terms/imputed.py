@@ -25,8 +25,8 @@ from pymc_mlm.data.population import PopulationDesign
 from pymc_mlm.distributions.located import located
 from pymc_mlm.distributions.noncentered import noncentered
 from pymc_mlm.ops.linear_predictor import linear_predictor
-from pymc_mlm.priors import Prior, create, on_real_line, parts_of
-from pymc_mlm.terms.base import AbstractTerm, add_coords, data, pick_priors
+from pymc_mlm.priors import Prior, create, on_real_line, parts_of, pick_priors
+from pymc_mlm.terms.base import AbstractTerm, add_coords, data
 from pymc_mlm.terms.role import Role
 
 Array = np.ndarray[Any, Any]
@@ -68,6 +68,7 @@ class Imputed(AbstractTerm):
     covariates: tuple[str, ...]
     priors: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
+    design_type = ImputedDesign
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -139,6 +140,7 @@ class Imputed(AbstractTerm):
         TensorVariable, shape (row,)
             The coefficients times what missing values are above their fill.
         """
+        self.check_design(design)
         priors = self.priors_used(design, scale)
         beta = pm.modelcontext(None)["beta"]
         eta: Any = pt.zeros(design.num_rows)

@@ -13,13 +13,12 @@ from pymc_mlm.data.column_scale import spread
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.term_covariates import covariate_columns
 from pymc_mlm.errors import SpecificationError
-from pymc_mlm.priors import Prior, check_priors
+from pymc_mlm.priors import Prior, check_priors, pick_priors
 from pymc_mlm.terms.base import (
     AbstractTerm,
     as_names,
     check_name,
     contribution_at_mean,
-    pick_priors,
 )
 from pymc_mlm.terms.coefficients import covariate_coefficients
 from pymc_mlm.terms.linear import LinearPart
@@ -55,6 +54,7 @@ class MultipleMembership(AbstractTerm):
     missing: str = "error"
     name: str | None = None
     effects: AbstractMemberEffects = field(default_factory=Independent)
+    design_type = MembershipDesign
 
     def __post_init__(self) -> None:
         """Check what can be checked without data, the weight function included."""
@@ -158,6 +158,7 @@ class MultipleMembership(AbstractTerm):
         given: Sequence[Given] = (),
     ) -> Any:
         """Add effects, weights and covariates of members (`membership_graph.membership_effect`)."""
+        self.check_design(design)
         return membership_effect(self, design, scale, information, beta, given)
 
     def linear(self, design: MembershipDesign) -> tuple[LinearPart, ...]:

@@ -16,8 +16,8 @@ from pymc_mlm.data.nested_design import NestedDesign, columns_far_from_zero
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign, right_hand_columns
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.ops.unit_predictor import unit_predictor
-from pymc_mlm.priors import Prior, as_priors, check_priors
-from pymc_mlm.terms.base import AbstractTerm, data, pick_priors
+from pymc_mlm.priors import Prior, as_priors, check_priors, pick_priors
+from pymc_mlm.terms.base import AbstractTerm, data
 from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.nested_draws import (
     correlations,
@@ -50,6 +50,7 @@ class Nested(AbstractTerm):
     priors: Mapping[str, Any] = field(default_factory=dict)
     parameterization: str | Mapping[str, str] = "auto"
     name: str | None = None
+    design_type = NestedDesign
 
     def __post_init__(self) -> None:
         """Check what can be checked without data."""

@@ -34,6 +34,7 @@ def nested_totals(
     also: Sequence[Any] = (),
 ) -> list[Any]:
     """Add the units' effects and return a matrix (unit, column) of totals per level."""
+    term.check_design(design)
     sds, partials = nested_parameters(term, design, scale)
     population = dict(around or {})
     # The outermost units have no parents.

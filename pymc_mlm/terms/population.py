@@ -27,13 +27,12 @@ from pymc_mlm.data.population import (
 from pymc_mlm.distributions.located import located
 from pymc_mlm.distributions.noncentered import noncentered
 from pymc_mlm.ops.linear_predictor import linear_predictor
-from pymc_mlm.priors import Prior, create, on_real_line, parts_of
+from pymc_mlm.priors import Prior, create, on_real_line, parts_of, pick_priors
 from pymc_mlm.terms.base import (
     AbstractTerm,
     add_coords,
     contribution_at_mean,
     data,
-    pick_priors,
 )
 from pymc_mlm.terms.coefficients import ROUGH, coefficients
 from pymc_mlm.terms.role import Role

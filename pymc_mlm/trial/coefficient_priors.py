@@ -12,8 +12,7 @@ from typing import Any
 
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.model.names import is_coefficient
-from pymc_mlm.priors import Prior, find_element, on_real_line, with_element
-from pymc_mlm.terms.base import pick_priors
+from pymc_mlm.priors import Prior, find_element, on_real_line, pick_priors, with_element
 from pymc_mlm.trial.arguments import check_coefficient_prior
 from pymc_mlm.trial.design import TrialModelDesign
 
