@@ -6,6 +6,13 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pymc_mlm.bml.aggregation import (
+    deviation_weight,
+    feature_name,
+    is_aggregation,
+    kind_of,
+    obstacle,
+)
 from pymc_mlm.bml.expressions import TRUTH, Node, written
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.terms import AbstractTerm, hm, mm
@@ -135,6 +142,12 @@ def membership_block(call: Node, columns: Collection[str] | None, problems: Prob
     covariates = _covariates(given.get("vars"), problems)
     options: dict[str, Any] = {}
     weight, parameters = _weight(given, options, columns, problems)
+    feature = given["name"].value if "name" in given else ""
+    if kind_of(given.get("fn")) != "sum":
+        own = _aggregated(given, options, problems)
+        if own is not None:
+            weight, covariates = deviation_weight(weight, own[0]), [own[-1]]
+            options = {"normalize": False, "name": feature or feature_name(own)}
     if weight not in ("1 / n", "1/n"):
         options = {"weight": weight, **options}
     extra = [p for p in parameters if not _is_default(p)]
@@ -146,7 +159,6 @@ def membership_block(call: Node, columns: Collection[str] | None, problems: Prob
     ids = _ids(given.get("id"), call, 2, problems)
     if truth(given.get("ar"), False):
         options["dynamics"] = RandomWalk(ids[1])
-    feature = given["name"].value if "name" in given else ""
     return Block("mm", ids, options, covariates, parameters, call, feature)
 
 
@@ -197,6 +209,24 @@ def _covariates(node: Node | None, problems: Problems) -> list[str]:
     return [written(part) for sign, part in parts if part.kind != "number" and sign == "+"]
 
 
+def _aggregated(
+    given: dict[str, Node], options: dict[str, Any], problems: Problems
+) -> list[str] | None:
+    """Return the columns of a variance or covariance; None where it is not translated."""
+    node = given["fn"]
+    columns = [p for p in given["vars"].parts for _, p in summands(p)] if "vars" in given else []
+    problem = obstacle(node, "normalize" not in options, columns)
+    if problem is None and truth(given.get("RE"), False) is not False:
+        problem = (
+            f"{written(node, False)} is a feature of the group; members with effects stand in a "
+            "block of their own, mm(id(...), RE = TRUE)"
+        )
+    if problem is not None:
+        problems.add(node, problem)
+        return None
+    return [written(column) for column in columns]
+
+
 def _weight(
     given: dict[str, Node],
     options: dict[str, Any],
@@ -205,16 +235,8 @@ def _weight(
 ) -> tuple[str, tuple[str, ...]]:
     """Return weight and free parameters; add the normalisation to the options."""
     aggregation = given.get("fn")
-    if aggregation is not None and _is_aggregation(aggregation):
-        if aggregation.parts and aggregation.parts[0].value != "sum":
-            what = written(aggregation, False)
-            problems.add(
-                aggregation,
-                f"{what} aggregates otherwise than by a weighted sum; mlm.aggregate computes such "
-                "a column before the model, if nothing in it is estimated",
-            )
-        aggregation = None
-    source = given.get("w") or aggregation
+    is_weight = aggregation is not None and not is_aggregation(aggregation)
+    source = given.get("w") or (aggregation if is_weight else None)
     if source is None or source.is_name("NULL"):
         return "1 / n", ()
     function = "w" if source.is_call("w") else "fn"
@@ -239,12 +261,6 @@ def _weight(
     except SpecificationError as error:
         problems.add(right, f"{error}")
         return "1 / n", ()
-
-
-def _is_aggregation(node: Node) -> bool:
-    """Tell fn("var") of bml 0.10, an aggregation, from fn(w ~ 1/n) of 0.9, a weight."""
-    first = node.parts[0] if node.parts else None
-    return first is None or first.kind == "text" or (first.kind == "unary" and first.value == "~")
 
 
 def _is_default(name: str) -> bool:

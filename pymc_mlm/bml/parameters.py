@@ -144,6 +144,10 @@ class Parameters:
         elif coef in [written(c, quote=False) for c in self.columns()]:
             yield None, f"beta[{coef}]", REAL
         else:
+            named = [b for b in self.members if b.options.get("name") == coef]
+            if named:
+                yield named[0], "beta", REAL
+                return
             found = [b for b in self.members if plain in b.covariates]
             if not found:
                 raise LookupError(f"{coef!r} is no coefficient of the call")

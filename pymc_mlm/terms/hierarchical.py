@@ -66,7 +66,9 @@ class Hierarchical(AbstractTerm):
             if self.effect_type != "random":
                 raise SpecificationError(
                     f"hm({self.unit!r}): prior_weight weighs the distribution of random effects, "
-                    "and effect='fixed' has none. Leave one of them out."
+                    "and effect='fixed' has none. Use effect='random', or leave "
+                    f"prior_weight={self.prior_weight!r} out and weigh the rows: "
+                    f"row_weights=mlm.SurveyWeights({self.prior_weight!r}) of the model."
                 )
         if self.name is not None:
             check_name("the name of a term", self.name)
@@ -77,9 +79,12 @@ class Hierarchical(AbstractTerm):
                 "pooling) or 'fixed' (one free coefficient per unit)."
             )
         if self.effect_type == "fixed" and as_names(self.covariates):
+            columns = " + ".join(as_names(self.covariates))
             raise SpecificationError(
-                f"hm({self.unit!r}): covariates of a unit cannot be told from its fixed effect. "
-                "Use effect='random', or drop the covariates."
+                f"hm({self.unit!r}): covariates={columns!r} of a unit cannot be told from its "
+                f"fixed effect. Put them into the formula, 'y ~ 1 + {columns}', where what varies "
+                "within units is estimated; or use effect='random', with a coefficient for what "
+                "differs between units."
             )
         check_priors(self.priors, f"hm({self.unit!r})")
 

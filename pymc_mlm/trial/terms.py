@@ -91,7 +91,8 @@ def _check_term(term: Any) -> None:
     if isinstance(term, Hierarchical) and term.prior_weight is not None:
         raise SpecificationError(
             f"[{term.label}]: prior_weight= makes a pseudo-likelihood, under which the error rates "
-            "of decisions are not known. Leave it out."
+            "of decisions are not known. Leave it out, and name the columns by which units were "
+            "sampled in covariates= of the trial."
         )
     if isinstance(term, Hierarchical) and term.effect_type != "random":
         raise SpecificationError(

@@ -33,6 +33,16 @@ def test_other_names_than_columns_are_parameters_where_columns_are_known():
     ("bml(y ~ x + mm(id(a), RE = TRUE))", r"character 16: id\(member, group\) is expected"),
     ("bml(y ~ x + hm(id(a), ar = TRUE))", "units of hm\\(\\) with slopes or walks"),
     ("bml(y ~ x + mm(id(a, b), vars(z), fn = fn('hhi')))", "aggregates otherwise"),
+    ("bml(y ~ x + mm(id(a, b), vars(z), fn = fn('var', moment = 3)))",
+     r"character 40: .*Variance\(column, moment\)"),
+    ("bml(y ~ x + mm(id(a, b), vars(z), fn = fn('var', kappa = 3)))", "no argument 'kappa'"),
+    ("bml(y ~ x + mm(id(a, b), vars(z + q), fn = fn('var')))", "vars\\(\\) holds one plain column"),
+    ("bml(y ~ x + mm(id(a, b), vars(I(z^2)), fn = fn('var')))", "holds one plain column"),
+    ("bml(y ~ x + mm(id(a, b), vars(z), fn = fn('cov')))", "holds two plain columns"),
+    ("bml(y ~ x + mm(id(a, b), vars(z), w = w(~ q, scale = FALSE), fn = fn('var')))",
+     "character 67: .* weights that sum to one"),
+    ("bml(y ~ x + mm(id(a, b), vars(z), fn = fn('var'), RE = re(1)))", "a block of their own"),
+    ("bml(y ~ x + mm(id(a, b), vars(z), fn = fn(~ E(z^2))))", "aggregates otherwise"),
     ("bml(y ~ x + hm(id(a), RE = re(1 + z)))", r"write mm\(unit, row\)"),
     ("bml(y ~ mm(id(a, b)), prior = prior(exponential(1), class = 'sd', coef = 'z'))",
      r"mm\(a, b\) has no slope of 'z'"),
@@ -50,11 +60,11 @@ def test_what_is_not_translated_is_named_with_its_place(text, message):
 
 def test_all_parts_without_a_counterpart_are_named_at_once():
     text = """bml(Y ~ education + Ax:education + mm(name = Ax, id = id(task, occ), vars = vars(x),
-        w = w(~ 1/n), fn = fn("var")), data = dat,
+        w = w(~ 1/n), fn = fn("hhi")), data = dat,
         prior = prior(uniform(0, 1), class = "fn", coef = "c"))"""
     with pytest.raises(mlm.SpecificationError) as caught:
         mlm.from_bml(text)
     lines = str(caught.value).splitlines()
     assert lines[0] == "bml call: not translated"
     assert [text[int(line.split()[2].rstrip(":")) - 1:][:5] for line in lines[1:]] == [
-        "Ax:ed", "fn(\"v", "prior"]  # fmt: skip
+        "Ax:ed", "fn(\"h", "prior"]  # fmt: skip

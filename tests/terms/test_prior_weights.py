@@ -83,7 +83,14 @@ def test_wrong_prior_weights_are_refused():
         model().specification.read(TABLE.assign(w=range(40)))
     with pytest.raises(mlm.DataError, match="'w'"):
         model().specification.read(TABLE.assign(w=np.where(UNIT == 2, np.nan, 1.0)))
-    with pytest.raises(mlm.SpecificationError, match="has none"):
+    with pytest.raises(mlm.SpecificationError, match=r"has none.*SurveyWeights\('w'\)"):
         mlm.hm("u", effect="fixed", prior_weight="w")
-    with pytest.raises(mlm.SpecificationError, match="error rates"):
+    with pytest.raises(mlm.SpecificationError, match=r"error rates.*covariates= of"):
         mlm.MultivariateLogitTrial(["a"], "arm", terms=[mlm.hm("u", prior_weight="w")])
+
+
+def test_covariates_beside_fixed_effects_are_sent_to_the_formula():
+    with pytest.raises(mlm.SpecificationError, match=r"the formula, 'y ~ 1 \+ size \+ age'"):
+        mlm.hm("u", ["size", "age"], effect="fixed")
+    made = mlm.MultipleMembershipModel("y ~ 1 + x", mlm.hm("u", effect="fixed"))
+    assert made.specification.read(TABLE).population.names == ("x",)
