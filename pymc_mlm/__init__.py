@@ -16,7 +16,7 @@
 from pymc_mlm import aggregations, borrowing, datasets, planning, populations, rules, weights
 from pymc_mlm.aggregations import aggregate
 from pymc_mlm.bml import from_bml
-from pymc_mlm.comparison import compare_weights
+from pymc_mlm.comparison import compare_weights, k_fold
 from pymc_mlm.data.long_memberships import long_memberships
 from pymc_mlm.data.row_weights import FrequencyWeights, SurveyWeights
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
@@ -137,6 +137,7 @@ __all__ = [
     "datasets",
     "from_bml",
     "hm",
+    "k_fold",
     "load",
     "long_memberships",
     "mm",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -109,11 +109,27 @@ def density_of_rows(fit: Fit, rows: np.ndarray | None = None) -> Callable[..., n
         From the place of a draw, chains one after the other, and linear predictors, shape
         (entry,), to log densities, shape (entry,).
     """
-    design, family, dim = fit.design, fit.spec.family, "entry"
-    outcome = design.one_of_each
+    outcome, constants = fit.design.one_of_each, fit.spec.family.constants
     if rows is not None:
-        outcome = {k: v if k in family.constants else v[rows] for k, v in outcome.items()}
-    count = len(design.rows) if rows is None else len(rows)
+        outcome = {k: v if k in constants else v[rows] for k, v in outcome.items()}
+    return density_of_outcome(fit, outcome, len(fit.design.rows) if rows is None else len(rows))
+
+
+def density_of_outcome(
+    fit: Fit, outcome: Mapping[str, np.ndarray], count: int
+) -> Callable[..., np.ndarray]:
+    """Return the same function to log densities of any outcome, such as one left out of the fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model with one linear predictor.
+    outcome : mapping of str to ndarray
+        Outcome by role, shape (entry,), and what the family holds constant.
+    count : int
+        Number of entries.
+    """
+    design, family, dim = fit.design, fit.spec.family, "entry"
     with pm.Model(coords={dim: range(count)}, model=None) as model:
         flat = pm.Flat("eta", shape=count, dims=dim)
         priors = fit.spec.family_priors(design.scale)

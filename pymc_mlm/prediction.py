@@ -173,13 +173,17 @@ def fitted_table(fit: Fit) -> ReadTable:
 
 def analysed_table(fit: Fit) -> ReadTable:
     """Return the fitted table without the rows that the fit left out."""
-    table = fitted_table(fit)
-    if not fit.design.dropped:
+    return analysed_rows(fit.spec, fit.design, fitted_table(fit))
+
+
+def analysed_rows(spec: Any, design: Any, table: ReadTable) -> ReadTable:
+    """Return a table without the rows that its design leaves out."""
+    if not design.dropped:
         return table
-    rows = fit.design.rows.labels
-    if fit.spec.observation is None:
+    rows = design.rows.labels
+    if spec.observation is None:
         return table.take(np.asarray(rows, dtype=np.int64))
-    ids = columns(table, [fit.spec.observation])[fit.spec.observation].tolist()
+    ids = columns(table, [spec.observation])[spec.observation].tolist()
     kept = {*rows.tolist()}
     return table.take(np.flatnonzero([i in kept for i in ids]))
 

@@ -82,7 +82,7 @@ WALLS = {
     "composition": wall("errors fit intervals reporting terms", "numpy pandas"),
     "log_likelihood": wall("errors codegen ops fit prediction trial", "numpy pytensor xarray pymc"),
     "comparison": wall(
-        "errors codegen fit log_likelihood ops paths prediction reporting",
+        "errors data codegen fit log_likelihood ops paths prediction reporting",
         "numpy scipy pandas xarray pytensor pymc arviz_stats",
     ),
     "log_prior": wall("ops fit", "numpy xarray pymc"),

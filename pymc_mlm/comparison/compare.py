@@ -177,7 +177,7 @@ def _doubts(frame: Any, count: int, by: str) -> list[str]:
         said.append(
             f"The posterior without one {by} is far from the one with it in up to {worst} of "
             f"{count} cases (k-hat above {UNRELIABLE}), where the estimate is not reliable: refit "
-            "without those, or use az.loo_kfold."
+            "without those, as mlm.k_fold does for rows and units."
         )
     second = frame.iloc[1]
     if abs(second["elpd_diff"]) <= 2 * second["dse"]:

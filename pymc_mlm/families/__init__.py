@@ -80,6 +80,8 @@ _NAMES: dict[str, Any] = {
     "zero_inflated_negative_binomial": ZeroInflatedNegativeBinomial,
     "zero_inflated_poisson": ZeroInflatedPoisson,
 }
+# Names that other tools have for outcomes in unordered categories.
+_UNORDERED = ("categorical", "multinomial", "softmax", "unordered")
 
 
 def as_family(family: Any) -> AbstractFamily:
@@ -102,6 +104,13 @@ def as_family(family: Any) -> AbstractFamily:
     if isinstance(family, type) and issubclass(family, AbstractFamily):
         raise SpecificationError(
             f"family={family.__name__} is a class; give an object: family={family.__name__}()."
+        )
+    if isinstance(family, str) and family.lower() in _UNORDERED:
+        raise SpecificationError(
+            f"family={family!r}: an unordered outcome has a linear predictor for each category but "
+            "one, and these models have one. Two categories are family='bernoulli', ordered ones "
+            "'cumulative'; docs/limitations.md writes unordered ones in a pm.Model with the terms "
+            "of the package."
         )
     raise SpecificationError(
         f"Unknown family {family!r}. Use one of {', '.join(map(repr, sorted(_NAMES)))}, or an "

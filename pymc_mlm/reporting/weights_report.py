@@ -233,7 +233,7 @@ def _elpd(log_likelihoods: tuple[xr.Dataset, xr.Dataset] | None) -> str:
     unreliable = int(((mine[1] > UNRELIABLE) | (other[1] > UNRELIABLE)).sum())
     doubt = (
         f" {unreliable} of {len(difference)} rows have k-hat above {UNRELIABLE}: rather compare by "
-        "az.loo_kfold."
+        "mlm.k_fold."
         if unreliable
         else ""
     )

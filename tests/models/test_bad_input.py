@@ -116,6 +116,9 @@ WRONG_SPECIFICATION = {
     "attribute in formula": (lambda t: design(t, "y ~ {x.shape}"), "no column 'x.shape'"),
     "lambda in formula": (
         lambda t: design(t, "y ~ {(lambda: 1)()}"), "not a known function|Lambda"),
+    "unordered": (
+        lambda t: design(t, family="categorical"), "categories are family='bernoulli'.*'cumulative'"
+    ),
     "unknown family": (lambda t: design(t, family="poison"), "Unknown family 'poison'"),
     "survival outcome, gaussian": (lambda t: design(t, "Surv(t, e) ~ 1"), "family='weibull'"),
     "two group columns": (

@@ -1,11 +1,16 @@
-"""The recipe of docs/limitations.md for unordered categories, against the model written by hand."""
+"""The recipes of docs/limitations.md for unordered categories, against models written by hand."""
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
+from pytensor.graph import clone_replace
 
 import pymc_mlm as mlm
+from pymc_mlm.ops.base import uncompiled
 from tests.contracts.test_combinations import refuse_wrong_gradient
 from tests.models.test_row_weights import log_density, some_values
 
@@ -44,4 +49,28 @@ def test_its_likelihood_is_the_multinomial_logit(rng):
             sd = pm.HalfNormal(f"member_{name}_sd", 2.5 * np.sqrt(3.0))
             pm.Normal(f"member_{name}_effect", 0.0, sd, shape=MEMBERS)
     assert log_density(model, values) == pytest.approx(wanted + log_density(prior, values))
+    refuse_wrong_gradient(model, rng)
+
+
+def test_members_have_correlated_effects_on_categories_and_weights_that_categories_share(rng):
+    page = (Path(__file__).parents[2] / "docs" / "limitations.md").read_text()
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    model, table, x, choice = (names[n] for n in ("model", "table", "x", "choice"))
+    values = some_values(model)
+    seats = names["long"]["seats"][::2]
+    raw = np.exp(values["member_weight_w"] * seats)
+    weights = raw / np.bincount(table["group"], raw)[table["group"]]
+    eta = np.zeros((200, 3))
+    for k in range(2):
+        effects = values["member_effect"][table["member"], k]
+        eta[:, k + 1] = np.bincount(table["group"], weights * effects)
+        eta[:, k + 1] += values["intercept"][k] + values["slope"][k] * x
+    wanted = (eta[range(200), choice] - np.logaddexp.reduce(eta, axis=1)).sum()
+    observed = model["choice"]
+    density = pt.sum(pm.logp(observed, model.rvs_to_values[observed]))
+    given = {rv: pt.as_tensor(values[rv.name]) for rv in model.free_RVs}
+    assert clone_replace([density], given)[0].eval(mode=uncompiled()) == pytest.approx(wanted)
+    assert "member_partial" in model.named_vars
     refuse_wrong_gradient(model, rng)
