@@ -74,3 +74,24 @@ def test_members_have_correlated_effects_on_categories_and_weights_that_categori
     assert clone_replace([density], given)[0].eval(mode=uncompiled()) == pytest.approx(wanted)
     assert "member_partial" in model.named_vars
     refuse_wrong_gradient(model, rng)
+
+
+def test_outcomes_of_two_families_have_correlated_effects_of_members(rng):
+    long = {name: np.repeat(values, 2) for name, values in TABLE.items()}
+    first = np.tile([1.0, 0.0], 3 * GROUPS)
+    long |= {"first": first, "second": 1.0 - first, "row": 2 * long["group"] + np.tile([0, 1], 90)}
+    y, counts = RNG.normal(size=GROUPS), RNG.poisson(2, GROUPS)
+    term = mlm.mm("member", "row", varying="0 + first + second")
+    with pm.Model() as model:
+        eta = term.effect(term.resolve(long)).reshape((GROUPS, 2))
+        pm.Normal("y", eta[:, 0], 1.0, observed=y)
+        pm.Poisson("count", pt.exp(eta[:, 1]), observed=counts)
+    values = some_values(model)
+    found = clone_replace([eta], {rv: pt.as_tensor(values[rv.name]) for rv in model.free_RVs})
+    expected = [
+        np.bincount(TABLE["group"], values["member_effect"][TABLE["member"], k] / 3)
+        for k in range(2)
+    ]
+    np.testing.assert_allclose(found[0].eval(mode=uncompiled()).T, expected)
+    assert {"member_sd", "member_partial"} <= {rv.name for rv in model.free_RVs}
+    refuse_wrong_gradient(model, rng)
