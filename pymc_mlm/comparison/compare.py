@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_mlm.comparison.left_out import left_out
+from pymc_mlm.comparison.scores import score_frame
 from pymc_mlm.errors import NotFittedError, SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.reporting.summary import Table
@@ -18,6 +19,8 @@ from pymc_mlm.reporting.summary import Table
 UNRELIABLE = 0.7
 # The smoothing of importance weights needs five in the tail, a fifth of all.
 FEWEST_DRAWS = 25
+# Log density of an outcome, on average, below which draws are of no posterior of it.
+LEAST = -700.0
 COLUMNS = ("elpd", "se", "elpd_diff", "dse", "weight", "k_above")
 
 
@@ -80,7 +83,9 @@ def compare_weights(models: Mapping[str, Any], by: str = "row") -> Table:
         warnings.simplefilter("ignore", UserWarning)
         elpds = {name: arviz_stats.loo(_tree(own), pointwise=True, reff=1.0)
                  for name, (own, _) in found.items()}  # fmt: skip
-        frame = arviz_stats.compare(elpds, method="stacking", round_to="none")
+    frame = score_frame({name: np.ravel(elpds[name].elpd_i.values) for name in found})
+    design = next(iter(fits.values())).design
+    _refuse_unlikely(frame, len(design.rows) if design.weights is None else design.weights.sum())
     frame["k_above"] = [int((elpds[n].pareto_k > UNRELIABLE).sum()) for n in frame.index]
     hows = dict.fromkeys(how for _, how in found.values())
     count = next(iter(found.values()))[0]["outcome"].shape[-1]
@@ -136,6 +141,24 @@ def _refuse_impossible(name: str, densities: np.ndarray) -> None:
             "observed is impossible (its log density is not finite). These are not draws of a "
             "posterior of these outcomes, such as draws of the prior: fit the model to them first."
         )
+
+
+def _refuse_unlikely(frame: Any, count: float) -> None:
+    """Refuse draws under which all outcomes are out of reach, or importance weights overflow."""
+    best = float(frame["elpd"].iloc[0])
+    finite = np.isfinite(frame["elpd"])
+    if finite.all() and best >= LEAST * count:
+        return
+    name = frame.index[0] if finite.all() else frame.index[~finite][0]
+    how = (
+        f"a log density of {best / count:.3g} on average, at best"
+        if finite.all()
+        else "log densities that differ too much between draws for importance weights"
+    )
+    raise SpecificationError(
+        f"The model {name!r} gives outcomes {how}. These are not draws of a posterior of these "
+        "outcomes, such as draws of the prior: fit the model to them first."
+    )
 
 
 def _refuse_different(fits: Mapping[str, Fit]) -> None:

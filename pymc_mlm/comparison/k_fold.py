@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.comparison.blocks import ROW
+from pymc_mlm.comparison.scores import score_frame
 from pymc_mlm.data.checks import constant_within
 from pymc_mlm.data.factor import encode
 from pymc_mlm.data.frame import Table as ReadTable
@@ -22,8 +23,6 @@ from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.log_likelihood import density_of_outcome
 from pymc_mlm.prediction import analysed_rows, linear_predictor_draws
 from pymc_mlm.reporting.summary import Table
-
-STEPS = 2000
 
 
 def k_fold(
@@ -171,48 +170,10 @@ def _left_out(
 
 
 def _table(found: Mapping[str, np.ndarray], k: int, by: str) -> Table:
-    import pandas as pd
-
-    ordered = sorted(found, key=lambda name: -found[name].sum())
-    densities = np.stack([found[name] for name in ordered])
-    count = densities.shape[1]
-    below = densities - densities[0]
-    frame = pd.DataFrame(
-        {
-            "elpd": densities.sum(axis=1),
-            "se": np.sqrt(count * densities.var(axis=1)),
-            "elpd_diff": below.sum(axis=1),
-            "dse": np.sqrt(count * below.var(axis=1)),
-            "weight": stacking_weights(densities),
-        },
-        index=ordered,
-    )
-    what = f"{k} parts of {count} observations"
+    frame = score_frame(found)
+    what = f"{k} parts of {len(next(iter(found.values())))} observations"
     return Table(
         f"Leaving out one of {what} at a time" + ("" if by == ROW else f", units of {by} together"),
         frame,
         ("Each part is predicted by a fit to all others; new units have effects drawn for them.",),
     )
-
-
-def stacking_weights(densities: np.ndarray) -> np.ndarray:
-    r"""Return the weights of the mixture of models that predicts best, shape (model,).
-
-    They maximise :math:`\sum_i \log \sum_m w_m p_{mi}`, which is concave, by the EM algorithm.
-
-    Parameters
-    ----------
-    densities : ndarray, shape (model, observation)
-        Log predictive densities.
-
-    Examples
-    --------
-    >>> stacking_weights(np.log([[0.2, 0.1], [0.1, 0.2], [0.1, 0.1]])).round(3)
-    array([0.5, 0.5, 0. ])
-    """
-    p = np.exp(densities - densities.max(axis=0))
-    w = np.full(len(p), 1.0 / len(p))
-    for _ in range(STEPS):
-        share = w[:, None] * p
-        w = (share / share.sum(axis=0)).mean(axis=1)
-    return w

@@ -94,13 +94,20 @@ def prior_draws(model, table):
         return model.fit(table, draws=50, chains=2, sampler=PriorDraws(), path="sampled")
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning:arviz_stats")
-def test_unreliable_densities_are_counted():
-    table = memberships(groups=12, members=6)
-    models = {n: prior_draws(model_of(WEIGHTS[n]), table) for n in ("mean", "max")}
+def test_unreliable_densities_are_counted(models):
     found = mlm.compare_weights(models)
     assert found.frame["k_above"].max() > 0
-    assert f"in up to {found.frame['k_above'].max()} of 12 cases" in found.notes[1]
+    assert f"in up to {found.frame['k_above'].max()} of 80 cases" in found.notes[1]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:arviz_stats")
+def test_draws_of_a_prior_are_refused():
+    table = memberships(groups=12, members=6)
+    fits = {n: prior_draws(model_of(WEIGHTS[n]), table) for n in ("mean", "max")}
+    with pytest.raises(
+        mlm.SpecificationError, match=r"too much between draws .*draws of the prior"
+    ):
+        mlm.compare_weights(fits)
 
 
 def with_draws(fit, **groups):
@@ -130,6 +137,19 @@ def test_draws_that_cannot_have_given_the_outcomes_are_refused(models, sigma):
     other = with_draws(fit, posterior=posterior.isel(draw=slice(100)))
     with pytest.raises(mlm.SpecificationError, match="'other': at 7 of 400 draws an outcome"):
         mlm.compare_weights({"mean": fit, "other": other})
+
+
+def test_draws_of_a_prior_far_from_the_outcomes_are_refused(models):
+    table = memberships(groups=12, members=6)
+    fits = {}
+    for name in ("mean", "max"):
+        fit = prior_draws(model_of(WEIGHTS[name]), table).result_
+        small = fit.posterior.assign({n: fit.posterior[n] * 1e-4 for n in ("sigma", "m_sd")})
+        fits[name] = with_draws(fit, posterior=small.assign(country_sd=small["country_sd"] * 1e-4))
+    with pytest.raises(
+        mlm.SpecificationError, match=r"on average, at best\. These are not draws of a post"
+    ):
+        mlm.compare_weights(fits)
 
 
 @pytest.mark.parametrize("by", ["row", "m"])

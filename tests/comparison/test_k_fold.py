@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scipy.special import logsumexp
 from scipy.stats import norm, poisson
 
 import pymc_mlm as mlm
-from pymc_mlm.comparison.k_fold import stacking_weights
+from pymc_mlm.comparison.scores import score_frame, stacking_weights
 from pymc_mlm.prediction import linear_predictor_draws
 from tests.mocked import PriorDraws
 
@@ -86,7 +87,7 @@ def test_known_units_alone_give_the_densities_by_hand(rng):
         each[part == f] = logsumexp(log, axis=(0, 1)) - np.log(30)
     row = found.frame.loc["one"]
     assert row["elpd"] == pytest.approx(each.sum(), rel=1e-9)
-    assert row["se"] == pytest.approx(np.sqrt(30 * each.var()), rel=1e-9)
+    assert row["se"] == pytest.approx(np.sqrt(30 * each.var(ddof=1)), rel=1e-9)
     assert (row["elpd_diff"], row["dse"], row["weight"]) == (0.0, 0.0, 1.0)
 
 
@@ -159,6 +160,28 @@ def test_what_is_no_model_with_one_outcome_is_refused(table):
     weighted = membership(row_weights=mlm.FrequencyWeights("n"))
     with pytest.raises(mlm.SpecificationError, match="Write the table out"):
         mlm.k_fold({"one": weighted}, table)
+
+
+def test_stacking_weights_do_not_depend_on_the_scale_of_the_outcome(rng):
+    densities = rng.normal(size=(3, 100)) - np.array([[1.0], [1.1], [3.0]])
+    # A country of a thousand rows has densities far below what exp can hold.
+    far = stacking_weights(densities - 2000.0)
+    np.testing.assert_allclose(far, stacking_weights(densities), atol=1e-6)
+
+
+def test_stacking_weights_are_those_of_arviz(rng):
+    from arviz_stats import compare
+
+    values = rng.normal(size=(3, 60)) - np.array([[1.0], [1.05], [1.1]])
+    groups = {}
+    for name, each in zip("abc", values, strict=True):
+        log = xr.DataArray(each + 0.01 * rng.normal(size=(2, 200, 60)), dims=("chain", "draw", "i"))
+        groups[name] = xr.DataTree.from_dict({"log_likelihood": log.to_dataset(name="y"),
+                                              "posterior": log.to_dataset(name="x")})  # fmt: skip
+    frame = compare(groups, method="stacking", round_to="none").sort_index()
+    np.testing.assert_allclose(stacking_weights(values), frame["weight"], atol=0.02)
+    found = score_frame(dict(zip("abc", values, strict=True))).sort_index()
+    np.testing.assert_allclose(found[["se", "dse"]], frame[["se", "dse"]], rtol=0.01)
 
 
 def test_stacking_weights_maximise_the_mixture(rng):
