@@ -21,8 +21,9 @@ FREEDOM = 5.0
 # The first round looks further than the curvature tells: a tail that is never proposed never
 # shows in the weights.
 FIRST_SCALES = ((0.75, 1.25), (0.25, 3.0))
-# The last round does so, too: it alone is weighted.
-LAST_SCALES = ((0.75, 1.0), (0.25, 2.0))
+# Half of the last round is spread wide, too, for it alone is weighted: twice as wide in up to so
+# many dimensions, less in more, where the volume beside a posterior grows with the power of them.
+WIDE_UP_TO = 4
 # In place of a log density that is minus infinity, which line searches cannot interpolate.
 NOWHERE = 1e100
 ALIKE = "the covariance of the parameters is singular: the table does not tell some of them apart"
@@ -240,8 +241,10 @@ def importance_sample(
     is, nothing makes up for it. The standard deviation of a mixture of two normals, 0.3 and 1.0
     wide, is 7% too small with 600 points, and 1% with a last round whose proposal is fixed before
     it is drawn.
-    A quarter of the first round is spread three times as wide as the curvature tells, a quarter of
-    the last one twice as wide as the covariance.
+    A quarter of the first round is spread three times as wide as the curvature tells, half of the
+    last one twice as wide as the covariance (with many parameters less: :math:`1 + 4 / d` times).
+    Weighted covariances of few effective points are noisy, those of many parameters most. They are
+    averaged with that of the mode, which counts as half a point for each of its elements.
 
     References
     ----------
@@ -275,8 +278,8 @@ def _last_round(
 ) -> ImportanceSample:
     """Return points of one round, whose proposal was fixed before."""
     center = found.weights @ found.points
-    root = root_of(moments)
-    components = [(center, root * wide, int(last * part)) for part, wide in LAST_SCALES]
+    root, wide = root_of(moments), 1 + min(1.0, WIDE_UP_TO / len(moments))
+    components = [(center, root, last - last // 2), (center, root * wide, last // 2)]
     points, values = _evaluated(value, components, rng)
     weights, k_hat = pareto_smooth(values - _log_mixture(points, components))
     return ImportanceSample(points, weights, k_hat)
@@ -290,9 +293,11 @@ def _adapted(
     enough: float,
 ) -> tuple[ImportanceSample, Array]:
     """Return the points of rounds that adapt, and the covariance that a next one would take."""
-    root = root_of(mode.covariance)
+    root, dim = root_of(mode.covariance), len(mode.point)
     components = [(mode.point, root * wide, int(rounds[0] * part)) for part, wide in FIRST_SCALES]
-    points: Array = np.empty((0, len(mode.point)))
+    # So many points is the covariance at the mode worth: half of the elements that one has.
+    prior = dim * (dim + 1) / 4
+    points: Array = np.empty((0, dim))
     values: Array = np.empty(0)
     used: list[Component] = []
     for number, following in enumerate([*rounds[1:], 0]):
@@ -303,8 +308,8 @@ def _adapted(
         found = ImportanceSample(points, weights, k_hat)
         center = weights @ points
         away = points - center
-        # Part of the first covariance, so that a round of few weights does not collapse.
-        moments = (weights * away.T) @ away + 0.02 * mode.covariance
+        moments = found.effective_size * (weights * away.T) @ away + prior * mode.covariance
+        moments /= found.effective_size + prior
         if number >= 2 and found.is_exact and found.effective_size >= enough:
             break
         components = [(center, root_of(moments), following)]

@@ -117,7 +117,7 @@ def points_of(
     """
     if not is_large(rows):
         # Without modes of effects to search for, a point is cheap.
-        more = int(np.ceil((enough / ENOUGH - 1) * 600 / 500)) if _is_exact(rows) else 0
+        more = int(np.ceil((enough / ENOUGH - 1) * 900 / 500)) if _is_exact(rows) else 0
         last = 500 * (1 + more)
         return (100, 100), last, -(-count // last) + 1
     one = int(np.clip(10 * hyperparameters, 40, 100))

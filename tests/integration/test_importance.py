@@ -3,6 +3,7 @@
 import arviz_stats
 import numpy as np
 import pytest
+from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_t
 
 from pymc_mlm.integration import IntegrationError, Mode, find_mode, importance_sample
@@ -188,19 +189,33 @@ def test_rounds_end_when_the_points_are_enough(rng):
     assert len(importance_sample(lambda x: normal(x)[0], mode, rng, rounds).points) == 600
 
 
-def test_a_last_round_learns_from_more_points_where_few_are_too_few():
-    """Sixteen parameters of a t distribution: 200 points do not tell its covariance."""
-    dim, freedom, seen = 16, 6.0, []
+def counted(value):
+    """Return the function, and the list of the points at which it was asked."""
+    seen = []
+
+    def asked(x):
+        seen.append(x)
+        return value(x)[0]
+
+    return asked, seen
+
+
+def heavy(freedom):
+    """Log density of a t distribution, and its gradient."""
 
     def t(x):
         square = 1 + x @ x / freedom
-        return -(freedom + dim) / 2 * np.log(square), -(freedom + dim) / freedom * x / square
+        power = -(freedom + len(x)) / 2
+        return power * np.log(square), 2 * power / freedom * x / square
 
-    def value(x):
-        seen.append(x)
-        return t(x)[0]
+    return t
 
-    mode = find_mode(t, np.full(dim, 0.3))
+
+def test_a_last_round_learns_from_more_points_where_few_are_too_few():
+    """Twenty parameters of a t distribution: 200 points do not tell its covariance."""
+    t = heavy(6.0)
+    value, seen = counted(t)
+    mode = find_mode(t, np.full(20, 0.3))
     found = importance_sample(value, mode, np.random.default_rng(0), (100, 100), last=500)
     assert found.is_exact
     assert len(found.points) == 500
@@ -208,4 +223,49 @@ def test_a_last_round_learns_from_more_points_where_few_are_too_few():
     assert len(seen) == 700 + 1200
     np.testing.assert_array_equal(found.points, seen[-500:])
     sd = np.sqrt(found.weights @ found.points**2)
-    np.testing.assert_allclose(sd, np.sqrt(freedom / (freedom - 2)), atol=0.35)
+    np.testing.assert_allclose(sd, np.sqrt(6 / 4), atol=0.4)
+
+
+def test_many_normal_parameters_need_no_more_points():
+    """The curvature tells their covariance, which is kept where the points cannot."""
+
+    def standard(x):
+        return -0.5 * x @ x, -x
+
+    value, seen = counted(standard)
+    mode = find_mode(standard, np.full(24, 0.3))
+    found = importance_sample(value, mode, np.random.default_rng(0), (100, 100), last=500)
+    assert found.is_exact
+    assert len(seen) == 700
+
+
+def test_a_weight_whose_effects_may_vanish_has_the_interval_of_quadrature():
+    """Where the standard deviation is near zero the weight has its prior: a wide tail."""
+
+    def density(sd, b):
+        """Log sd with a half-normal prior and six hints; b with eight outcomes by its effects."""
+        variance = np.exp(2 * sd)
+        noisy = variance + 0.5
+        value = sd - variance / 2 - 3 * np.log(noisy) - 1.8 / noisy
+        return value - b**2 / 2 - 4 * variance / noisy * (b - 1) ** 2
+
+    def joint(x):
+        gradient = approx_fprime(x, lambda at: density(*at), 1e-7)
+        return float(density(*x)), gradient
+
+    grid = np.linspace(-6, 6, 1201)
+    log_p = density(np.linspace(-14, 3, 1701)[:, None], grid)
+    share = np.exp(log_p - log_p.max()).sum(axis=0)
+    low, high = np.interp([0.025, 0.975], np.cumsum(share) / share.sum(), grid)
+    mode = find_mode(joint, np.array([0.0, 0.8]))
+    widths = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        found = importance_sample(lambda x: density(*x), mode, rng, (100, 100), last=500)
+        assert found.is_exact
+        order = np.argsort(found.points[:, 1])
+        cumulative = np.cumsum(found.weights[order]) - found.weights[order] / 2
+        ends = np.interp([0.025, 0.975], cumulative, found.points[order, 1])
+        widths.append(ends[1] - ends[0])
+    # One run has an error of 4%, so that the mean has 1%.
+    assert np.log(widths).mean() == pytest.approx(np.log(high - low), abs=0.04)

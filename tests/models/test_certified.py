@@ -144,10 +144,11 @@ def test_without_a_certificate_the_sampler_starts_where_the_search_ended(
     assert "sampled with all effects, because draws without them have no certificate: k-h" in text
     assert "approximate" not in text + repr(fitted)
     assert set(seen["run"].scales) == {"Intercept", "beta", "member_sd"}
-    log_sd = np.log(exact["member_sd"])
+    # Quantiles, because the tail to the left, where the standard deviation is near zero, is long.
+    low, high = np.quantile(np.log(exact["member_sd"]), [0.16, 0.84])
     start = seen["start"]["member_sd_log__"]
-    assert abs(start - log_sd.mean()) < log_sd.std()
-    assert seen["run"].scales["member_sd"] == pytest.approx(float(log_sd.std()), rel=0.4)
+    assert low < start < high
+    assert seen["run"].scales["member_sd"] == pytest.approx((high - low) / 2, rel=0.4)
 
 
 @pytest.mark.filterwarnings("ignore::pymc_mlm.ConvergenceWarning")
