@@ -51,16 +51,7 @@ def chain(phi: Any, shocks: Any) -> Variable:
 def chain_back(phi: Any, shocks: Any) -> Variable:
     r"""Return the recursion backwards, :math:`h_i = a_i + \phi_{i+1} h_{i+1}`.
 
-    Parameters
-    ----------
-    phi : tensor_like, shape (place,)
-        Factor of a place by which the one before has a part of it; zero where a chain begins.
-    shocks : tensor_like, shape (place,)
-        What is added.
-
-    Returns
-    -------
-    TensorVariable, shape (place,)
+    Parameters and shapes are those of `chain`.
 
     Examples
     --------
