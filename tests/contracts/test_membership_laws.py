@@ -1,5 +1,7 @@
 """Laws that every multiple-membership model obeys, on the log density of the whole model."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -58,17 +60,33 @@ def point_of(model, seed=0, size=0.3):
     return {k: np.asarray(v) + size * rng.normal(size=np.shape(v)) for k, v in start.items()}
 
 
+def compiled(model, mode="FAST_COMPILE"):
+    """Log density and gradient as one function, so that both have one graph to be rewritten."""
+    return model.compile_fn([model.logp(), model.dlogp()], inputs=model.value_vars, mode=mode)
+
+
 def logp_and_gradient(model, point, mode="FAST_COMPILE"):
-    logp = model.compile_fn(model.logp(), mode=mode)(point)
-    return float(logp), np.asarray(model.compile_dlogp(mode=mode)(point))
+    return compiled(model, mode)(point)
+
+
+@pytest.fixture(scope="module")
+def made(table):
+    """Model and function of a weight and a family, made once for all laws."""
+
+    @cache
+    def of(weight, family="weibull"):
+        model = built(table, WEIGHTS[weight], family)
+        return model, compiled(model)
+
+    return of
 
 
 @pytest.mark.parametrize(("weight", "family"), PAIRS)
-def test_row_order_changes_nothing(table, weight, family):
+def test_row_order_changes_nothing(table, made, weight, family):
     shuffled = table.sample(frac=1.0, random_state=4).reset_index(drop=True)
-    one = built(table, WEIGHTS[weight], family)
+    one, evaluate = made(weight, family)
     two = built(shuffled, WEIGHTS[weight], family)
-    value, gradient = logp_and_gradient(one, point_of(one))
+    value, gradient = evaluate(point_of(one))
     other_value, other_gradient = logp_and_gradient(two, point_of(one))
     assert other_value == pytest.approx(value, rel=1e-12)
     np.testing.assert_allclose(other_gradient, gradient, rtol=1e-9, atol=1e-9)
@@ -122,13 +140,13 @@ def test_weights_equal_their_formula_by_hand(table):
 
 @pytest.mark.parametrize(("weight", "family"), PAIRS)
 @pytest.mark.parametrize("b", [-50.0, 50.0])
-def test_log_density_and_gradient_are_finite_at_extreme_weights(table, weight, family, b):
-    model = built(table, WEIGHTS[weight], family)
+def test_log_density_and_gradient_are_finite_at_extreme_weights(made, weight, family, b):
+    model, evaluate = made(weight, family)
     point = model.initial_point()
     for name in point:
         if "_weight_" in name:
             point[name] = np.asarray(b)
-    value, gradient = logp_and_gradient(model, point)
+    value, gradient = evaluate(point)
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
 
@@ -144,13 +162,13 @@ BACKENDS = ["NUMBA", "JAX"]
 
 
 @pytest.mark.parametrize("mode", BACKENDS)
-def test_compiled_backends_equal_python_on_the_flagship_model(table, mode):
+def test_compiled_backends_equal_python_on_the_flagship_model(made, mode):
     if mode == "JAX":
         pytest.importorskip("jax")
         register_jax()
-    model = built(table, WEIGHTS["softmax"])
+    model, evaluate = made("softmax")
     point = point_of(model)
-    value, gradient = logp_and_gradient(model, point)
+    value, gradient = evaluate(point)
     other_value, other_gradient = logp_and_gradient(model, point, mode)
     assert other_value == pytest.approx(value, rel=1e-10)
     np.testing.assert_allclose(other_gradient, gradient, rtol=1e-8, atol=1e-8)
@@ -186,10 +204,9 @@ def test_prior_of_any_kind_of_object_is_used(table):
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
-def test_graph_has_no_dot_and_no_dense_matrix(table, weight):
-    model = built(table, WEIGHTS[weight])
-    f = model.compile_fn([model.logp(), model.dlogp()], mode="FAST_COMPILE")
-    names = {str(node.op) for node in f.f.maker.fgraph.toposort()}
+def test_graph_has_no_dot_and_no_dense_matrix(made, weight):
+    _, evaluate = made(weight)
+    names = {str(node.op) for node in evaluate.f.maker.fgraph.toposort()}
     assert not any("dot" in n.lower() or "gemv" in n.lower() for n in names)
 
 

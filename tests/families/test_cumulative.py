@@ -33,7 +33,11 @@ def at(model, values):
     """The log likelihood at values of the variables."""
     given = {model[n]: np.asarray(v, dtype=float) for n, v in values.items()}
     (value,) = (model.rvs_to_values[rv] for rv in model.observed_RVs)
-    return float(pm.logp(model["outcome"], value).sum().eval(given, on_unused_input="ignore"))
+    return float(
+        pm.logp(model["outcome"], value)
+        .sum()
+        .eval(given, on_unused_input="ignore", mode=uncompiled())
+    )
 
 
 def density(model, shift=0.1):
@@ -55,8 +59,8 @@ def test_it_is_pymc_s_ordered_logistic(rng):
     with pm.Model(coords={"row": range(50)}) as model:
         ordered_logistic("outcome", eta, CUTS, observed=y.astype(float), dims="row")
     (value,) = (model.rvs_to_values[rv] for rv in model.observed_RVs)
-    ours = pm.logp(model["outcome"], value).eval()
-    theirs = pm.logp(pm.OrderedLogistic.dist(eta=eta, cutpoints=CUTS), y).eval()
+    ours = pm.logp(model["outcome"], value).eval(mode=uncompiled())
+    theirs = pm.logp(pm.OrderedLogistic.dist(eta=eta, cutpoints=CUTS), y).eval(mode=uncompiled())
     np.testing.assert_allclose(ours, theirs, rtol=1e-9)
 
 
@@ -65,7 +69,7 @@ def test_far_from_the_cut_points_the_log_density_is_finite():
     with pm.Model(coords={"row": range(3)}) as model:
         ordered_logistic("outcome", eta, CUTS, observed=y, dims="row")
     (value,) = (model.rvs_to_values[rv] for rv in model.observed_RVs)
-    found = pm.logp(model["outcome"], value).eval()
+    found = pm.logp(model["outcome"], value).eval(mode=uncompiled())
     inner = (CUTS[1] - 800) + np.log1p(-np.exp(CUTS[0] - CUTS[1]))
     np.testing.assert_allclose(found, [CUTS[0] - 800, -800 - CUTS[2], inner], rtol=1e-9)
 
@@ -99,13 +103,13 @@ def test_coordinates_and_cut_points_lead_to_each_other():
     inputs = [None, pt.as_tensor(0.3), pt.as_tensor(np.array([-1.0, 0.0, 2.0]))]
     transform, c = OrderedAround(), pt.as_tensor(CUTS)
     v = transform.forward(c, *inputs)
-    np.testing.assert_allclose(transform.backward(v, *inputs).eval(), CUTS)
+    np.testing.assert_allclose(transform.backward(v, *inputs).eval(mode=uncompiled()), CUTS)
     point = pt.dvector("v")
     jacobian = pt.jacobian(transform.backward(point, *inputs), point)
     log_det = transform.log_jac_det(point, *inputs).sum()
-    at_v = v.eval()
-    expected = np.linalg.slogdet(jacobian.eval({point: at_v}))[1]
-    assert log_det.eval({point: at_v}) == pytest.approx(expected)
+    at_v = v.eval(mode=uncompiled())
+    expected = np.linalg.slogdet(jacobian.eval({point: at_v}, mode=uncompiled()))[1]
+    assert log_det.eval({point: at_v}, mode=uncompiled()) == pytest.approx(expected)
 
 
 def test_draws_of_the_prior_are_ordered():

@@ -41,7 +41,7 @@ def logp(family, parameters, eta, outcome):
     model = variable(family, parameters, eta, outcome)
     (value,) = (model.rvs_to_values[rv] for rv in model.observed_RVs)
     given = {model[n]: np.array(v) for n, v in parameters.items()}
-    return pm.logp(model["outcome"], value).eval(given, on_unused_input="ignore")
+    return pm.logp(model["outcome"], value).eval(given, on_unused_input="ignore", mode=uncompiled())
 
 
 @pytest.mark.parametrize("name", DURATIONS)

@@ -7,6 +7,7 @@ import pytest
 
 import pymc_mlm as mlm
 from pymc_mlm.model.information import effect_information
+from pymc_mlm.ops.base import uncompiled
 
 FAST = "FAST_COMPILE"
 OUTCOMES = {
@@ -144,7 +145,9 @@ def test_priors_of_any_kind_start_where_the_density_is_finite(table, prior):
     )
     design, built = model._design(table), model.build(table)
     for name, value in model.specification.starts(design).items():
-        built.set_initval(built[name], np.broadcast_to(value, built[name].shape.eval()))
+        built.set_initval(
+            built[name], np.broadcast_to(value, built[name].shape.eval(mode=uncompiled()))
+        )
     start = built.initial_point()
     assert np.isfinite(built.compile_logp(mode=FAST)(start))
     mode = effect_information(model.specification, design).coefficients.block(0, 1)[0]

@@ -9,6 +9,7 @@ import pytest
 import pymc_mlm as mlm
 from pymc_mlm.model.information import own_terms
 from pymc_mlm.model.member_coordinates import informed_members
+from pymc_mlm.ops.base import uncompiled
 
 RNG = np.random.default_rng(4)
 MEMBERS, TIMES, TIMES_EACH = 12, 5, 6
@@ -53,7 +54,9 @@ def test_coordinates_have_their_zero_where_the_data_put_the_effects(name):
     start[effect] = np.zeros_like(start[effect])
     node = built["outcome"].owner
     eta = built.replace_rvs_by_values([node.op.dist_params(node)[0]])[0]
-    found = eta.eval({v: start[v.name] for v in built.value_vars}, on_unused_input="ignore")
+    found = eta.eval(
+        {v: start[v.name] for v in built.value_vars}, on_unused_input="ignore", mode=uncompiled()
+    )
     y = table.groupby("g").y.first().to_numpy()
     # The truth leaves a residual of one.
     assert np.std(y - found) < 1.15

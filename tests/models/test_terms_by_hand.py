@@ -32,7 +32,7 @@ def predictor(model, values):
     found = pytensor.function(
         [], mean, givens=given, mode="FAST_COMPILE", on_unused_input="ignore"
     )()
-    return np.broadcast_to(found, len(outcome.eval()))
+    return np.broadcast_to(found, len(outcome.eval(mode="FAST_COMPILE")))
 
 
 def one_per_group(table, column):

@@ -12,6 +12,7 @@ from scipy import stats
 import pymc_mlm as mlm
 from pymc_mlm.comparison.blocks import blocks_of
 from pymc_mlm.comparison.entries import effect_graph
+from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.paths.conditional import conditional
 from pymc_mlm.terms.member_effects.neighbours import intrinsic_root
 from tests.mocked import PriorDraws
@@ -75,7 +76,7 @@ def parameters(built, name):
 def test_the_density_is_the_normal_one_with_the_dense_covariance(name, rng):
     built, u = model(DISTRIBUTIONS[name]).build(TABLE), rng.normal(size=SIZE)
     expected = stats.multivariate_normal(np.zeros(SIZE), covariance(name)).logpdf(u)
-    found = pm.logp(built["m_effect"], u).eval(parameters(built, name))
+    found = pm.logp(built["m_effect"], u).eval(parameters(built, name), mode=uncompiled())
     assert found == pytest.approx(expected, rel=1e-10)
     assert list(built.coords["m"]) == MEMBERS
 
@@ -85,11 +86,15 @@ def test_a_proper_autoregression_is_that_of_pymc(rng):
     own = W[:4, :4]
     table = TABLE | {"m": np.array(list("abcd"))[RNG.integers(0, 4, ROWS)]}
     built, u = model(mlm.CAR(connected)).build(table), rng.normal(size=4)
-    found = pm.logp(built["m_effect"], u).eval({built["m_sd"]: 1.4, built["m_alpha"]: 0.8})
+    found = pm.logp(built["m_effect"], u).eval(
+        {built["m_sd"]: 1.4, built["m_alpha"]: 0.8}, mode=uncompiled()
+    )
     other = pm.CAR.dist(np.zeros(4), own, alpha=0.8, tau=1 / 1.4**2)
     # PyMC leaves out two constants: of the normal density, and the neighbours' numbers.
     constant = -2 * np.log(2 * np.pi) + 0.5 * np.log(own.sum(axis=1)).sum()
-    assert found == pytest.approx(pm.logp(other, u).eval().item() + constant, rel=1e-8)
+    assert found == pytest.approx(
+        pm.logp(other, u).eval(mode=uncompiled()).item() + constant, rel=1e-8
+    )
 
 
 def test_an_intrinsic_autoregression_has_the_sum_over_neighbours(rng):
@@ -122,7 +127,7 @@ def _density_of_effect(built):
     u = pt.vector()
     given = parameters(built, "icar")
     graph = pm.logp(built["m_effect"], u)
-    return (lambda x: float(graph.eval({u: x, **given}))), len(given)
+    return (lambda x: float(graph.eval({u: x, **given}, mode=uncompiled()))), len(given)
 
 
 def test_the_scale_of_a_smooth_part_is_the_geometric_mean_of_its_variances():
@@ -160,10 +165,11 @@ def same_members():
 def joint_density(built, values):
     """Log density of all variables at values of their own, whatever the coordinates."""
     given = {built[n]: v for n, v in values.items()}
-    observed = {"outcome": built.rvs_to_values[built["outcome"]].eval()}
+    observed = {"outcome": built.rvs_to_values[built["outcome"]].eval(mode=uncompiled())}
     densities = [
         pm.logp(rv, (values | observed)[rv.name]).sum().eval(
-            {k: v for k, v in given.items() if k is not rv}, on_unused_input="ignore"
+            {k: v for k, v in given.items() if k is not rv}, on_unused_input="ignore",
+            mode=uncompiled(),
         )
         for rv in [*built.free_RVs, *built.observed_RVs]
     ]  # fmt: skip

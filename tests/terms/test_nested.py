@@ -129,7 +129,7 @@ def test_coefficients_are_totals_by_level_and_column(table):
         region, school = term.coefficients(design)
     assert [len(region), len(school)] == [3, 3]
     effects = [model["region_effect"], model["school_effect"]]
-    *totals, of_region, of_school = pm.draw([*region, *school, *effects], random_seed=1)
+    *totals, of_region, of_school = pm.draw([*region, *school, *effects], random_seed=1, mode=FAST)
     np.testing.assert_allclose(totals[0], of_region[:, 0], rtol=1e-12)
     assert not totals[1].any() and not totals[2].any()
     expected = of_school + np.array(totals[:3]).T[design.nesting.parents[1]]
@@ -165,13 +165,13 @@ def test_new_units_get_effects_of_their_own_and_fitted_ones_keep_theirs(table):
     design = term.resolve(new, known=known)
     with pm.Model() as model:
         term.effect(design)
-    assert model["region_effect"].eval().shape == (3, 2)
-    assert model["region_effect_new"].eval().shape == (1, 2)
+    assert model["region_effect"].eval(mode=FAST).shape == (3, 2)
+    assert model["region_effect_new"].eval(mode=FAST).shape == (1, 2)
     assert tuple(model.coords["school_new"]) == (99, 100)
 
 
 def test_the_prior_of_the_correlations_is_lkj():
-    draws = pm.draw(PartialCorrelation.dist(2.0, shape=4000), random_seed=1)
+    draws = pm.draw(PartialCorrelation.dist(2.0, shape=4000), random_seed=1, mode=FAST)
     # Of two variables under LKJ(2) the correlation is 2 Beta(2, 2) - 1, with variance 1/5.
     assert draws.var() == pytest.approx(0.2, abs=0.02)
     assert np.abs(draws).max() < 1

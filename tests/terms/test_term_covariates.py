@@ -93,7 +93,7 @@ def contribution(term, data, **values):
     outcome = built["outcome"].owner.inputs[2]
     given = {built[n]: np.asarray(v, dtype=float) for n, v in values.items()}
     given |= {built["Intercept"]: 0.0}
-    return outcome.eval(given, on_unused_input="ignore")
+    return outcome.eval(given, on_unused_input="ignore", mode=uncompiled())
 
 
 def weights_of(c):
