@@ -2,8 +2,8 @@
 
 Explicit scalar loops and no array expressions: they compile in seconds where ``@``,
 ``np.linalg`` and slices take tens of seconds. Blocks of a few lines that stand twice, here and in
-`nested_gaussian`, are no functions of their own: called, they made the gradient 5 to 15% slower, and
-inlined by numba up to 50% with three coefficients. Bounds are the caller's duty. The derivation
+`nested_gaussian`, are no functions of their own: called, they made the gradient 5 to 15% slower,
+and inlined by numba up to 50% with three coefficients. Bounds are the caller's duty. The derivation
 stands in `pymc_mlm.ops.nested_gaussian`; the names here are those used there. Imported only when
 one is compiled.
 """
