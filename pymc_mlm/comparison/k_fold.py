@@ -81,7 +81,12 @@ def k_fold(
 
     Examples
     --------
-    >>> k_fold({"mean": mean, "estimated": free}, table, by="country")  # doctest: +SKIP
+    >>> import pymc_mlm as mlm
+    >>> table = mlm.datasets.coalitions(governments=60, countries=5)
+    >>> model = mlm.MultipleMembershipModel("weeks ~ 1", mlm.mm("party", "government"))
+    >>> found = mlm.k_fold({"mean": model}, table, k=2, path="collapsed", draws=200)
+    >>> found.title
+    'Leaving out one of 2 parts of 60 observations at a time'
     """
     _refuse(models)
     options = {"progressbar": False, "random_seed": random_seed, **options}

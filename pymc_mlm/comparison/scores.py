@@ -51,6 +51,8 @@ def stacking_weights(densities: np.ndarray) -> np.ndarray:
     r"""Return the weights of the mixture of models that predicts best, shape (model,).
 
     They maximise :math:`\sum_i \log \sum_m w_m p_{mi}`, which is concave, by the EM algorithm.
+    ArviZ's stacking needs results of its own leave-one-out, and takes `exp` of densities that are
+    zero in floating point where whole units are left out.
 
     Parameters
     ----------
