@@ -15,6 +15,17 @@ class DataError(MlmError):
     """A table does not fit the model: names the column, the value and the remedy."""
 
 
+class MembershipRowError(DataError):
+    """A weight cannot be computed in a row of memberships.
+
+    `row` is its place among rows sorted by group; the term adds group and member to the text.
+    """
+
+    def __init__(self, text: str, row: int) -> None:
+        super().__init__(text)
+        self.row = row
+
+
 class SpecificationError(MlmError):
     """A model, term, weight or prior is written wrongly: names the argument and the remedy."""
 

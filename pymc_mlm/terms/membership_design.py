@@ -19,7 +19,7 @@ from pymc_mlm.data.term_covariates import (
     read_term_covariates,
 )
 from pymc_mlm.data.values import show
-from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.errors import DataError, MembershipRowError, SpecificationError
 from pymc_mlm.terms.base import (
     as_names,
 )
@@ -144,9 +144,7 @@ def read_memberships(
     coded = _coded(term, data, table, rows, known)
     read = term.weight_function.columns
     ordered = {c: as_numbers(c, table[c][rows], rows) for c in read}
-    weight = term.weight_function.resolve(
-        ordered, membership.group, membership.indptr, None if known is None else known.weight
-    )
+    weight = _resolved(term, ordered, membership, group, known)
     if term.normalize and not weight.nonnegative:
         _refuse_negative(term, weight, membership, group)
         raise SpecificationError(
@@ -164,6 +162,29 @@ def read_memberships(
         name, group, membership, weight, start, coded.names, coded.X, ordered,
         coded.fixed, coded.coding, own,
     )  # fmt: skip
+
+
+def _resolved(
+    term: Any,
+    ordered: Mapping[str, np.ndarray],
+    membership: Membership,
+    group: Factor,
+    known: MembershipDesign | None,
+) -> WeightDesign:
+    """Read the columns of the weights; add group and member to what is wrong in a row."""
+    try:
+        return term.weight_function.resolve(
+            ordered, membership.group, membership.indptr, None if known is None else known.weight
+        )
+    except MembershipRowError as error:
+        own = membership.member
+        code = own.codes[error.row]
+        who = "unknown" if code == UNKNOWN else show(own.labels[code])
+        raise DataError(
+            f"mm({term.member!r}, {term.group!r}), in {group.name!r}="
+            f"{show(group.labels[membership.group[error.row]])} with {own.name!r}={who} (row "
+            f"{int(membership.rows[error.row])} of the table, counted from 0): {error}"
+        ) from None
 
 
 def _coded(

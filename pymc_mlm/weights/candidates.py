@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.errors import MembershipRowError, SpecificationError
 from pymc_mlm.weights.expression import Expression
 from pymc_mlm.weights.named import AbstractNamedWeight, quoted, require_rows
 
@@ -67,11 +67,12 @@ class Candidates(AbstractNamedWeight):
         if len(wrong):
             row = int(np.argmax(of.ravel() == wrong[0]))
             where = "" if self.place is None else f" with {self.place!r} = {place[row]:g}"
-            raise DataError(
+            raise MembershipRowError(
                 f"the probabilities {self.probability!r} sum to {sums[wrong[0]]:.4g} in the group "
                 f"of membership row {row}{where} (counted from 0, sorted by group; {len(wrong)} "
                 "such sums); those of the candidates for one place sum to 1. Add the missing "
-                "candidates, or name the column that tells places apart: candidates(p, place=...)."
+                "candidates, or name the column that tells places apart: candidates(p, place=...).",
+                row,
             )
 
 

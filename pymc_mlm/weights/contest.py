@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.errors import MembershipRowError, SpecificationError
 from pymc_mlm.weights.expression import Expression
 from pymc_mlm.weights.named import AbstractNamedWeight, quoted, require_rows
 
@@ -55,11 +55,12 @@ class Contest(AbstractNamedWeight):
         one_sided = np.flatnonzero((sizes > 0) & ((wins == 0) | (wins == sizes)))
         if len(one_sided):
             row = int(indptr[one_sided[0]])
-            raise DataError(
+            raise MembershipRowError(
                 f"a contest has one side only: {self.side!r} is {side[row].item():g} in all "
                 f"{int(sizes[one_sided[0]])} rows of the group of membership row {row} (counted "
                 f"from 0, sorted by group; {len(one_sided)} such groups). A contest has members "
-                "of both sides, one row each: complete those groups or drop them."
+                "of both sides, one row each: complete those groups or drop them.",
+                row,
             )
 
 

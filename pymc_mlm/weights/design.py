@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.errors import DataError, MembershipRowError, SpecificationError
 from pymc_mlm.weights.fold import Rows, fold
 from pymc_mlm.weights.lower import Array, Lowered, Lowering, arrays
 from pymc_mlm.weights.sign import Sign, sign_of_array
@@ -65,11 +65,12 @@ class Folded:
         row = int(np.argmin(defined))
         names = dict.fromkeys(c.name for c in walk(self.piece) if isinstance(c, Column))
         inputs = [f"{name!r} is {self.rows.columns[name][row].item():g}" for name in names]
-        raise DataError(
+        raise MembershipRowError(
             f"{unparse(self.piece)!r} in the weight {self.weight!r} is "
             f"{self.values[row].item():g} in membership row {row} (counted from 0, sorted by "
             f"group), where {', '.join([f'n is {self.rows.size[row]:g}', *inputs])}: {problem}. "
-            "Change the weight so that it is defined there, or leave those rows out."
+            "Change the weight so that it is defined there, or leave those rows out.",
+            row,
         )
 
     def require_finite(self) -> None:
@@ -110,10 +111,11 @@ def _numbers(name: str, values: Any) -> np.ndarray:
     bad = ~np.isfinite(numbers)
     if bad.any():
         row = int(np.argmax(bad))
-        raise DataError(
+        raise MembershipRowError(
             f"the weight column {name!r} is {numbers[row].item()} in membership row {row} (counted "
             f"from 0, sorted by group; {int(bad.sum())} such rows); fill in the values or leave "
-            "those rows out."
+            "those rows out.",
+            row,
         )
     return numbers
 

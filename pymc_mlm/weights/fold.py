@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pymc_mlm.errors import MembershipRowError
 from pymc_mlm.weights.tree import (
     AGGREGATES,
     Apply,
@@ -76,13 +77,10 @@ class Rows:
         below, above = ordered[first + low], ordered[first + high]
         return np.repeat(below + (place - low) * (above - below), sizes[has_rows])
 
-    def earliest(self, x: Any, order: Any) -> np.ndarray:
-        """Value where the order is smallest in the group of each row; NaN if several tie."""
-        x, order = (np.broadcast_to(v, self.group.shape) for v in (x, order))
-        is_first = order == self.extreme(order, np.minimum)
-        low = self.extreme(np.where(is_first, x, np.inf), np.minimum)
-        high = self.extreme(np.where(is_first, x, -np.inf), np.maximum)
-        return np.where(low == high, low, np.nan)
+    def lowest_and_highest(self, x: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest value among some rows of the group of each row."""
+        low = self.extreme(np.where(where, x, np.inf), np.minimum)
+        return low, self.extreme(np.where(where, x, -np.inf), np.maximum)
 
     def standardised(self, name: str, x: Any) -> np.ndarray:
         """Return values less their mean over the fitted rows, divided by their sd."""
@@ -172,15 +170,38 @@ def _value(node: Node, rows: Rows) -> Any:
             return _aggregate(op, _value(x, rows), rows)
         case Apply(op="quantile", args=(x, p)):
             return rows.quantile(_value(x, rows), float(_value(p, rows)))
-        case Apply(op="first", args=(x, order)):
-            return rows.earliest(_value(x, rows), _value(order, rows))
-        case Apply(op="last", args=(x, order)):
-            return rows.earliest(_value(x, rows), -_value(order, rows))
+        case Apply(op="first" | "last"):
+            return _at_the_end(node, rows)
         case Apply(op="scale", args=(x,)):
             return rows.standardised(unparse(x), _value(x, rows))
         case Apply(op=op, args=args):
             return _OPERATORS[op](*(_value(arg, rows) for arg in args))
     raise TypeError(f"no value for {node!r}")
+
+
+def _at_the_end(node: Apply, rows: Rows) -> np.ndarray:
+    """Return the value where the order is smallest or largest in the group of each row."""
+    x, order = (np.broadcast_to(_value(arg, rows), rows.group.shape) for arg in node.args)
+    end = rows.extreme(order, np.minimum if node.op == "first" else np.maximum)
+    low, high = rows.lowest_and_highest(x, order == end)
+    # What is undefined in an argument is so in the value, and no tie.
+    low = np.where(np.isnan(order), np.nan, low)
+    tied = low < high
+    if tied.any():
+        row = int(np.argmax(tied))
+        value, by = map(unparse, node.args)
+        which, extreme = ("smallest", "min") if node.op == "first" else ("largest", "max")
+        at_end = f"({by} == {extreme}({by}))"
+        raise MembershipRowError(
+            f"{unparse(node)!r} in a weight: {by!r} is {end[row].item():g}, the {which} of the "
+            f"group of membership row {row} (counted from 0, sorted by group), in several rows "
+            f"whose {value!r} differs, from {low[row].item():g} to {high[row].item():g} "
+            f"({len(np.unique(rows.group[tied]))} such groups), so that none is the {node.op}. "
+            "Order by a column without ties, or take the mean of those rows: "
+            f"sum({value} * {at_end}) / sum{at_end}.",
+            row,
+        )
+    return low
 
 
 def _aggregate(op: str, x: Any, rows: Rows) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pymc_mlm.errors import DataError, SpecificationError
+from pymc_mlm.errors import MembershipRowError, SpecificationError
 from pymc_mlm.weights.base import AbstractWeight, RawWeight, WeightDesign
 from pymc_mlm.weights.design import read_columns
 from pymc_mlm.weights.expression import Expression
@@ -88,7 +88,8 @@ def require_rows(name: str, values: np.ndarray, holds: np.ndarray, rule: str) ->
     if holds.all():
         return
     row = int(np.argmin(holds))
-    raise DataError(
+    raise MembershipRowError(
         f"the weight column {name!r} is {values[row].item():g} in membership row {row} (counted "
-        f"from 0, sorted by group; {int((~holds).sum())} such rows); {rule}"
+        f"from 0, sorted by group; {int((~holds).sum())} such rows); {rule}",
+        row,
     )

@@ -117,11 +117,44 @@ def test_what_a_function_does_not_take_is_refused(text, message):
 
 @pytest.mark.parametrize(("text", "message"), [
     ("scale(x - x)", "a weight must be a finite number"), ("logit(x)", "is nan in"),
-    ("first(x, t - t)", "is nan in membership row 1"),
+    ("last(log(x), t)", "is nan in membership row 4"),
+    ("first(x, log(x))", "is nan in membership row 4"),
 ])  # fmt: skip
 def test_what_is_undefined_is_named_with_its_row(text, message):
     with pytest.raises(mlm.DataError, match=message):
         value(text)
+
+
+@pytest.mark.parametrize("text", ["{}", "x / {}", "exp(b * (x - {}))", "{} == x"])
+@pytest.mark.parametrize(("part", "message"), [
+    ("first(x, t - t)", r"'t - t' is 0, the smallest of the group of membership row 1 .*'x' differs"
+     r", from 1 to 4 \(3 such groups\).*none is the first.*sum\(x \* \(t - t == min\(t - t\)\)\)"),
+    ("last(x, round(t / 4))", r"is 2, the largest of the group of membership row 4 .*-1 to 3"),
+])  # fmt: skip
+def test_a_tie_of_the_order_is_named(text, part, message):
+    with pytest.raises(mlm.DataError, match=message):
+        value(text.format(part))
+
+
+def test_ties_of_equal_values_are_none():
+    np.testing.assert_array_equal(value("last(t > 2.5, round(t / 4))"), by_group(
+        lambda t: float(t.max() > 2.5), T))  # fmt: skip
+
+
+@pytest.mark.parametrize(("weight", "message"), [
+    ("first(s, year)", r"in 'team'='b' with 'm'=4 \(row 3 of the table, counted from 0\): 'first"),
+    ("log(s - 1)", r"in 'team'='a' with 'm'=7 \(row 0 of the table, counted from 0\): 'log"),
+    (mlm.weights.persistence("s", 3), r"in 'team'='b' with 'm'=4 \(row 3 of the"),
+    (mlm.weights.candidates("half"), r"in 'team'='b' with 'm'=4 \(row 3 of the"),
+    (mlm.weights.contest("one"), r"in 'team'='a' with 'm'=5 \(row 2 of the table"),
+])  # fmt: skip
+def test_a_row_that_a_weight_is_undefined_in_is_named_by_its_ids(weight, message):
+    table = {
+        "m": [7, 6, 5, 4], "team": ["a", "b", "a", "b"], "s": [1.0, 2.0, 3.0, 4.0],
+        "year": [1, 2, 2, 2], "half": [0.5, 0.4, 0.5, 0.5], "one": [1, 1, 1, -1],
+    }  # fmt: skip
+    with pytest.raises(mlm.DataError, match=message):
+        mlm.mm("m", "team", weight=weight, normalize=False).resolve(table)
 
 
 def test_a_column_may_be_called_like_a_function():
