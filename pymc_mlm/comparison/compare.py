@@ -70,7 +70,17 @@ def compare_weights(models: Mapping[str, Any], by: str = "row") -> Table:
 
     Examples
     --------
-    >>> compare_weights({"mean": mean, "max": largest, "estimated": free})  # doctest: +SKIP
+    >>> import pymc_mlm as mlm
+    >>> table = mlm.datasets.coalitions(governments=60, countries=5)
+    >>> weights = {"mean": "1 / n", "max": mlm.weights.largest("seats")}
+    >>> fits = {
+    ...     name: mlm.MultipleMembershipModel(
+    ...         "weeks ~ 1", mlm.mm("party", "government", weight=weight)
+    ...     ).fit(table, path="collapsed", draws=100, progressbar=False, random_seed=1)
+    ...     for name, weight in weights.items()
+    ... }
+    >>> compare_weights(fits, by="row").title
+    'Leaving out one row of 60 at a time'
     """
     import arviz_stats
 

@@ -9,16 +9,17 @@ Effects of units that a fit has not seen are drawn from their distribution, one 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pymc_mlm.comparison.blocks import ROW
+from pymc_mlm.comparison.left_out import refuse_many_rows
+from pymc_mlm.comparison.parts import Part, Parts, divide
 from pymc_mlm.comparison.scores import score_frame
-from pymc_mlm.data.checks import constant_within
-from pymc_mlm.data.factor import encode
 from pymc_mlm.data.frame import Table as ReadTable
-from pymc_mlm.data.frame import columns, open_table
+from pymc_mlm.data.frame import open_table
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.log_likelihood import density_of_outcome
 from pymc_mlm.prediction import analysed_rows, linear_predictor_draws
@@ -47,9 +48,10 @@ def k_fold(
     k : int, default 10
         Number of parts.
     by : str
-        "row", for observations in random parts; or a column that is constant within observations,
-        such as "country", whose units are kept together. With as many parts as it has units, one
-        unit is left out at a time.
+        "row", for observations in random parts; a column that is constant within observations,
+        such as "country", whose units are kept together; or a column of members of `mm`, such as
+        "party": a part is some members with all groups that they belong to. With as many parts as
+        it has units, one unit is left out at a time.
     random_seed : int
         Seed of the parts, of the fits and of the effects of new units.
     **options
@@ -65,14 +67,17 @@ def k_fold(
     Raises
     ------
     SpecificationError
-        There is no model, it is none with one outcome, or it weighs rows.
+        There is no model, it is none with one outcome, or it has survey weights.
     DataError
         The table cannot be divided in this way, or the models leave out other rows of it.
 
     Notes
     -----
     Errors of single observations are treated as independent [1]_. Default priors follow the scale
-    of the rows that a fit has; state priors where that matters.
+    of the rows that a fit has; state priors where that matters. A group whose members are in
+    several parts is predicted once for each of these, and counts as often. With frequency weights
+    the result is that of the table with each row as often as it counts: of a row of weight 3 a
+    part may have one of the three, and the refit the other two.
 
     References
     ----------
@@ -90,22 +95,28 @@ def k_fold(
     """
     _refuse(models)
     options = {"progressbar": False, "random_seed": random_seed, **options}
+    members = _member_columns(models)
     found: dict[str, np.ndarray] = {}
-    before: Any = None
+    parts, before = Parts((), ""), None
     for name, model in models.items():
         spec = model.specification
         table = open_table(data, list(dict.fromkeys([*spec.columns, *([by] if by != ROW else [])])))
         design = spec.read(table)
-        labels = design.rows.labels.tolist()
-        if before not in (None, labels):
+        counts = np.ones(len(design.rows)) if design.weights is None else design.weights
+        own = (design.rows.labels.tolist(), counts.tolist())
+        if before not in (None, own):
             raise DataError(
                 f"The model {name!r} leaves out other rows of the table than "
-                f"{next(iter(found))!r}: drop those rows first."
+                f"{next(iter(found))!r}, or counts them differently: drop those rows first, and "
+                "give both the same row_weights."
             )
-        before, kept = labels, analysed_rows(spec, design, table)
-        parts = _parts(kept, design.rows, by, k, random_seed)
+        kept = analysed_rows(spec, design, table)
+        if before is None:
+            counts = counts.astype(np.int64)
+            parts = divide(kept, design.rows, counts, members, k, by, random_seed)
+        before = own
         found[str(name)] = _densities(model, kept, design, parts, options)
-    return _table(found, k, by)
+    return _table(found, parts, k, by)
 
 
 def _refuse(models: Any) -> None:
@@ -120,41 +131,47 @@ def _refuse(models: Any) -> None:
                 f"The model {name!r} is no estimator with one outcome, such as "
                 "MultipleMembershipModel(...); k_fold fits it again for each part."
             )
-        if spec.row_weights is not None:
+        weights = spec.row_weights
+        if weights is not None and not weights.is_frequency:
             raise SpecificationError(
-                f"The model {name!r} has row_weights={spec.row_weights!r}, and rows that stand for "
-                "several, or for a share of one, cannot be left out alone. Write the table out."
+                f"The model {name!r} has row_weights={weights!r}: with survey weights no row is an "
+                "observation that can be left out, and parts would have to follow the strata and "
+                "clusters of the survey. Compare without row_weights, for what is predicted of "
+                'rows such as those in the table; or fit(...).extend("log_likelihood") and '
+                "az.compare, which takes the pseudo-likelihood as it is."
             )
 
 
-def _parts(table: ReadTable, rows: Any, by: str, k: int, seed: int) -> np.ndarray:
-    """Return the part of each observation, 0 to k - 1, shape (observation,)."""
-    unit = np.arange(len(rows))
-    if by not in (ROW, rows.name):
-        remedy = f"Units of by={by!r} are left out with all their observations."
-        values = constant_within(by, columns(table, [by])[by], rows, remedy)
-        unit = encode(by, values).codes
-    count = int(unit.max()) + 1
-    if isinstance(k, bool) or not isinstance(k, int) or not 2 <= k <= count:
-        raise SpecificationError(
-            f"k={k!r} must be a whole number from 2 to {count}, the number of units of {by!r}."
-        )
-    part = np.random.default_rng(seed).permutation(np.arange(count) % k)
-    return np.asarray(part[unit])
+def _member_columns(models: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns of members of all models, each once."""
+    terms = [term for model in models.values() for term in model.specification.named]
+    return tuple(dict.fromkeys(t.member for t in terms if hasattr(t, "member")))
 
 
 def _densities(
-    model: Any, table: ReadTable, design: Any, parts: np.ndarray, options: Mapping[str, Any]
+    model: Any, table: ReadTable, design: Any, parts: Parts, options: Mapping[str, Any]
 ) -> np.ndarray:
-    """Return the log predictive density of each observation, shape (observation,)."""
-    found = np.empty(len(parts))
-    for part in range(int(parts.max()) + 1):
-        out = parts[design.rows.codes] == part
+    """Return the log predictive density of each observation of each part, shape (case,)."""
+    weights, found = model.specification.row_weights, []
+    if weights is not None:
+        refuse_many_rows(weights, design.weights)
+    for part in parts.parts:
         again = type(model)(**model.get_params(deep=False))
-        fit = again.fit(table.take(np.flatnonzero(~out)), **options).result_
-        left = np.flatnonzero(parts == part)
-        found[left] = _left_out(fit, table.take(np.flatnonzero(out)), design, left, options)
-    return found
+        own = _without(table, design.rows.codes, part, None if weights is None else weights.column)
+        fit = again.fit(own, **options).result_
+        out = np.isin(design.rows.codes, part.left)
+        each = _left_out(fit, table.take(np.flatnonzero(out)), design, part.left, options)
+        found.append(np.repeat(each, part.times))
+    return np.concatenate(found)
+
+
+def _without(table: ReadTable, codes: np.ndarray, part: Part, weight: str | None) -> ReadTable:
+    """Return the table that a refit has, with the weights that are left."""
+    rows = np.flatnonzero(part.kept[codes])
+    taken = table.take(rows)
+    if weight is None:
+        return taken
+    return replace(taken, parts={**taken.parts, weight: part.kept[codes[rows]]})
 
 
 def _left_out(
@@ -174,11 +191,18 @@ def _left_out(
     return np.asarray(logsumexp(each, axis=0) - np.log(len(each)))
 
 
-def _table(found: Mapping[str, np.ndarray], k: int, by: str) -> Table:
-    frame = score_frame(found)
-    what = f"{k} parts of {len(next(iter(found.values())))} observations"
+def _table(found: Mapping[str, np.ndarray], parts: Parts, k: int, by: str) -> Table:
+    notes = [
+        "Each part is predicted by a fit to all others; new units have effects drawn for them."
+    ]
+    if parts.of_members:
+        notes.append(
+            f"A part is left out with all observations of its {by}: one with {by} of several parts "
+            "is predicted, and counted, once for each of these."
+        )
+    together = f", units of {by} together" if by != ROW and not parts.of_members else ""
     return Table(
-        f"Leaving out one of {what} at a time" + ("" if by == ROW else f", units of {by} together"),
-        frame,
-        ("Each part is predicted by a fit to all others; new units have effects drawn for them.",),
+        f"Leaving out one of {k} parts of {parts.what} at a time{together}",
+        score_frame(found),
+        tuple(notes),
     )

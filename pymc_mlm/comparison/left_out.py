@@ -86,7 +86,17 @@ def _refuse_weights(fit: Fit) -> None:
             'left out. Compare the weighted log likelihoods of extend("log_likelihood") by '
             "az.compare, which takes them for a pseudo-likelihood."
         )
-    total = float(fit.design.weights.sum())
+    refuse_many_rows(weights, fit.design.weights)
+
+
+def refuse_many_rows(weights: Any, counts: Any) -> None:
+    """Refuse frequencies of more rows than are written out.
+
+    Raises
+    ------
+    SpecificationError
+    """
+    total = float(counts.sum())
     if total > MOST_WRITTEN_OUT:
         raise SpecificationError(
             f"row_weights={weights!r}: the table stands for {total:.0f} rows, and "

@@ -73,6 +73,46 @@ def test_each_part_is_predicted_by_a_refit_without_it(table, outcome, family, de
     assert not hasattr(model, "result_")
 
 
+def test_members_are_left_out_with_all_their_groups(table):
+    options = dict(k=np.int64(3), random_seed=3, **MOCKED)
+    found = mlm.k_fold({"one": membership()}, table, by="m", **options)
+    part, expected = np.random.default_rng(3).permutation(np.arange(6) % 3), []
+    density = lambda one, eta, p: norm.logpdf(  # noqa: E731
+        one["y"].values, eta, p["sigma"].values[..., None]
+    )
+    for f in range(3):
+        units = table.loc[part[table["m"]] == f, "g"].unique().tolist()
+        expected += left_out(membership(), table, units, density).tolist()
+    assert found.frame.loc["one", "elpd"] == pytest.approx(sum(expected), rel=1e-9)
+    se = np.sqrt(len(expected) * np.var(expected, ddof=1))
+    assert found.frame.loc["one", "se"] == pytest.approx(se, rel=1e-9)
+    assert found.title == "Leaving out one of 3 parts of 6 m at a time"
+    assert "one with m of several parts is predicted, and counted, once for each" in found.notes[1]
+
+
+@pytest.mark.parametrize("by", ["row", "u", "country", "m"])
+def test_frequencies_are_left_out_as_the_table_written_out(table, rng, by):
+    of_group = table["g"].str[1:].astype(int)
+    table = table.assign(n=(1 + of_group % 3), u=of_group % 2)
+    times = np.repeat(np.arange(len(table)), table["n"])
+    copy = np.concatenate([np.arange(n) for n in table["n"]])
+    written = table.iloc[times].reset_index(drop=True)
+    written["g"] += [f"_{c}" for c in copy]
+    assert by != "m" or len(written) == table["n"].sum()
+    options = dict(k=2 if by == "u" else 3, by=by, random_seed=3, **MOCKED)
+    weighted = membership(row_weights=mlm.FrequencyWeights("n"))
+    one = mlm.k_fold({"one": weighted}, table, **options)
+    two = mlm.k_fold({"one": membership()}, written, **options)
+    pd.testing.assert_frame_equal(one.frame, two.frame, rtol=1e-9)
+    assert one.title == two.title
+
+
+def test_models_that_count_rows_differently_are_refused(table):
+    models = {"one": membership(), "two": membership(row_weights=mlm.FrequencyWeights("n"))}
+    with pytest.raises(mlm.DataError, match=r"'two' .* or counts them differently"):
+        mlm.k_fold(models, table.assign(n=2), k=3, **MOCKED)
+
+
 def test_known_units_alone_give_the_densities_by_hand(rng):
     own = pd.DataFrame({"x": rng.normal(size=30), "y": rng.normal(size=30), "u": np.arange(30) % 3})
     model = mlm.MultipleMembershipModel("y ~ 1 + x", mlm.hm("u"))
@@ -142,10 +182,16 @@ def test_rows_without_a_value_are_in_no_part(rng):
     (dict(k=1), mlm.SpecificationError, "k=1 must be a whole number from 2 to 20"),
     (dict(k=21), mlm.SpecificationError, "k=21 must be"),
     (dict(k=5, by="country"), mlm.SpecificationError, "from 2 to 4, the number of units of 'coun"),
-    (dict(k=2, by="m"), mlm.DataError, "'m'.*left out with all their observations"),
+    (dict(k=True), mlm.SpecificationError, "k=True must be"),
+    (dict(k=np.float64(3.0)), mlm.SpecificationError, "must be a whole number"),
+    (dict(k=2, by="s"), mlm.DataError, "'s'.*left out with all their observations.*mm.., 'm'"),
+    (dict(k=2, by="m"), mlm.DataError, "k=2, by='m': each observation has a 'm' of one part"),
     (dict(k=2, by="nowhere"), mlm.DataError, "nowhere"),
 ])  # fmt: skip
 def test_parts_that_cannot_be_made_are_refused(table, options, error, text):
+    if options.get("by") == "m":
+        # Members 0 and 1 of all groups.
+        table = pd.concat([table.drop_duplicates("g").assign(m=m) for m in range(2)])
     with pytest.raises(error, match=text):
         mlm.k_fold({"one": membership()}, table, **options, **MOCKED)
 
@@ -157,9 +203,14 @@ def test_what_is_no_model_with_one_outcome_is_refused(table):
     for name, model in {"trial": trial, "text": "none"}.items():
         with pytest.raises(mlm.SpecificationError, match=f"'{name}' is no estimator with one"):
             mlm.k_fold({name: model}, table)
-    weighted = membership(row_weights=mlm.FrequencyWeights("n"))
-    with pytest.raises(mlm.SpecificationError, match="Write the table out"):
+    weighted = membership(row_weights=mlm.SurveyWeights("n"))
+    with pytest.raises(
+        mlm.SpecificationError, match=r"'one' has row_weights=S.*strata.*az\.compare"
+    ):
         mlm.k_fold({"one": weighted}, table)
+    many = {"one": membership(row_weights=mlm.FrequencyWeights("n"))}
+    with pytest.raises(mlm.SpecificationError, match="stands for 200000 rows, and 100000 at most"):
+        mlm.k_fold(many, table.assign(n=10_000), **MOCKED)
 
 
 def test_stacking_weights_do_not_depend_on_the_scale_of_the_outcome(rng):
