@@ -12,7 +12,12 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.log_likelihood import KINDS, log_likelihood, repeated
 from pymc_mlm.log_prior import log_prior
-from pymc_mlm.prediction import linear_predictor_draws, outcome_draws, predict
+from pymc_mlm.prediction import (
+    linear_predictor_draws,
+    new_outcomes,
+    outcome_draws,
+    predict,
+)
 from pymc_mlm.prior_predictive import sample_prior_predictive
 from pymc_mlm.trial import TrialSpecification
 from pymc_mlm.trial.pointwise import person_outcomes
@@ -118,6 +123,9 @@ def _outcomes_of_rows(fit: Fit, seed: int | None) -> xr.DataArray:
     """Return new outcomes; of rows that stand for several, one for each of these."""
     weights = fit.spec.row_weights
     if weights is None or not weights.is_frequency:
+        if fit.design.by:
+            # The numbers of categories, which observed outcomes have, too.
+            return new_outcomes(fit, fit.design, linear_predictor_draws(fit, fit.design), seed)
         return predict(fit, kind="outcome", random_seed=seed)
     family, counts = fit.spec.family, fit.design.weights
     # Fitted rows have no new units: nothing is drawn but the outcomes.

@@ -10,6 +10,7 @@ import numpy as np
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.intervals import CI_PROB
+from pymc_mlm.reporting.effects import refuse_categories
 from pymc_mlm.reporting.summary import Table, posterior_table
 from pymc_mlm.reporting.variance import residual_variance, variances
 from pymc_mlm.reporting.weights import REPORT_DRAWS
@@ -52,6 +53,7 @@ def overlap(fit: Fit, data: Any, ci_prob: float = CI_PROB) -> Table:
     """
     import pandas as pd
 
+    refuse_categories(fit, "overlap()", "the correlations of predict(kind='eta')")
     design = fit.spec.read(data, known=fit.design)
     labels = design.rows.labels.tolist()
     if len(labels) > MOST_ROWS:

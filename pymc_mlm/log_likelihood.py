@@ -66,7 +66,12 @@ def _by_row(fit: Fit) -> xr.DataArray:
     density = density_of_rows(fit)
     samples = eta.values.reshape(-1, eta.shape[-1])
     found = [density(s, own) for s, own in enumerate(samples)]
-    each = eta.copy(data=np.reshape(found, eta.shape)).rename("outcome")
+    shape = (*eta.shape[:2], len(fit.design.rows))
+    # A row has one density, and may have several predictors.
+    of_rows = eta.isel({eta.dims[2]: slice(None, None, eta.shape[2] // shape[2])})
+    each = of_rows.rename({eta.dims[2]: fit.design.rows.name}).rename("outcome")
+    each = each.assign_coords({fit.design.rows.name: fit.design.rows.labels})
+    each = each.copy(data=np.reshape(found, shape))
     weights = fit.spec.row_weights
     if weights is None:
         return each
@@ -131,7 +136,7 @@ def density_of_outcome(
     """
     design, family, dim = fit.design, fit.spec.family, "entry"
     with pm.Model(coords={dim: range(count)}, model=None) as model:
-        flat = pm.Flat("eta", shape=count, dims=dim)
+        flat = pm.Flat("eta", shape=count * family.num_predictors(outcome))
         priors = fit.spec.family_priors(design.scale)
         observed = family.likelihood("outcome", flat, outcome, priors, dim)
     names = [str(rv.name) for rv in model.free_RVs if rv.name != "eta"]

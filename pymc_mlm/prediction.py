@@ -9,6 +9,7 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
+from pymc_mlm.data.by_category import CATEGORY
 from pymc_mlm.data.factor import UnknownUnit
 from pymc_mlm.data.frame import Table as ReadTable
 from pymc_mlm.data.frame import column_names, columns
@@ -56,7 +57,9 @@ def predict(
     -------
     xarray.DataArray, dims (chain, draw, row)
         Draws per observation, on the scale of the outcome ("mean", "outcome") or of the link
-        ("eta"). Complete durations for a censored outcome.
+        ("eta"). Complete durations for a censored outcome. Of an unordered outcome "mean" has the
+        probability of each category, "eta" the log odds of each but the reference, in a further
+        dim ``category``, and "outcome" its labels.
 
     Raises
     ------
@@ -78,14 +81,64 @@ def predict(
     refuse_new_units(design, allow_new)
     eta = linear_predictor_draws(fit, design, seed, chosen)
     if kind == "eta":
-        return eta
+        return of_categories(eta, design) if design.by else eta
     parameters = {n: fit.posterior[n] for n in spec.family.default_priors(design.scale)}
     if kind == "outcome":
-        priors = spec.family_priors(fit.design.scale)
-        return outcome_draws(eta, spec.family, parameters, design.side, priors, noise_seed)
+        codes = new_outcomes(fit, design, eta, noise_seed)
+        if not design.by:
+            return codes
+        labels = np.array(design.side["labels"].tolist())
+        return codes.copy(data=labels[codes.values.astype(np.int64)])
     along = {n: p.values[..., None] for n, p in parameters.items()}
     mean = spec.family.mean(eta.values, along | dict(design.side))
+    if design.by:
+        return with_categories(mean, eta, design, design.side["labels"].tolist(), "mean")
     return eta.copy(data=mean).rename("mean")
+
+
+def of_categories(eta: xr.DataArray, design: Any) -> xr.DataArray:
+    """Return linear predictors with a dimension for the categories, (chain, draw, row, category).
+
+    Parameters
+    ----------
+    eta : DataArray, dims (chain, draw, predictor)
+        Those of a row one after the other.
+    design : Design
+        Of an unordered outcome.
+    """
+    each = eta.values.reshape(*eta.shape[:2], -1, len(design.by))
+    return with_categories(each, eta, design, design.side["labels"][1:].tolist(), "eta")
+
+
+def with_categories(
+    values: np.ndarray, eta: xr.DataArray, design: Any, labels: Sequence[Any], name: str
+) -> xr.DataArray:
+    """Label values of shape (chain, draw, row, category)."""
+    rows = design.rows
+    coords = {"chain": eta["chain"], "draw": eta["draw"], rows.name: rows.labels, CATEGORY: labels}
+    return xr.DataArray(
+        values, dims=("chain", "draw", rows.name, CATEGORY), coords=coords, name=name
+    )
+
+
+def new_outcomes(fit: Fit, design: Any, eta: xr.DataArray, random_seed: int | None) -> xr.DataArray:
+    """Return new outcomes of each row, (chain, draw, row); codes of categories.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fitted model.
+    design : Design
+        Fitted or new rows.
+    eta : DataArray, dims (chain, draw, predictor)
+        Their linear predictors.
+    random_seed : int or None
+        Seed.
+    """
+    family, priors = fit.spec.family, fit.spec.family_priors(fit.design.scale)
+    parameters = {n: fit.posterior[n] for n in family.default_priors(design.scale)}
+    labels = design.rows.labels if design.by else None
+    return outcome_draws(eta, family, parameters, design.side, priors, random_seed, labels)
 
 
 def linear_predictor_draws(
@@ -107,7 +160,7 @@ def linear_predictor_draws(
     posterior, rng = _without_effects(fit, typical), np.random.default_rng(random_seed)
     arrays = {str(n): v.transpose("chain", "draw", ...).values for n, v in posterior.items()}
     eta = population_draws(posterior, design.population)
-    by_graph = []
+    by_graph, predictors = [], design.predictors
     for term, part in design.terms:
         own = None
         if term.is_of_effect("contribution"):
@@ -117,11 +170,11 @@ def linear_predictor_draws(
         else:
             eta = eta + own
     if by_graph:
-        labels = {design.rows.name: tuple(design.rows.labels.tolist())}
+        labels = {predictors.name: tuple(predictors.labels.tolist())}
         spread = design.scale.spread
         eta = eta + graph_draws(by_graph, posterior, spread, random_seed, labels)
-    name = design.rows.name
-    coords = {"chain": posterior["chain"], "draw": posterior["draw"], name: design.rows.labels}
+    name = predictors.name
+    coords = {"chain": posterior["chain"], "draw": posterior["draw"], name: predictors.labels}
     return xr.DataArray(eta, dims=("chain", "draw", name), coords=coords, name="eta")
 
 
@@ -129,7 +182,9 @@ def population_draws(posterior: xr.Dataset, design: Any) -> np.ndarray:
     """Return what intercept, covariates and fixed coefficients contribute, (chain, draw, row)."""
     shape = (posterior.sizes["chain"], posterior.sizes["draw"], len(design.offset))
     eta = np.zeros(shape) + design.offset
-    if design.intercept and INTERCEPT in posterior:
+    if design.by:
+        eta += posterior[INTERCEPT].values @ design.level.T
+    elif design.intercept and INTERCEPT in posterior:
         eta += posterior[INTERCEPT].values[..., None]
     if design.names:
         eta += posterior["beta"].values @ design.X.T
@@ -143,8 +198,12 @@ def outcome_draws(
     side: Mapping[str, np.ndarray],
     priors: Mapping[str, Any],
     random_seed: int | None,
+    rows: np.ndarray | None = None,
 ) -> xr.DataArray:
-    """Return new outcomes given draws of the linear predictor, dims (chain, draw, row)."""
+    """Return new outcomes given draws of the linear predictor, dims (chain, draw, row).
+
+    `rows` holds the labels of the rows where they have several predictors each.
+    """
     beyond = int((eta > family.largest_eta).any(eta.dims[-1]).sum())
     if beyond:
         warn_of_data(
@@ -156,10 +215,12 @@ def outcome_draws(
     dim = str(eta.dims[-1])
     count = eta.sizes[dim]
     # The likelihood needs the shape of an outcome; its values do not matter.
-    values = {role: np.ones(count) for role in family.roles} | dict(side)
-    with pm.Model(coords={dim: eta[dim].values}, model=None):
+    own, number = (dim, count) if rows is None else (dim.removesuffix(f"_{CATEGORY}"), len(rows))
+    values = {role: np.ones(number) for role in family.roles} | dict(side)
+    coords = {dim: eta[dim].values} | ({} if rows is None else {own: rows})
+    with pm.Model(coords=coords, model=None):
         flat = pm.Flat("eta", shape=count, dims=dim)
-        family.likelihood("outcome", flat, values, priors, dim)
+        family.likelihood("outcome", flat, values, priors, own)
         return forward_draws(xr.Dataset({"eta": eta, **parameters}), "outcome", random_seed)
 
 
@@ -238,9 +299,8 @@ def _typical_terms(spec: Any, typical: bool | Sequence[str]) -> tuple[str, ...]:
 def _without_effects(fit: Fit, typical: Sequence[str]) -> xr.Dataset:
     """Return the posterior with the effects of the named terms, and their spreads, at zero."""
     posterior = fit.posterior
-    chosen = [t for t in fit.spec.named if (t.base_name or t.label) in typical]
     for term, part in fit.design.terms:
-        if term in chosen:
+        if (term.base_name or term.label) in typical:
             own = [n for n, role in term.roles(part).items() if role.kind in ("effect", "sd")]
             zeros = {n: xr.zeros_like(posterior[n]) for n in own if n in posterior}
             posterior = posterior.assign(zeros)

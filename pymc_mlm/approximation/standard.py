@@ -104,6 +104,31 @@ class CoefficientInformation:
         root = np.linalg.cholesky(self.covariance[at, at]) / sds[:, None]
         return self.mode[at] / sds, root[0] if count == 1 else root
 
+    def levels(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        r"""Return how the first coefficients, of columns of ones and zeros, follow the others.
+
+        .. math:: E(\alpha \mid \beta) = c + K \beta
+
+        Parameters
+        ----------
+        count : int
+            Number of the first; there is no column of ones.
+
+        Returns
+        -------
+        c : ndarray, shape (count,)
+        K : ndarray, shape (count, covariate)
+        root : ndarray, shape (count, count)
+            Root of the covariance, given the others; of one coefficient a vector.
+        """
+        sds = self.standard.sds
+        V, mode = self.covariance / np.outer(sds, sds), self.mode / sds
+        K = np.linalg.solve(V[count:, count:], V[count:, :count]).T
+        given = V[:count, :count] - K @ V[count:, :count]
+        given[np.diag_indices(count)] += SMALLEST * np.diag(V)[:count]
+        root = np.linalg.cholesky(0.5 * (given + given.T))
+        return mode[:count] - K @ mode[count:], K, root[0] if count == 1 else root
+
     def intercept(self) -> tuple[float, np.ndarray, float]:
         r"""Return how the intercept at zero of the covariates follows the coefficients as given.
 

@@ -181,11 +181,18 @@ def _left_out(
     from scipy.special import logsumexp
 
     own, constants = fit.design.one_of_each, fit.spec.family.constants
+    labels, all_labels = (d.outcome.get("labels", ()) for d in (fit.design, design))
+    if list(labels) != list(all_labels):
+        raise DataError(
+            f"Without one part the outcome has the categories {', '.join(map(str, labels))} and "
+            f"not {', '.join(map(str, all_labels))}, in this order: what is left out cannot be "
+            "predicted. Use fewer parts, join rare categories, or declare the categories' order."
+        )
     outcome = {n: own[n] if n in constants else v[left] for n, v in design.one_of_each.items()}
     eta = linear_predictor_draws(
         fit, fit.spec.read(table, known=fit.design), options["random_seed"]
     )
-    samples = eta.values.reshape(-1, len(left))
+    samples = eta.values.reshape(-1, eta.shape[-1])
     density = density_of_outcome(fit, outcome, len(left))
     each = np.array([density(s, values) for s, values in enumerate(samples)])
     return np.asarray(logsumexp(each, axis=0) - np.log(len(each)))

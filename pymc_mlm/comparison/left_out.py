@@ -16,6 +16,7 @@ from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
 from pymc_mlm.log_likelihood import log_likelihood
 from pymc_mlm.paths.approximation import effects_obstacle
+from pymc_mlm.reporting.effects import refuse_categories
 
 # Of all chains together.
 MOST_DRAWS = 1000
@@ -52,6 +53,10 @@ def left_out(fit: Fit, by: str = "row") -> tuple[xr.Dataset, str]:
     """
     _refuse_weights(fit)
     fit = _thinned(fit)
+    if fit.design.by:
+        if by not in ("row", fit.design.rows.name):
+            refuse_categories(fit, f"by={by!r}", "by='row', or k_fold(by=...), which fits again")
+        return log_likelihood(fit), CONDITIONAL
     graph = effect_graph(fit)
     blocks = blocks_of(fit, by, graph.parts)
     if _is_exact(fit, graph.parts):

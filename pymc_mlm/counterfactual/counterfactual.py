@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_mlm.counterfactual.change import Change, Layout, changed_table
+from pymc_mlm.data.by_category import CATEGORY
 from pymc_mlm.data.frame import columns
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.fit import Fit
@@ -28,7 +29,7 @@ class Counterfactual:
     Attributes
     ----------
     observed, changed : DataArray, dims (chain, draw, group)
-        Draws of the groups that change.
+        Draws of the groups that change; of an unordered outcome with a further dim ``category``.
     title : str
         The change in words.
     notes : tuple of str
@@ -48,6 +49,45 @@ class Counterfactual:
         """Changed less observed, dims (chain, draw, group)."""
         return (self.changed - self.observed).rename("difference")
 
+    def of_category(self, category: Any) -> Counterfactual:
+        """Return the part of one category of an unordered outcome.
+
+        Parameters
+        ----------
+        category : object
+            One of its labels, such as ``"b"``.
+
+        Raises
+        ------
+        SpecificationError
+            There is no such category, or the outcome has none.
+        """
+        labels = self._categories
+        if category not in labels:
+            raise SpecificationError(
+                f"of_category({category!r}): the categories are {', '.join(map(str, labels))}."
+                if labels
+                else f"of_category({category!r}): the outcome of this model has no categories."
+            )
+        before, after = (
+            p.sel({CATEGORY: category}, drop=True) for p in (self.observed, self.changed)
+        )
+        title = f"{self.title}, {category}"
+        return Counterfactual(before, after, title, self.notes, self.weights)
+
+    @property
+    def _categories(self) -> list[Any]:
+        has = CATEGORY in self.observed.dims
+        return self.observed[CATEGORY].values.tolist() if has else []
+
+    def _of_each_category(self, method: str, ci_prob: float) -> Table:
+        """Put the tables of the categories together, the category the first of the index."""
+        import pandas as pd
+
+        tables = {c: getattr(self.of_category(c), method)(ci_prob) for c in self._categories}
+        frame = pd.concat({c: t.frame for c, t in tables.items()}, names=[CATEGORY])
+        return Table(self.title, frame, next(iter(tables.values())).notes)
+
     def average(self, ci_prob: float = CI_PROB) -> Table:
         """Tabulate the averages over the groups that change.
 
@@ -61,6 +101,8 @@ class Counterfactual:
         Table
             Rows observed, changed and difference: posterior mean, sd and interval.
         """
+        if self._categories:
+            return self._of_each_category("average", ci_prob)
         dim = str(self.observed.dims[2])
         parts = {"observed": self.observed, "changed": self.changed, "difference": self.difference}
         own = np.ones(self.observed.sizes[dim]) if self.weights is None else self.weights
@@ -86,6 +128,8 @@ class Counterfactual:
         """
         import pandas as pd
 
+        if self._categories:
+            return self._of_each_category("table", ci_prob)
         dim = str(self.observed.dims[2])
         index = pd.Index(self.observed[dim].values, name=dim)
         means = {n: p.mean(("chain", "draw")).values
@@ -109,6 +153,11 @@ class Counterfactual:
         -------
         arviz_plots.PlotCollection
         """
+        if self._categories:
+            raise SpecificationError(
+                "plot() shows the differences of one category: of_category("
+                f"{self._categories[0]!r}).plot()."
+            )
         return plot_members(self.difference, self.title, most, what="difference", **kwargs)
 
     def __str__(self) -> str:

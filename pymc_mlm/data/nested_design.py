@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from pymc_mlm.data.by_category import columns_by_category, names_by_category
 from pymc_mlm.data.nesting import Nesting
 from pymc_mlm.data.population import INTERCEPT
 from pymc_mlm.errors import DataError, SpecificationError
@@ -42,6 +43,10 @@ class NestedDesign:
         intercept): scale of the default priors.
     coded : mapping of str to PopulationDesign
         Coding of each formula, for new data.
+    by : tuple of str
+        Categories that each have these columns, one category after the other.
+    of_one : tuple of str
+        Names of the columns of a single category, or of all.
     """
 
     name: str
@@ -53,6 +58,32 @@ class NestedDesign:
     means: np.ndarray
     spreads: np.ndarray
     coded: Mapping[str, Any]
+    by: tuple[str, ...] = ()
+    of_one: tuple[str, ...] = ()
+
+    @property
+    def is_intercept(self) -> np.ndarray:
+        """Whether each column is one of ones, of all rows or of a category, shape (column,)."""
+        own = self.of_one or self.columns
+        return np.tile([name == INTERCEPT for name in own], max(len(self.by), 1))
+
+    @property
+    def slopes(self) -> tuple[str, ...]:
+        """Names of the columns that are no intercepts."""
+        named = zip(self.columns, self.is_intercept, strict=True)
+        return tuple(name for name, is_intercept in named if not is_intercept)
+
+    def by_category(self, by: tuple[str, ...]) -> NestedDesign:
+        """Return the design with columns for each category; the rows are those of categories."""
+        count = len(by)
+        category = np.arange(len(self.nesting.leaf)) % count
+        values = tuple(columns_by_category(self.Z, category, count).T)
+        columns, varies = names_by_category(self.columns, by, INTERCEPT), self.varies
+        return replace(
+            self, columns=columns, values=values, varies=np.tile(varies, (1, count)),
+            means=np.tile(self.means, count), spreads=np.tile(self.spreads, count), by=by,
+            of_one=self.columns,
+        )  # fmt: skip
 
     @property
     def Z(self) -> np.ndarray:
@@ -72,6 +103,17 @@ class NestedDesign:
     def coefs(self, level: int) -> tuple[str, ...]:
         """Return the names of the coefficients that vary at a level, by its position."""
         return tuple(c for c, v in zip(self.columns, self.varies[level], strict=True) if v)
+
+    def sizes_of_effects(self, level: int) -> np.ndarray:
+        """Return how large effects of a level may be, per spread of the predictor, (coef,).
+
+        Those of slopes per standard deviation of their column; an intercept, at zero of the
+        columns, has what such slopes of its category add between mean and zero.
+        """
+        at = self.varies[level]
+        ratio = (self.means[at] / self.spreads[at]) ** 2
+        wide = np.sqrt(1.0 + ratio.sum() / max(len(self.by), 1))
+        return np.where(self.is_intercept[at], wide, 1.0 / self.spreads[at])
 
     def pairs(self, level: int) -> tuple[str, ...]:
         """Return the names of a level's correlations, row by row."""
@@ -125,7 +167,8 @@ def nested_design(
             names, values.T if isinstance(values, np.ndarray) else values, strict=True
         )
     }
-    columns = known.columns if known else tuple(sorted(found, key=lambda n: n != INTERCEPT))
+    before = () if known is None else known.of_one or known.columns
+    columns = before or tuple(sorted(found, key=lambda n: n != INTERCEPT))
     values = tuple(found[n] for n in columns)
     varies = np.array([[n in at_level[level][0] for n in columns] for level in nesting.levels])
     if known is None:
@@ -143,7 +186,8 @@ def nested_design(
         check_near_zero(columns, means, spreads)
         num_known = tuple(int(n) for n in nesting.sizes)
     else:
-        means, spreads, num_known = known.means, known.spreads, known.num_known
+        count = len(columns)
+        means, spreads, num_known = known.means[:count], known.spreads[:count], known.num_known
     return NestedDesign(name, nesting, num_known, columns, values, varies, means, spreads, coded)
 
 

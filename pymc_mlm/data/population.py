@@ -66,6 +66,10 @@ class PopulationDesign:
         Term that each column of `X` belongs to.
     counts : ndarray, shape (unit,), or None
         How often each unit counts for the scales of default priors; None for once.
+    by : tuple of str
+        Categories of an unordered outcome but the reference: a unit has a row for each of them, one
+        after the other, and each of them has its own coefficients; `intercept` is False, and each
+        category has one. Empty for other outcomes.
     """
 
     X: np.ndarray
@@ -75,6 +79,18 @@ class PopulationDesign:
     spec: Any
     terms: tuple[str, ...] = field(default=())
     counts: np.ndarray | None = None
+    by: tuple[str, ...] = ()
+
+    @property
+    def level(self) -> np.ndarray:
+        """Columns of the intercepts of categories, shape (unit, category); none without them."""
+        count = len(self.by)
+        return np.tile(np.eye(count), (len(self.X) // max(count, 1), 1)).reshape(len(self.X), count)
+
+    @property
+    def X_with_level(self) -> np.ndarray:
+        """Columns of the intercepts of categories and of the covariates."""
+        return np.column_stack([self.level, self.X]) if self.by else self.X
 
 
 def right_hand_columns(formula: Formula) -> tuple[str, ...]:

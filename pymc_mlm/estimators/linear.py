@@ -112,7 +112,9 @@ class AbstractLinearEstimator(Estimator, ABC):
         -------
         xarray.DataArray, dims (chain, draw, row)
             Posterior draws per observation, on the scale of the outcome ("mean", "outcome") or of
-            the link ("eta"). Complete durations for a censored outcome.
+            the link ("eta"). Complete durations for a censored outcome. Of an unordered outcome
+            probabilities of all categories, or log odds of each but the reference, in a further
+            dim ``category``; "outcome" has its labels.
 
         Raises
         ------

@@ -34,7 +34,7 @@ class MultipleMembershipModel(AbstractLinearEstimator):
         "gaussian", "student_t", "bernoulli", "poisson", "negative_binomial", "weibull", "cox",
         "exponential", "lognormal", "loglogistic", "gamma", "beta", "cumulative",
         "zero_inflated_poisson", "zero_inflated_negative_binomial", "hurdle_poisson",
-        "hurdle_negative_binomial", "probit", "cloglog", "cumulative_probit",
+        "hurdle_negative_binomial", "probit", "cloglog", "cumulative_probit", "categorical",
         or an object such as ``Binomial("trials")``.
     priors : mapping of str to prior, optional
         Priors by variable name (``Intercept``, ``beta``, ``sigma``, ``shape``, ``party_sd``, ...)

@@ -39,7 +39,7 @@ class NestedVaryingEffects(AbstractLinearEstimator):
     family : str or AbstractFamily, default "gaussian"
         "gaussian", "student_t", "bernoulli", "poisson", "negative_binomial", "weibull", "cox",
         "exponential", "lognormal", "loglogistic", "gamma", "beta", "cumulative",
-        or an object such as ``Binomial("trials")``.
+        "categorical", or an object such as ``Binomial("trials")``.
     parameterization : str or mapping of str to str, default "auto"
         "centered", "noncentered", or "auto": each unit by its information. The collapsed path
         has no units to sample.

@@ -9,6 +9,7 @@ from pymc_mlm.families.base import ROW_WEIGHT, AbstractFamily, OutcomeScale
 from pymc_mlm.families.bernoulli import Bernoulli
 from pymc_mlm.families.beta import Beta
 from pymc_mlm.families.binomial import Binomial
+from pymc_mlm.families.categorical import Categorical
 from pymc_mlm.families.cloglog import ComplementaryLogLog
 from pymc_mlm.families.cox import Cox
 from pymc_mlm.families.cumulative import Cumulative
@@ -34,6 +35,7 @@ __all__ = [
     "Bernoulli",
     "Beta",
     "Binomial",
+    "Categorical",
     "ComplementaryLogLog",
     "Cox",
     "Cumulative",
@@ -66,6 +68,7 @@ _NAMES: dict[str, Any] = {
     "normal": Gaussian,
     "bernoulli": Bernoulli,
     "binomial": Bernoulli,
+    "categorical": Categorical,
     "cox": Cox,
     "cumulative": Cumulative,
     "negative_binomial": NegativeBinomial,
@@ -80,8 +83,6 @@ _NAMES: dict[str, Any] = {
     "zero_inflated_negative_binomial": ZeroInflatedNegativeBinomial,
     "zero_inflated_poisson": ZeroInflatedPoisson,
 }
-# Names that other tools have for outcomes in unordered categories.
-_UNORDERED = ("categorical", "multinomial", "softmax", "unordered")
 
 
 def as_family(family: Any) -> AbstractFamily:
@@ -104,13 +105,6 @@ def as_family(family: Any) -> AbstractFamily:
     if isinstance(family, type) and issubclass(family, AbstractFamily):
         raise SpecificationError(
             f"family={family.__name__} is a class; give an object: family={family.__name__}()."
-        )
-    if isinstance(family, str) and family.lower() in _UNORDERED:
-        raise SpecificationError(
-            f"family={family!r}: an unordered outcome has a linear predictor for each category but "
-            "one, and these models have one. Two categories are family='bernoulli', ordered ones "
-            "'cumulative'; docs/limitations.md writes unordered ones in a pm.Model with the terms "
-            "of the package."
         )
     raise SpecificationError(
         f"Unknown family {family!r}. Use one of {', '.join(map(repr, sorted(_NAMES)))}, or an "

@@ -24,15 +24,15 @@ class OutcomeScale:
 
     Attributes
     ----------
-    location : float
-        Typical value of the linear predictor.
+    location : float or ndarray, shape (category,)
+        Typical value of the linear predictor; of unordered categories of each.
     spread : float
         Standard deviation that the linear predictor may plausibly have.
     baseline : float
         Typical value of what takes the place of the intercept, if something does.
     """
 
-    location: float
+    location: Any
     spread: float
     baseline: float = 0.0
 
@@ -73,6 +73,8 @@ class AbstractFamily(ABC):
     own_dims: ClassVar[tuple[str, ...]] = ()
     # Entries of the outcome that the fitted table sets once, for new data, too.
     constants: ClassVar[tuple[str, ...]] = ()
+    # Whether a row has a predictor for each category of its outcome but the reference.
+    has_categories: ClassVar[bool] = False
     # Whether a duration may have a start of observation.
     is_left_truncated: ClassVar[bool] = False
 
@@ -88,6 +90,10 @@ class AbstractFamily(ABC):
         """
         owner: Any = next(c for c in type(self).__mro__ if "likelihood" in vars(c))
         return bool(owner.__module__.startswith("pymc_mlm.families.") and owner.name == self.name)
+
+    def num_predictors(self, outcome: Mapping[str, Any]) -> int:
+        """Return how many linear predictors a row has."""
+        return len(outcome["labels"]) - 1 if self.has_categories else 1
 
     @property
     def side_columns(self) -> dict[str, str]:

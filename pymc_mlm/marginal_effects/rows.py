@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_mlm import prediction
+from pymc_mlm.data.by_category import CATEGORY
 from pymc_mlm.data.frame import Table as ReadTable
 from pymc_mlm.data.frame import column_names, columns, open_table, require
 from pymc_mlm.data.values import is_missing, show
@@ -160,7 +161,9 @@ class Rows:
         import pandas as pd
 
         names = [*keys, *([] if self.over.by is None else [self.over.by])]
-        names += ["outcome"] * (len(next(iter(found))) - len(names))
+        of_categories = bool(getattr(self.fit.design, "by", ()))
+        last = CATEGORY if of_categories else "outcome"
+        names += [last] * (len(next(iter(found))) - len(names))
         index = pd.MultiIndex.from_tuples(list(found), names=names)
         frame = posterior_table(np.stack([*found.values()], axis=1), index, self.over.ci_prob)
         whose = "given table" if self.over.data is not None else "fitted table"

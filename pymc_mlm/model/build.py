@@ -99,6 +99,8 @@ def _coefficients(model: pm.Model, spec: Specification, design: Design) -> dict[
     found: dict[str, Any] = {}
     if spec.family.baseline:
         found[INTERCEPT] = spec.family.level(design.outcome or {})
+    elif design.by:
+        found |= {category: model[INTERCEPT][i] for i, category in enumerate(design.by)}
     elif design.population.intercept:
         location = pytensor.shared(np.float64(design.scale.location))
         found[INTERCEPT] = model[INTERCEPT] - location

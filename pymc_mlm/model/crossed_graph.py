@@ -13,7 +13,7 @@ import pytensor.tensor as pt
 from pymc_mlm.approximation.effect_information import CrossedInformation
 from pymc_mlm.data.population import INTERCEPT, PopulationDesign
 from pymc_mlm.terms import Population
-from pymc_mlm.terms.coefficients import intercept_centre
+from pymc_mlm.terms.coefficients import intercept_centre, level_centre
 from pymc_mlm.terms.varying import Given
 
 Terms = Sequence[tuple[Any, Any]]
@@ -56,21 +56,24 @@ def crossed_predictor(
     parts = [(population, design), *terms]
     betas: list[Any] = []
     counts = [num_covariates(part) for _, part in parts]
+    categories = len(design.by)
     for (term, part), count in zip(parts, counts, strict=True):
-        place = sum(counts[: len(betas)])
+        place = categories + sum(counts[: len(betas)])
         at = None if known is None else known.coefficients.block(place, count)
         betas.append(term.coefficients(part, spread, at))
     present = [(beta, n) for beta, n in zip(betas, counts, strict=True) if n]
     at_mean = sum(term.at_mean(part) for term, part in parts)
     centre = None
-    if known is not None and design.intercept:
+    if known is not None and design.by:
+        centre = level_centre(known.coefficients, present, categories)
+    elif known is not None and design.intercept:
         centre = intercept_centre(known.coefficients, present)
     intercept = None
     if baseline is None:
         level = intercept = population.intercept(design, spread, at_mean, centre)
     else:
         level = baseline(at_mean, centre)
-    given = [] if level is None else [Given(level, 1)]
+    given = [] if level is None else [Given(level, categories or 1)]
     given += [Given(beta, n) for beta, n in present]
     eta = population.predictor(design, intercept, betas[0])
     return eta + _effects(terms, betas[1:], spread, known, given, members or {})
@@ -81,14 +84,15 @@ def coefficient_modes(
 ) -> dict[str, Any]:
     """Return where the data put some coefficients, by variable name."""
     coefficients, modes = known.coefficients, {}
-    place = 0
+    place = len(design.by)
     parts = [("beta", design), *((f"{part.name}_beta", part) for _, part in terms)]
     for name, part in parts:
         count = num_covariates(part)
         modes[name] = coefficients.block(place, count)[0]
         place += count
-    if design.intercept:
-        constant, slopes, _ = coefficients.intercept()
+    if design.by or design.intercept:
+        found = coefficients.levels(len(design.by)) if design.by else coefficients.intercept()
+        constant, slopes, _ = found
         modes[INTERCEPT] = constant + slopes @ np.concatenate(list(modes.values()))
     return {name: modes[name] for name in names if name in modes}
 

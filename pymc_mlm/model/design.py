@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pymc_mlm.data.by_category import code_categories, each_category, population_by_category
 from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.event import outcome_numbers
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
@@ -25,6 +26,7 @@ from pymc_mlm.data.nested_design import varies_within
 from pymc_mlm.data.population import PopulationDesign, population_design, response_values
 from pymc_mlm.errors import DataError, SpecificationError
 from pymc_mlm.families import ROW_WEIGHT, OutcomeScale
+from pymc_mlm.model.categories import for_categories, label_texts, of_rows, table_of
 from pymc_mlm.model.levels import check_level_covariates, with_unit_means
 from pymc_mlm.model.outcome_scale import outcome_scale
 from pymc_mlm.model.repeated_rows import counted, repeated_coding, repeated_outcome
@@ -64,6 +66,9 @@ class Design:
         Means of covariates by nested unit, for within and between effects.
     dropped : mapping of str to int
         Rows left out for missing values, or only predicted, by reason.
+
+    With an unordered outcome a row has a linear predictor for each category but the reference, one
+    after the other: those of `population`, of the terms and of `predictors`.
     """
 
     num_rows: int
@@ -75,6 +80,16 @@ class Design:
     side: Mapping[str, np.ndarray]
     unit_means: Mapping[str, np.ndarray]
     dropped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Categories of an unordered outcome but the reference; empty for other outcomes."""
+        return self.population.by
+
+    @property
+    def predictors(self) -> Factor:
+        """What has a linear predictor: units of observation, or their categories."""
+        return each_category(self.rows, self.by) if self.by else self.rows
 
     @property
     def offset(self) -> np.ndarray:
@@ -173,19 +188,25 @@ def read(spec: Specification, data: Any, known: Design | None = None) -> Design:
     before = known.population if known else before
     population = population_design(spec.parsed, covariates, len(rows), before, levels)
     population = replace(population, counts=counts)
+    by = label_texts(side.get("labels", ()))
+    named = tuple(for_categories(term, by, rows) for term in spec.named) if by else spec.named
     parts = tuple(
         counted(
-            _resolve(term, table, population, known.terms[i][1] if known else None, lost), counts
+            _resolve(term, table, rows, population, known.terms[i][1] if known else None, lost),
+            counts,
         )
-        for i, term in enumerate(spec.named)
+        for i, term in enumerate(named)
     )
-    terms = tuple(zip(spec.named, parts, strict=True))
-    rest = replace(population, offset=population.offset + fixed_part(terms))
+    terms = tuple(zip(named, parts, strict=True))
+    # Terms with rows of categories have no part with known coefficients.
+    rest = replace(population, offset=population.offset + (0.0 if by else fixed_part(terms)))
     scale = known.scale if known else _scale(spec, outcome or {}, rest)
-    population, means = with_unit_means(spec, covariates, levels, population, terms, known)
-    check_level_covariates(spec, table.observed, terms)
+    own = of_rows(terms, len(by))
+    population, means = with_unit_means(spec, covariates, levels, population, own, known)
+    check_level_covariates(spec, table.observed, own)
     if known is None and spec.nested is not None:
         _refuse_flat(population)
+    population = population_by_category(population, by) if by else population
     return Design(count, rows, population, terms, outcome, scale, side, means, dropped)
 
 
@@ -236,10 +257,14 @@ def _observations(spec: Specification, data: Table, kept: np.ndarray | None) -> 
 def _resolve(
     term: AbstractTerm,
     table: _Table,
+    rows: Factor,
     population: PopulationDesign,
     known: Any,
     lost: Mapping[str, np.ndarray],
 ) -> Any:
+    if by := getattr(term, "by", ()):
+        data, own = table_of(term, table.data, rows, len(by))
+        table = _Table(data, each_category(own, by))
     if isinstance(term, Imputed):
         return term.resolve(table.data, known, population=population, lost=lost)
     if isinstance(term, Nested):
@@ -276,6 +301,8 @@ def _outcome(
         raise DataError(f"{error}{_layout_hint(spec, table.data)}") from None
     binary = type(spec.family).__name__ if spec.family.binary else None
     numbers = partial(outcome_numbers, binary=binary, event=spec.family.event)
+    if spec.family.has_categories:
+        return _categories(spec, table.data, found)
     values = response_values(response, found, numbers)
     names = ("start", *spec.family.roles) if len(values) == 3 else spec.family.roles
     roles = dict(zip(names, values, strict=False)) | dict(side)
@@ -289,6 +316,16 @@ def _outcome(
     else:
         outcome = spec.family.outcome(response.label, roles)
     return outcome | {ROW_WEIGHT: spec.row_weights.scaled(weights)}
+
+
+def _categories(
+    spec: Specification, data: Table, found: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    family: Any = spec.family
+    ((name, values),) = found.items()
+    levels = category_levels(data, [name]).get(name)
+    codes, labels = code_categories(name, values, levels, family.reference)
+    return spec.family.outcome(name, {"value": codes, "labels": labels})
 
 
 def _refuse_flat(population: PopulationDesign) -> None:

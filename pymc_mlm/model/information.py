@@ -28,7 +28,7 @@ def effect_information(spec: Specification, design: Design) -> CrossedInformatio
         return None
     population, scale = design.population, design.scale
     pairs = own_terms(design)
-    X = np.column_stack([population.X, *(part.group_covariates for _, part in pairs)])
+    X = np.column_stack([population.X_with_level, *(part.group_covariates for _, part in pairs)])
     # The intercept starts near its place, so that the first step is taken from there.
     location = scale.location if population.intercept else 0.0
     blocks, fixed = [], []

@@ -48,7 +48,7 @@ def informed_members(
     if not places or design.outcome is None:
         return {}
     population, scale = design.population, design.scale
-    X = np.column_stack([population.X, *(part.group_covariates for _, part in terms)])
+    X = np.column_stack([population.X_with_level, *(part.group_covariates for _, part in terms)])
     location = scale.location if population.intercept else 0.0
     priors = spec.family_priors(scale)
     likelihood = row_likelihood(spec.family, design.outcome, priors, scale.spread)

@@ -81,7 +81,7 @@ def nested_model_information(
     NestedModelInformation or None
         None if the steps lead nowhere.
     """
-    X = np.column_stack([population.X, *(part.group_covariates for _, part in terms)])
+    X = np.column_stack([population.X_with_level, *(part.group_covariates for _, part in terms)])
     told, (few, many) = standard(X, population.intercept), _few_and_many(terms)
     location = scale.location if population.intercept else 0.0
     incidence = {i: terms[i][1].incidence for i in (*few, *many)}

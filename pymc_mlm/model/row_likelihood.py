@@ -45,12 +45,12 @@ def row_likelihood(
     callable
         From the linear predictor and its population part (itself by default) to the first
         derivative and to the negative second derivative, zero where the log likelihood is not
-        concave; all of shape (row,).
+        concave; all of shape (row,), or with several predictors a row of shape (row * predictor,).
     """
     from scipy.optimize import minimize
 
     eta = pt.dvector("eta")
-    rows = len(next(iter(outcome.values())))
+    rows, predictors = len(next(iter(outcome.values()))), family.num_predictors(outcome)
     # Of its own, also when a fit is called inside another model.
     with pm.Model(coords={"row": range(rows)}, model=None) as model:
         family.weighted_likelihood("outcome", eta, outcome, priors, "row")
@@ -76,8 +76,13 @@ def row_likelihood(
         if own:
             without = eta if population is None else population
             mode_of_own[:] = minimize(negative, mode_of_own, args=(without,), jac=True).x
-        step = STEP * spread
-        change = slope(eta + step) - slope(eta - step)
-        return slope(eta), np.maximum(-change / (2 * step), 0.0)
+        step, place = STEP * spread, np.arange(len(eta)) % predictors
+        information = np.empty(len(eta))
+        for k in range(predictors):
+            # The predictors of a row one after the other: those of one row depend on each other.
+            at = place == k
+            change = slope(eta + step * at) - slope(eta - step * at)
+            information[at] = np.maximum(-change[at] / (2 * step), 0.0)
+        return slope(eta), information
 
     return likelihood

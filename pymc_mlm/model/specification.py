@@ -22,6 +22,7 @@ from pymc_mlm.families import AbstractFamily, OutcomeScale
 from pymc_mlm.inference import TARGET_ACCEPT
 from pymc_mlm.model.base import AbstractSpecification
 from pymc_mlm.model.build import build
+from pymc_mlm.model.categories import check_categories
 from pymc_mlm.model.crossed_graph import coefficient_modes
 from pymc_mlm.model.design import Design, read
 from pymc_mlm.model.information import effect_information, nested_information, own_terms
@@ -116,6 +117,8 @@ class Specification(AbstractSpecification):
                 "group is the unit of the outcome; other units go into hm()."
             )
         self.columns  # noqa: B018  (checks the calls of the formula)
+        if self.family.has_categories:
+            check_categories(self)
         self._check_imputed()
 
     @cached_property
@@ -174,7 +177,7 @@ class Specification(AbstractSpecification):
             found.append(name)
         return tuple(found)
 
-    def population(self, location: float = 0.0) -> Population:
+    def population(self, location: Any = 0.0) -> Population:
         """Return the population part, its default intercept prior at `location`."""
         own = {k: v for k, v in self.priors.items() if k == INTERCEPT or is_coefficient(k)}
         return Population(self.parsed, own, location, self.family.baseline)
@@ -217,7 +220,8 @@ class Specification(AbstractSpecification):
         """Return variable, meaning and prior of every parameter."""
         roles = self.roles(design)
         used = self.priors_used(design)
-        each = {self.family.baseline: f"each {' '.join(self.family.own_dims)}"}
+        own = f"each {' '.join(self.family.own_dims)}"
+        each = {INTERCEPT if design.by else self.family.baseline: own}
         rows = [(n, roles[n].text(each.get(n, "each column")), repr(p)) for n, p in used.items()]
         for term, part in design.terms:
             shapes = term.correlation_priors(part)
@@ -227,7 +231,8 @@ class Specification(AbstractSpecification):
     def prior_notes(self, design: Design) -> tuple[str, ...]:
         """Return where the default prior of the intercept is stated."""
         level = self.family.baseline or INTERCEPT
-        if not design.population.intercept or level in {*self.priors, *self.family.priors}:
+        is_stated = design.population.intercept or design.by
+        if not is_stated or level in {*self.priors, *self.family.priors}:
             return ()
         return (f"The prior of {level} is stated at the mean of all covariates.",)
 
@@ -297,9 +302,10 @@ class Specification(AbstractSpecification):
         The centre of a very wide prior may lie where the likelihood overflows.
         """
         family: Any = self.family
-        terms = tuple(replace(t, priors={}) for t in self.named)  # type: ignore[type-var]
+        # Those of the design, which has effects for each category of an unordered outcome.
+        terms = tuple(replace(t, priors={}) for t, _ in design.terms)
         family = replace(family, priors={})
-        plain = replace(self, terms=terms, family=family, priors={}, impute=())
+        plain = replace(self, terms=(), family=family, priors={}, impute=())
         pairs = zip(terms, (part for _, part in design.terms), strict=True)
         bare = replace(design, terms=tuple(pairs))
         used, defaults = self.priors_used(design), plain.priors_used(bare)

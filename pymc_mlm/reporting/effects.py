@@ -103,11 +103,30 @@ def population_coefficients(fit: Fit, names: tuple[str, ...]) -> np.ndarray:
     """
     posterior = fit.posterior
     shape = (posterior.sizes["chain"], posterior.sizes["draw"])
-    own = {"Intercept": posterior["Intercept"].values} if "Intercept" in posterior else {}
+    own = {}
+    if "Intercept" in posterior:
+        values = posterior["Intercept"].values
+        own = {category: values[..., i] for i, category in enumerate(fit.design.by)}
+        own = own or {"Intercept": values}
     if "beta" in posterior:
         values = np.moveaxis(posterior["beta"].values, -1, 0)
         own |= dict(zip(fit.design.population.names, values, strict=True))
     return np.stack([own.get(n, np.zeros(shape)) for n in names], axis=-1)
+
+
+def refuse_categories(fit: Fit, what: str, instead: str) -> None:
+    """Refuse what belongs to a model with one linear predictor a row.
+
+    Raises
+    ------
+    SpecificationError
+        The outcome is unordered: there is a predictor for each category.
+    """
+    if fit.design.by:
+        raise SpecificationError(
+            f"{what} is of one linear predictor a row, and an outcome in unordered categories has "
+            f"one for each category but the reference. Use {instead}."
+        )
 
 
 def nested_of(fit: Fit) -> Any:

@@ -16,12 +16,13 @@ from pymc_mlm.reporting.effects import (
     nested_of,
     one_of,
     population_coefficients,
+    refuse_categories,
     unit_effects,
     varying_column,
     varying_slope,
 )
 from pymc_mlm.reporting.variance import variance_shares
-from pymc_mlm.reporting.weights import weight_draws
+from pymc_mlm.reporting.weights import of_one_category, weight_draws
 
 Picture = Callable[..., Any]
 
@@ -83,13 +84,16 @@ def _effects(fit: Fit, term: str | None = None, column: str | None = None, **opt
 
 def _weights(fit: Fit, term: str | None = None, **options: Any) -> Any:
     block, design, w = weight_draws(fit, term)
+    own = of_one_category(block, design)
     size = design.membership.size[design.membership.group]
     label, x = next(iter(design.weight_columns.items()), ("n", size))
+    w, size, x = w[:, own], size[own], x[own]
     title = f"Weights of {block.member} in {block.group}: {block.weight_function.label}"
     return plots.plot_weights(w, size, x, label, title, **options)
 
 
 def _lines(fit: Fit, term: str | None = None, column: str | None = None, **options: Any) -> Any:
+    refuse_categories(fit, "plot('lines')", "coefficients(), or predict() along a column")
     slope, nested = varying_slope(fit, column), nested_of(fit)
     values = nested.values[nested.columns.index(slope)]
     ends = float(values.min()), float(values.max())

@@ -10,7 +10,12 @@ import numpy as np
 from pymc_mlm.errors import SpecificationError, warn_of_data
 from pymc_mlm.fit import Fit
 from pymc_mlm.intervals import CI_PROB, interval_names
-from pymc_mlm.reporting.effects import nested_of, population_coefficients, varying_slope
+from pymc_mlm.reporting.effects import (
+    nested_of,
+    population_coefficients,
+    refuse_categories,
+    varying_slope,
+)
 from pymc_mlm.reporting.extrapolation import values_outside
 from pymc_mlm.reporting.summary import Table, draws_table, moments
 from pymc_mlm.reporting.weights import REPORT_DRAWS
@@ -60,17 +65,23 @@ def variance_decomposition(
     (Weibull, log time; bml reports ``1 / shape**2``, which is too small by a factor 1.645),
     ``pi**2 / 6`` (Cox, log cumulative baseline hazard: the shares of a Weibull model),
     ``pi**2 / 3`` (logit), ``log(1 + 1 / mean)`` (Poisson) at the mean of the covariates [1]_.
+    Unordered categories have rows for each category, and shares of its log odds against the
+    reference, whose residual is the difference of two Gumbel errors, ``pi**2 / 3`` [2]_.
 
     References
     ----------
     .. [1] Nakagawa, S., Johnson, P. C. D. & Schielzeth, H. (2017). The coefficient of
        determination R2 and intra-class correlation coefficient from generalized linear
        mixed-effects models revisited and expanded. J. R. Soc. Interface 14, 20170213.
+    .. [2] Hedeker, D. (2003). A mixed-effects multinomial logistic regression model. Statistics in
+       Medicine 22, 1433-1446.
     """
+    title = f"Variance decomposition of {fit.spec.label}"
+    if fit.design.by:
+        return _of_categories(fit, title, at or {}, ci_prob)
     parts = variances(fit, at)
     warn_outside(fit, at or {})
     residual = residual_variance(fit, parts)
-    title = f"Variance decomposition of {fit.spec.label}"
     notes = [
         f"Variances on the scale of {_scale(fit)}, computed per draw; what covariates explain is "
         f"left out.{_place(fit, at)}"
@@ -78,6 +89,49 @@ def variance_decomposition(
     if any(hasattr(term, "weight_function") for term, _ in fit.design.terms):
         notes[0] += " Member effects: variance of each group's weighted sum, averaged over groups."
     return decomposition_table(title, parts, residual, notes, ci_prob)
+
+
+def _of_categories(fit: Fit, title: str, at: Mapping[str, float], ci_prob: float) -> Table:
+    """Tabulate the parts of the log odds of each category, with shares of their own total."""
+    import pandas as pd
+
+    draws = fit.sample("sd", "weight", most=REPORT_DRAWS if fit.names("weight") else None)
+    frames = []
+    for place, category in enumerate(fit.design.by):
+        parts = _parts_of_category(fit, draws, at, place)
+        residual = fit.spec.family.residual_variance({})
+        own = decomposition_table(title, parts, residual, (), ci_prob).frame
+        frames.append(own.rename(index={n: f"{n}, {category}" for n in own.index}))
+    note = (
+        f"Variances on the scale of {_scale(fit)}, computed per draw, and shares of the total of "
+        "that category; what covariates explain is left out."
+    )
+    return Table(title, pd.concat(frames), (note,))
+
+
+def _parts_of_category(
+    fit: Fit, draws: Mapping[str, np.ndarray], at: Mapping[str, float], place: int
+) -> dict[str, np.ndarray]:
+    """Return the variance that each term gives to the log odds of a category, (draw,)."""
+    begin = f"{fit.design.by[place]}:"
+    parts: dict[str, np.ndarray] = {}
+    slopes = {id(part): term.varying_columns(part) for term, part in fit.design.terms}
+    every = [n.removeprefix(begin) for names in slopes.values() for n in names
+             if n.startswith(begin)]  # fmt: skip
+    for name, value in at.items():
+        if name not in every or not np.isfinite(value):
+            raise SpecificationError(
+                f"at={dict(at)!r}: give finite numbers of columns whose coefficients vary: "
+                f"{', '.join(dict.fromkeys(every)) or 'none in this model'}."
+            )
+    for term, part in fit.design.terms:
+        own = {f"{begin}{n}": v for n, v in at.items() if f"{begin}{n}" in slopes[id(part)]}
+        parts |= term.variance(part, draws, own, place)
+    if not parts:
+        raise SpecificationError(
+            "The model has no random effects, so there is no variance to split."
+        )
+    return parts
 
 
 def variance_shares(
@@ -90,6 +144,7 @@ def variance_shares(
 
     Arguments and result are those of `AbstractLinearEstimator.variance_shares`.
     """
+    refuse_categories(fit, "variance_shares()", "variance_decomposition(at={'x': value})")
     nested, column = nested_of(fit), varying_slope(fit, column)
     if values is None:
         j = nested.columns.index(column)

@@ -26,18 +26,24 @@ def weights(fit: Fit, term: str | None = None, ci_prob: float = CI_PROB) -> pd.D
 
     check_probability(ci_prob)
     block, design, w = weight_draws(fit, term)
-    m = design.membership
+    m, own = design.membership, of_one_category(block, design)
+    w, group = w[:, own], m.group[own]
     bounds = zip(interval_names(ci_prob), interval(w, ci_prob), strict=True)
     return pd.DataFrame(
         {
-            block.group: design.group.labels[m.group],
-            block.member: m.member.labels[m.member.codes],
-            "equal": 1.0 / m.size[m.group],
+            block.group: fit.design.rows.labels[group // max(len(block.by), 1)],
+            block.member: m.member.labels[m.member.codes[own]],
+            "equal": 1.0 / m.size[group],
             "mean": w.mean(axis=0),
             "sd": w.std(axis=0),
             **dict(bounds),
         }
     )
+
+
+def of_one_category(block: Any, design: Any) -> np.ndarray:
+    """Return the memberships of one category of an unordered outcome; all of another outcome."""
+    return np.flatnonzero(design.membership.group % max(len(block.by), 1) == 0)
 
 
 def weight_draws(fit: Fit, term: str | None = None) -> tuple[Any, Any, np.ndarray]:

@@ -24,6 +24,7 @@ from pymc_mlm.families import (
     Bernoulli,
     Beta,
     Binomial,
+    Categorical,
     ComplementaryLogLog,
     Cox,
     Cumulative,
@@ -67,8 +68,8 @@ MARK = "$"
 SPECIFICATIONS = {
     cls.__name__: cls
     for cls in (
-        Bernoulli, Beta, Binomial, Contest, ControlPrior, Cox, Cumulative, Exponential, Expression,
-        Gamma,
+        Bernoulli, Beta, Binomial, Categorical, Contest, ControlPrior, Cox, Cumulative, Exponential,
+        Expression, Gamma,
         Gaussian, Hierarchical, InverseWishart, LKJ, LogLogistic, LogNormal, MultipleMembership,
         NegativeBinomial, Nested, Nutpie, Persistence, Poisson, Prior, PymcNuts, Specification,
         StudentT, TrialSpecification, Weibull,

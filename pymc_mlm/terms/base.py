@@ -11,11 +11,13 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 
+from pymc_mlm.data.by_category import category_means
 from pymc_mlm.data.checks import as_numbers, constant_within
 from pymc_mlm.data.column_scale import mean
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.frame import columns, open_table
 from pymc_mlm.errors import SpecificationError
+from pymc_mlm.ops.linear_predictor import linear_predictor
 from pymc_mlm.terms.linear import LinearPart
 from pymc_mlm.terms.role import Role
 from pymc_mlm.terms.unit_block import UnitBlock
@@ -348,10 +350,18 @@ def check_name(what: str, name: Any, hint: str = "") -> None:
         )
 
 
-def contribution_at_mean(name: str, X: np.ndarray, counts: np.ndarray | None = None) -> Any:
-    """Return coefficients times column means, for the coefficients `name` of the current model."""
+def contribution_at_mean(
+    name: str, X: np.ndarray, counts: np.ndarray | None = None, categories: int = 0
+) -> Any:
+    """Return coefficients times column means, for the coefficients `name` of the current model.
+
+    With rows for each of some categories it has one element a category.
+    """
     if not X.shape[1]:
         return 0.0
+    if categories:
+        of_each = pytensor.shared(category_means(X, categories), name=f"{name}_means")
+        return linear_predictor(of_each, pm.modelcontext(None)[name])
     means = pytensor.shared(mean(X, counts), name=f"{name}_means")
     return pt.sum(pm.modelcontext(None)[name] * means)
 

@@ -12,6 +12,7 @@ import pytensor.tensor as pt
 from pymc_mlm.approximation.standard import CoefficientInformation
 from pymc_mlm.data.column_scale import spread
 from pymc_mlm.distributions.located import located
+from pymc_mlm.ops.linear_predictor import linear_predictor
 from pymc_mlm.priors import create, on_real_line, parts_of
 from pymc_mlm.terms.base import add_coords
 
@@ -97,3 +98,27 @@ def intercept_centre(
         centre = centre + pt.sum(beta * pytensor.shared(part.copy()))
         place += count
     return centre, np.asarray(sd)
+
+
+def level_centre(
+    information: CoefficientInformation, betas: Sequence[Any], categories: int
+) -> tuple[Any, np.ndarray]:
+    """Return the same of the intercepts of categories: a vector, and a root of the covariance.
+
+    Parameters
+    ----------
+    information : CoefficientInformation
+        Of the columns of the intercepts and of the covariates, in this order.
+    betas : sequence of (TensorVariable, int)
+        As in `intercept_centre`.
+    categories : int
+        Number of intercepts.
+    """
+    constant, slopes, root = information.levels(categories)
+    centre: Any = pytensor.shared(constant)
+    place = 0
+    for beta, count in betas:
+        part = np.ascontiguousarray(slopes[:, place : place + count])
+        centre = centre + linear_predictor(pytensor.shared(part), beta)
+        place += count
+    return centre, root

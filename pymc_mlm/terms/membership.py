@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,10 @@ class MultipleMembership(AbstractTerm):
     missing: str = "error"
     name: str | None = None
     effects: AbstractMemberEffects = field(default_factory=Independent)
+    # Set by a model of an unordered outcome: its categories but the reference, and the call that
+    # the term was made by.
+    by: tuple[str, ...] = field(default=(), repr=False)
+    call: str = field(default="mm", repr=False)
     design_type = MembershipDesign
 
     def __post_init__(self) -> None:
@@ -117,7 +121,7 @@ class MultipleMembership(AbstractTerm):
     @property
     def label(self) -> str:
         """Name of the term in summaries."""
-        return f"mm {self.name or self.member}"
+        return f"{self.call} {self.name or self.member}"
 
     def resolve(
         self, data: Any, known: MembershipDesign | None = None, group: Factor | None = None
@@ -167,7 +171,8 @@ class MultipleMembership(AbstractTerm):
 
     def at_mean(self, design: MembershipDesign) -> Any:
         """Coefficients times the mean of the aggregated covariates, at the starting weights."""
-        return contribution_at_mean(f"{design.name}_beta", design.group_covariates, design.counts)
+        own = f"{design.name}_beta", design.group_covariates, design.counts
+        return contribution_at_mean(*own, len(self.by))
 
     def fixed_part(self, design: MembershipDesign) -> np.ndarray:
         """Sum the part with fixed coefficients with the starting weights, shape (group,)."""
@@ -190,7 +195,10 @@ class MultipleMembership(AbstractTerm):
         if self.effect_type == "random":
             defaults |= self.effects.default_priors(design, scale)
         if design.covariates:
-            sigma = 2.5 * scale / spread(design.group_covariates, design.counts)
+            # Columns of categories are alike, each in the rows of its own.
+            count = max(len(self.by), 1)
+            own = design.group_covariates[::count, : len(design.covariates) // count]
+            sigma = 2.5 * scale / np.tile(spread(own, design.counts), count)
             defaults[f"{name}_beta"] = Prior("Normal", mu=0.0, sigma=sigma)
         for b, sd in design.weight.prior_sd.items():
             defaults[f"{name}_weight_{b}"] = Prior("Normal", mu=0.0, sigma=sd)
@@ -218,11 +226,24 @@ class MultipleMembership(AbstractTerm):
     def partitions(self, design: MembershipDesign) -> list[tuple[str, np.ndarray]]:
         """Return the groups where none share a member, and the members where groups have one."""
         members = design.membership
+        if self.by:
+            return self._partitions_of_categories(design)
         if not self.takes_information:
             return []
         if len(members.member) == len(members.member.codes):
             return [(self.member, np.arange(members.num_groups))]
         return [(self.member, members.member.codes)] if (members.size == 1).all() else []
+
+    def _partitions_of_categories(self, design: MembershipDesign) -> list[tuple[str, np.ndarray]]:
+        """Return those of the first category, where members have an intercept alone."""
+        varying: Any = self.effects
+        members, count = design.membership, len(self.by)
+        if self.effect_type is None or not varying.is_intercept:
+            return []
+        codes = members.member.codes[members.group % count == 0]
+        if len(members.member) == len(codes):
+            return [(self.member, np.arange(members.num_groups // count))]
+        return [(self.member, codes)] if (members.size == 1).all() else []
 
     def unit_blocks(self, design: MembershipDesign) -> tuple[UnitBlock, ...]:
         """Members of each group, if they have effects and no covariates."""
@@ -246,10 +267,15 @@ class MultipleMembership(AbstractTerm):
     def size(self, design: MembershipDesign) -> str:
         """Memberships and members."""
         member = design.membership.member
-        return f"{len(design.membership.group)} memberships of {len(member)} {member.name}"
+        if self.call == "hm":
+            return f"{len(member)} {member.name}"
+        count = len(design.membership.group) // max(len(self.by), 1)
+        return f"{count} memberships of {len(member)} {member.name}"
 
     def notes(self, design: MembershipDesign, scale: float = 1.0) -> tuple[str, ...]:
         """Weight function and its priors; rows that are no memberships."""
+        if self.call == "hm":
+            return ()
         scaled = "scaled to sum to one" if self.normalize else "not scaled"
         text = f"weights [{self.label}]: {self.weight_function.label}, {scaled}"
         used = self.priors_used(design, scale)
@@ -259,6 +285,7 @@ class MultipleMembership(AbstractTerm):
         text += f"; {', '.join(free)}" if free else "; no free parameters"
         own = self.effects.notes(design) if self.effect_type else ()
         skipped = len(design.group.codes) - len(design.membership.group)
+        skipped //= max(len(self.by), 1)
         if not skipped:
             return (text, *own)
         return (text, *own, f"[{self.label}]: {skipped} rows without a member id were skipped")
@@ -299,10 +326,18 @@ class MultipleMembership(AbstractTerm):
         design: MembershipDesign,
         draws: Mapping[str, np.ndarray],
         at: Mapping[str, float] | None = None,
+        category: int | None = None,
     ) -> dict[str, np.ndarray]:
-        """Average over groups of the variance that members give to theirs."""
+        """Average over groups of the variance that members give to theirs.
+
+        Of an unordered outcome `category` is the place of the category whose groups count.
+        """
         if self.effect_type is None:
             return {}
+        if category is not None:
+            groups = np.arange(design.membership.num_groups)
+            counts = (groups % len(self.by) == category).astype(np.float64)
+            design = replace(design, counts=counts)
         w = self.weight_draws(design, draws)
         return {self.label: self.effects.variance(design, draws, w, at or {})}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pymc_mlm.data.by_category import columns_by_category, names_by_category
 from pymc_mlm.data.checks import as_numbers
 from pymc_mlm.data.column_scale import mean
 from pymc_mlm.data.factor import UNKNOWN, Factor, encode
@@ -142,6 +143,8 @@ def read_memberships(
     membership = sort_by_group(member, group, term.repeated, keep)
     rows = membership.rows
     coded = _coded(term, data, table, rows, known)
+    if term.by:
+        coded = _by_category(coded, term.by, membership.group)
     read = term.weight_function.columns
     ordered = {c: as_numbers(c, table[c][rows], rows) for c in read}
     weight = _resolved(term, ordered, membership, group, known)
@@ -202,6 +205,23 @@ def _coded(
     levels = category_levels(data, names)
     coded = read_term_covariates(items, own, len(kept), levels, coding, known is None, kept)
     return coded.take(np.searchsorted(kept, rows))
+
+
+def _by_category(coded: TermCovariates, by: tuple[str, ...], group: np.ndarray) -> TermCovariates:
+    """Return covariates with a coefficient for each category, the categories of the rows' groups.
+
+    Raises
+    ------
+    SpecificationError
+        A coefficient is fixed, and it is open for which category.
+    """
+    if coded.fixed is not None:
+        raise SpecificationError(
+            "fix(column, value) has no place in covariates= of a model of unordered categories: "
+            "each category has a coefficient of its own. Name the column alone."
+        )
+    X = columns_by_category(coded.X, group % len(by), len(by))
+    return TermCovariates(names_by_category(coded.names, by), X, None, coded.coding)
 
 
 def _refuse_shadowed(term: Any, available: Sequence[str]) -> None:

@@ -57,7 +57,7 @@ def membership_effect(
     """
     priors = term.priors_used(design, scale)
     name, membership = design.name, design.membership
-    add_coords({term.group: design.group.labels})
+    add_coords({design.group.name: design.group.labels})
     group = data(f"{name}_group", membership.group)
     indptr = data(f"{name}_indptr", membership.indptr)
     effects, member = pt.zeros(0), group

@@ -13,7 +13,7 @@ from pymc_mlm.approximation.unit_information import UnitInformation
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import parse_terms
 from pymc_mlm.data.nested_design import NestedDesign, columns_far_from_zero
-from pymc_mlm.data.population import INTERCEPT, PopulationDesign, right_hand_columns
+from pymc_mlm.data.population import PopulationDesign, right_hand_columns
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.ops.unit_predictor import unit_predictor
 from pymc_mlm.priors import Prior, as_priors, check_priors, pick_priors
@@ -50,6 +50,8 @@ class Nested(AbstractTerm):
     priors: Mapping[str, Any] = field(default_factory=dict)
     parameterization: str | Mapping[str, str] = "auto"
     name: str | None = None
+    # Set by a model of an unordered outcome: its categories but the reference.
+    by: tuple[str, ...] = field(default=(), repr=False)
     design_type = NestedDesign
 
     def __post_init__(self) -> None:
@@ -259,12 +261,8 @@ class Nested(AbstractTerm):
         defaults: dict[str, Any] = {}
         short, names = {}, {}
         for level, prefix in enumerate(design.prefixes):
-            at = design.varies[level]
-            sigma = 2.5 * scale / design.spreads[at]
-            ratio = (design.means[at] / design.spreads[at]) ** 2
-            is_intercept = np.array([c == INTERCEPT for c in design.coefs(level)])
-            sigma = np.where(is_intercept, 2.5 * scale * np.sqrt(1.0 + ratio.sum()), sigma)
-            defaults[f"{prefix}_sd"] = Prior("HalfNormal", sigma=sigma)
+            sizes = design.sizes_of_effects(level)
+            defaults[f"{prefix}_sd"] = Prior("HalfNormal", sigma=2.5 * scale * sizes)
             short[f"{prefix}_sd"] = f"{design.levels[level]}_sd"
             names[f"{prefix}_sd"] = (design.coefs(level),)
         return pick_priors(f"nested({list(self.levels)!r})", defaults, short, self.priors, names)
@@ -288,7 +286,8 @@ class Nested(AbstractTerm):
 
     def partitions(self, design: NestedDesign) -> list[tuple[str, np.ndarray]]:
         """Return the units of every level."""
-        return [(level, design.nesting.codes(level)) for level in design.levels]
+        each = max(len(design.by), 1)
+        return [(level, design.nesting.codes(level)[::each]) for level in design.levels]
 
     def cautions(self, design: NestedDesign) -> tuple[str, ...]:
         """Return slopes whose intercept is an extrapolation."""
@@ -316,20 +315,22 @@ class Nested(AbstractTerm):
 
     def varying_columns(self, design: NestedDesign) -> tuple[str, ...]:
         """Return the columns whose coefficients vary at some level."""
-        return tuple(n for n in design.columns if n != INTERCEPT)
+        return design.slopes
 
     def variance(
         self,
         design: NestedDesign,
         draws: Mapping[str, np.ndarray],
         at: Mapping[str, float] | None = None,
+        category: int | None = None,
     ) -> dict[str, np.ndarray]:
-        r"""Return each level's variance at a point of the covariates, :math:`z' D R D z`."""
-        z = varying_point(design, at or {})
-        return {
-            level: level_variance(draws, design, place, z)
-            for place, level in enumerate(self.levels)
-        }
+        r"""Return each level's variance at a point of the covariates, :math:`z' D R D z`.
+
+        Of an unordered outcome `category` is the place of the category whose columns count.
+        """
+        z = varying_point(design, at or {}, category)
+        places = enumerate(self.levels)
+        return {level: level_variance(draws, design, place, z) for place, level in places}
 
     def roles(self, design: NestedDesign) -> dict[str, Any]:
         """Standard deviations, correlations and effects of each level."""

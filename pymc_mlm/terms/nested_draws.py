@@ -100,8 +100,12 @@ def unknown_units(
     return picks
 
 
-def varying_point(design: NestedDesign, at: Mapping[str, float]) -> np.ndarray:
+def varying_point(
+    design: NestedDesign, at: Mapping[str, float], category: int | None = None
+) -> np.ndarray:
     """Return the varying columns at a point: means, ones for the intercept, or as given.
+
+    Of an unordered outcome those of one category by its place, and zeros for the others.
 
     Returns
     -------
@@ -112,7 +116,7 @@ def varying_point(design: NestedDesign, at: Mapping[str, float]) -> np.ndarray:
     SpecificationError
         A value is not finite, or belongs to a column whose coefficient does not vary.
     """
-    slopes = [n for n in design.columns if n != INTERCEPT]
+    slopes = design.slopes
     for name, value in at.items():
         if name == INTERCEPT:
             raise SpecificationError(
@@ -126,8 +130,12 @@ def varying_point(design: NestedDesign, at: Mapping[str, float]) -> np.ndarray:
             )
         if not np.isfinite(value):
             raise SpecificationError(f"at={dict(at)!r}: {name!r} needs a finite number.")
-    means = zip(design.columns, design.means, strict=True)
-    return np.array([1.0 if n == INTERCEPT else at.get(n, m) for n, m in means])
+    own = zip(design.columns, design.means, design.is_intercept, strict=True)
+    z = np.array([1.0 if one else at.get(n, m) for n, m, one in own])
+    if category is None:
+        return z
+    owner = np.arange(len(z)) // (len(z) // len(design.by))
+    return np.where(owner == category, z, 0.0)
 
 
 def level_variance(draws: Draws, design: NestedDesign, level: int, z: np.ndarray) -> np.ndarray:

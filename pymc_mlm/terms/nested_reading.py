@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pymc_mlm.data.by_category import of_one_category
 from pymc_mlm.data.checks import constant_within
 from pymc_mlm.data.factor import Factor
 from pymc_mlm.data.formula import parse_terms
@@ -64,11 +65,14 @@ def read_nested(
         remedy = f"Each {group.name!r} belongs to one unit of every level."
         table = {k: constant_within(k, v, group, remedy) for k, v in table.items()}
     if known is not None:
-        ids = {level: table[level] for level in term.levels}
-        table = table | name_missing(ids, known.nesting, term.unique_ids)
+        # Rows of the categories of one outcome follow each other: they have one unknown unit.
+        each = max(len(term.by), 1)
+        ids = {level: table[level][::each] for level in term.levels}
+        named = name_missing(ids, known.nesting, term.unique_ids)
+        table = table | {name: np.repeat(found, each) for name, found in named.items()}
     nesting = nest(table, term.levels, term.unique_ids, known.nesting if known else None)
     if term.varying is None:
-        return _by_default(term, nesting, population, known)
+        return _of_categories(term, _by_default(term, nesting, population, known))
     coded, at_level = {}, {}
     for level in term.levels:
         text = term.formula_of(level)
@@ -79,7 +83,11 @@ def read_nested(
             own_levels = {n: levels[n] for n in own if n in levels}
             coded[text] = population_design(formula, own, len(nesting.leaf), before, own_levels)
         at_level[level] = varying_columns(coded[text])
-    return nested_design(term.name or "", nesting, at_level, coded, known)
+    return _of_categories(term, nested_design(term.name or "", nesting, at_level, coded, known))
+
+
+def _of_categories(term: Any, design: NestedDesign) -> NestedDesign:
+    return design.by_category(term.by) if term.by else design
 
 
 def _by_default(
@@ -91,10 +99,12 @@ def _by_default(
             "nested(varying=None) lets the covariates of a formula vary, and there is none "
             "here. Write what varies, such as varying='1 + x'."
         )
-    own = dict(zip(population.names, population.X.T, strict=True))
+    one = of_one_category(population)
+    X = np.repeat(one.X, max(len(term.by), 1), axis=0)
+    own = dict(zip(one.names, X.T, strict=True))
     leaf, leaves = nesting.leaf, len(nesting.labels[-1])
     slopes = [name for name, x in own.items() if varies_within(x, leaf, leaves)]
-    names = known.columns if known else (INTERCEPT, *slopes)
+    names = (known.of_one or known.columns) if known else (INTERCEPT, *slopes)
     ones = np.broadcast_to(1.0, len(leaf))
     values = [own.get(n, ones) for n in names]
     at_level = {level: (names, values) for level in term.levels}

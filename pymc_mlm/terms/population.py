@@ -11,6 +11,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 
+from pymc_mlm.data.by_category import CATEGORY, of_one_category
 from pymc_mlm.data.checks import constant_within
 from pymc_mlm.data.column_scale import level_weights, mean, own_spread, spread
 from pymc_mlm.data.factor import Factor
@@ -35,7 +36,7 @@ from pymc_mlm.terms.base import (
     data,
 )
 from pymc_mlm.terms.coefficients import ROUGH, coefficients
-from pymc_mlm.terms.role import Role
+from pymc_mlm.terms.role import Role, UnitRole
 
 COVARIATE = "covariate"
 
@@ -51,7 +52,7 @@ class Population(AbstractTerm):
     priors : mapping of str to prior
         ``Intercept`` and ``beta`` (one distribution for the vector of coefficients; its
         parameters may be arrays).
-    location : float
+    location : float or ndarray, shape (category,)
         Typical value of the linear predictor, where the default intercept prior sits.
     baseline : str, optional
         Parameter of the family that takes the place of the intercept.
@@ -69,7 +70,7 @@ class Population(AbstractTerm):
 
     formula: Formula
     priors: Mapping[str, Any] = field(default_factory=dict)
-    location: float = 0.0
+    location: Any = 0.0
     baseline: str | None = None
 
     @property
@@ -127,7 +128,8 @@ class Population(AbstractTerm):
             return None
         add_coords({COVARIATE: design.names})
         prior = self.priors_used(design, scale)["beta"]
-        if known is None and not design.intercept and "mu" in getattr(prior, "parameters", ()):
+        carries = not design.intercept and not design.by
+        if known is None and carries and "mu" in getattr(prior, "parameters", ()):
             # Coefficients that carry the level start there.
             mu = np.broadcast_to(prior.parameters["mu"], len(design.names))
             known = mu, ROUGH * scale / spread(design.X)
@@ -135,12 +137,12 @@ class Population(AbstractTerm):
 
     def at_mean(self, design: PopulationDesign) -> Any:
         """Coefficients times the mean of the covariates."""
-        return contribution_at_mean("beta", design.X, design.counts)
+        return contribution_at_mean("beta", design.X, design.counts, len(design.by))
 
     def intercept(
         self, design: PopulationDesign, scale: float, at_mean: Any, known: Any = None
     ) -> Any:
-        """Add the intercept; None if the formula has none.
+        """Add the intercept, or one for each category; None if the formula has none.
 
         Parameters
         ----------
@@ -154,22 +156,32 @@ class Population(AbstractTerm):
         """
         if not self.has_intercept(design):
             return None
+        dims = CATEGORY if design.by else None
+        if design.by:
+            add_coords({CATEGORY: design.by})
+            known = known or (pt.as_tensor(self.location) - at_mean, np.asarray(ROUGH * scale))
         prior = self.priors_used(design, scale)[INTERCEPT]
         if INTERCEPT in self.priors:
             if known is None or not on_real_line(prior):
-                return create(prior, INTERCEPT)
-            return located(INTERCEPT, *parts_of(prior, INTERCEPT), *known)
-        location, sd = (pytensor.shared(np.float64(x)) for x in (self.location, 2.5 * scale))
+                return create(prior, INTERCEPT, dims)
+            centre, root = known
+            return located(INTERCEPT, *parts_of(prior, INTERCEPT, dims), centre, root, dims)
+        location, sd = (
+            pytensor.shared(np.asarray(x, dtype=np.float64)) for x in (self.location, 2.5 * scale)
+        )
         if known is None:
             return pm.Normal(INTERCEPT, location - at_mean, sd, transform=noncentered)
-        return located(INTERCEPT, pm.Normal, {"mu": location - at_mean, "sigma": sd}, *known)
+        parameters, (centre, root) = {"mu": location - at_mean, "sigma": sd}, known
+        return located(INTERCEPT, pm.Normal, parameters, centre, root, dims)
 
     def predictor(self, design: PopulationDesign, intercept: Any, beta: Any) -> Any:
         """Return what intercept, covariates and offset add up to, shape (group,) or scalar."""
         eta: Any = 0.0
         if beta is not None:
             eta = linear_predictor(data("covariates", design.X), beta)
-        if intercept is not None:
+        if design.by:
+            eta = eta + linear_predictor(data("category_level", design.level), intercept)
+        elif intercept is not None:
             eta = eta + intercept
         if design.offset.any():
             eta = eta + data("offset", design.offset)
@@ -186,6 +198,9 @@ class Population(AbstractTerm):
 
     def _beta_prior(self, design: PopulationDesign, scale: float) -> Prior:
         """Return the prior of the coefficients; without an intercept some carry the level."""
+        if design.by:
+            prior = self._beta_prior(of_one_category(design), scale)
+            return Prior("Normal", mu=0.0, sigma=np.tile(prior.parameters["sigma"], len(design.by)))
         X = design.X
         sigma = 2.5 * scale / own_spread(X, self._related(design), design.counts)
         if design.intercept:
@@ -205,7 +220,7 @@ class Population(AbstractTerm):
 
     def has_intercept(self, design: PopulationDesign) -> bool:
         """Tell whether there is an intercept, and no baseline in its place."""
-        return design.intercept and self.baseline is None
+        return (design.intercept or bool(design.by)) and self.baseline is None
 
     def has_level(self, design: PopulationDesign) -> bool:
         """Tell whether an intercept, or columns that sum to one, give the predictor a level."""
@@ -225,9 +240,11 @@ class Population(AbstractTerm):
             for own, mine in read
         ]
 
-    def roles(self, design: PopulationDesign) -> dict[str, Role]:
+    def roles(self, design: PopulationDesign) -> dict[str, Any]:
         """Intercept and coefficients under the names that the formula gives them."""
-        roles = {}
-        if self.has_intercept(design):
+        roles: dict[str, Any] = {}
+        if design.by:
+            roles = {INTERCEPT: UnitRole("coefficient", f"{INTERCEPT} {{}}", "")}
+        elif self.has_intercept(design):
             roles = {INTERCEPT: Role("coefficient", INTERCEPT)}
         return roles | ({"beta": Role("coefficient", None)} if design.names else {})

@@ -36,12 +36,12 @@ class UnitRole:
 
     Attributes
     ----------
-    kind : {"sd", "correlation", "partial", "effect"}
+    kind : {"sd", "correlation", "partial", "effect", "coefficient"}
         What it is; correlations are shown with the standard deviations.
     pattern : str
         Row label in a summary, with ``{}`` for the coordinate.
     term : str
-        The level.
+        The level; empty for the population.
     """
 
     kind: str
@@ -52,4 +52,5 @@ class UnitRole:
         """Return the row label, for example ``"sd x [school]"``."""
         if isinstance(coordinate, tuple):
             coordinate = ", ".join(str(c) for c in coordinate)
-        return f"{self.pattern.format(coordinate)} [{self.term}]"
+        text = self.pattern.format(coordinate)
+        return f"{text} [{self.term}]" if self.term else text

@@ -132,7 +132,8 @@ def test_known_units_alone_give_the_densities_by_hand(rng):
 
 
 @pytest.mark.parametrize(("outcome", "family"), [
-    ("grade", "cumulative"), ("Surv(weeks, ended)", mlm.Cox(3)), ("Surv(weeks, ended)", "weibull"),
+    ("grade", "cumulative"), ("grade", "categorical"), ("Surv(weeks, ended)", mlm.Cox(3)),
+    ("Surv(weeks, ended)", "weibull"),
 ])  # fmt: skip
 def test_what_a_family_keeps_of_the_fitted_rows_is_that_of_the_refit(table, outcome, family):
     model = membership(outcome, family)

@@ -22,7 +22,7 @@ TABLE = {
     "y": ETA + RNG.normal(size=ROWS), "yes": RNG.integers(0, 2, ROWS),
     "wins": RNG.integers(0, 5, ROWS), "games": np.full(ROWS, 5),
     "count": RNG.poisson(np.exp(ETA)), "weeks": RNG.exponential(np.exp(ETA)) + 0.1,
-    "ended": RNG.integers(0, 2, ROWS),
+    "ended": RNG.integers(0, 2, ROWS), "vote": np.tile(["a", "b", "c"], ROWS // 3),
 }  # fmt: skip
 # Members and their neighbours on both sides; one of them has no rows.
 RING = {k: [(k - 1) % 8, (k + 1) % 8] for k in range(8)}
@@ -32,7 +32,7 @@ FAMILIES = {
     "poisson": ("count", "poisson"), "negative_binomial": ("count", "negative_binomial"),
     "weibull": ("Surv(weeks, ended)", "weibull"), "cox": ("Surv(weeks, ended)", mlm.Cox(4)),
     "exponential": ("Surv(weeks, ended)", "exponential"), "beta": ("share", "beta"),
-    "cumulative": ("wins", "cumulative"),
+    "cumulative": ("wins", "cumulative"), "categorical": ("vote", "categorical"),
     "lognormal": ("Surv(weeks, ended)", "lognormal"), "gamma": ("weeks", "gamma"),
     "loglogistic": ("Surv(weeks, ended)", "loglogistic"),
     "probit": ("yes", "probit"), "cloglog": ("yes", "cloglog"),
@@ -125,7 +125,7 @@ def test_fitted_new_and_unknown_units_are_predicted_and_the_variance_is_split(mo
     fitted = model_of(model, term, family)
     with pytest.warns(UserWarning):
         fitted.fit(TABLE, draws=10, chains=2, random_seed=1, sampler=PriorDraws(), path="sampled")
-    assert fitted.predict(kind="eta", random_seed=1).shape == (2, 10, ROWS)
+    assert fitted.predict(kind="eta", random_seed=1).shape[:3] == (2, 10, ROWS)
     _, column, rows = TERMS[term]
     new = {name: list(values[:3]) for name, values in TABLE.items()}
     if column is not None:
@@ -137,14 +137,15 @@ def test_fitted_new_and_unknown_units_are_predicted_and_the_variance_is_split(mo
         warnings.simplefilter("ignore", RuntimeWarning)
         for kind in ("eta", "mean", "outcome"):
             drawn = fitted.predict(new, kind=kind, random_seed=1)
-            assert drawn.shape == (2, 10, 3)
+            # Unordered outcomes have a further dim, the category.
+            assert drawn.shape[:3] == (2, 10, 3)
     eta = fitted.predict(new, kind="eta", random_seed=1)
     assert np.isfinite(eta).all()
     if not rows and model == "membership":
         with pytest.raises(mlm.SpecificationError, match="no random effects"):
             fitted.variance_decomposition()
         return
-    found = fitted.variance_decomposition().frame.index
+    found = [name.partition(", ")[0] for name in fitted.variance_decomposition().frame.index]
     assert set(rows) <= set(found)
     assert (model == "nested") == ("school" in found)
 
@@ -158,7 +159,9 @@ def test_every_family_has_all_groups_for_arviz(family):
         fitted.fit(TABLE, draws=10, chains=2, random_seed=1, sampler=PriorDraws(), path="sampled")
         tree = fitted.extend(random_seed=1, prior_draws=5)
     assert tree["log_likelihood"]["outcome"].shape == (2, 10, ROWS)
-    assert set(fitted.result_.names("coefficient", "sd", "family")) == set(tree["log_prior"])
+    names = fitted.result_.names("coefficient", "sd", "partial", "family")
+    of_priors = {n for n in names if not n.endswith("_correlation")}
+    assert of_priors == set(tree["log_prior"])
     assert tree["prior_predictive"]["outcome"].shape == (1, 5, ROWS)
     assert tree["posterior_predictive"]["outcome"].shape == (2, 10, ROWS)
 

@@ -31,6 +31,7 @@ VALUES = {
     "Bernoulli": mlm.Bernoulli(), "Binomial": mlm.Binomial("trials"), "Gaussian": mlm.Gaussian(),
     "Cox": mlm.Cox([26, 52]), "Exponential": mlm.Exponential(),
     "Cumulative": mlm.Cumulative(), "Beta": mlm.Beta(),
+    "Categorical": mlm.Categorical(reference="none"),
     "LogNormal": mlm.LogNormal(), "LogLogistic": mlm.LogLogistic(), "Gamma": mlm.Gamma(),
     "Probit": mlm.Probit(event="yes"), "ComplementaryLogLog": mlm.ComplementaryLogLog(),
     "CumulativeProbit": mlm.CumulativeProbit(),

@@ -31,6 +31,8 @@ CASES = {
     "weibull": (mlm.Weibull(), {"shape": SHAPE}, stats.gumbel_l(0, 1 / SHAPE).var()),
     # log of the cumulative baseline hazard at the event: a Gumbel minimum around -eta.
     "cox": (mlm.Cox(), {}, stats.gumbel_l().var()),
+    # Of two utilities with Gumbel errors the difference.
+    "categorical": (mlm.Categorical(), {}, 2 * stats.gumbel_r().var()),
     "cumulative": (mlm.Cumulative(), {}, stats.logistic().var()),
     "zero_inflated_poisson": (
         mlm.ZeroInflatedPoisson(), {"eta": np.log(MEAN), "zi": 0.3},

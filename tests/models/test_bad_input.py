@@ -117,7 +117,7 @@ WRONG_SPECIFICATION = {
     "lambda in formula": (
         lambda t: design(t, "y ~ {(lambda: 1)()}"), "not a known function|Lambda"),
     "unordered": (
-        lambda t: design(t, family="categorical"), "categories are family='bernoulli'.*'cumulative'"
+        lambda t: design(t, family="categorical"), "is a number and no category.*'gaussian'"
     ),
     "unknown family": (lambda t: design(t, family="poison"), "Unknown family 'poison'"),
     "survival outcome, gaussian": (lambda t: design(t, "Surv(t, e) ~ 1"), "family='weibull'"),

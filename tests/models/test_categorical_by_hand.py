@@ -1,4 +1,4 @@
-"""The recipes of docs/limitations.md for unordered categories, against models written by hand."""
+"""The recipe of docs/limitations.md for a model of one's own, and outcomes of two families."""
 
 import re
 from pathlib import Path
@@ -12,44 +12,11 @@ from pytensor.graph import clone_replace
 import pymc_mlm as mlm
 from pymc_mlm.ops.base import uncompiled
 from tests.contracts.test_combinations import refuse_wrong_gradient
-from tests.models.test_row_weights import log_density, some_values
+from tests.models.test_row_weights import some_values
 
 RNG = np.random.default_rng(2)
 GROUPS, MEMBERS = 30, 5
 TABLE = {"group": np.repeat(range(GROUPS), 3), "member": RNG.integers(0, MEMBERS, 3 * GROUPS)}
-X, CHOICE = RNG.normal(size=GROUPS), RNG.integers(0, 3, GROUPS)
-
-
-def recipe():
-    with pm.Model(coords={"category": ["b", "c"]}) as model:
-        intercept = pm.Normal("intercept", 0.0, 2.5, dims="category")
-        slope = pm.Normal("slope", 0.0, 2.5, dims="category")
-        terms = [mlm.mm("member", "group", name=f"member_{name}") for name in ("b", "c")]
-        members = [term.effect(term.resolve(TABLE)) for term in terms]
-        eta = intercept + slope * X[:, None] + pt.stack(members, axis=1)
-        logits = pt.concatenate([pt.zeros((GROUPS, 1)), eta], axis=1)
-        pm.Categorical("choice", logit_p=logits, observed=CHOICE)
-    return model
-
-
-def test_its_likelihood_is_the_multinomial_logit(rng):
-    model = recipe()
-    values = some_values(model)
-    eta = np.zeros((GROUPS, 3))
-    for k, name in enumerate(("b", "c")):
-        effects = values[f"member_{name}_effect"][TABLE["member"]]
-        eta[:, k + 1] = np.bincount(TABLE["group"], effects / 3)
-        eta[:, k + 1] += values["intercept"][k] + values["slope"][k] * X
-    wanted = (eta[range(GROUPS), CHOICE] - np.logaddexp.reduce(eta, axis=1)).sum()
-    prior = pm.Model()
-    with prior:
-        for name in ("intercept", "slope"):
-            pm.Normal(name, 0.0, 2.5, shape=2)
-        for name in ("b", "c"):
-            sd = pm.HalfNormal(f"member_{name}_sd", 2.5 * np.sqrt(3.0))
-            pm.Normal(f"member_{name}_effect", 0.0, sd, shape=MEMBERS)
-    assert log_density(model, values) == pytest.approx(wanted + log_density(prior, values))
-    refuse_wrong_gradient(model, rng)
 
 
 def test_members_have_correlated_effects_on_categories_and_weights_that_categories_share(rng):

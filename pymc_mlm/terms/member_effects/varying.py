@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from pymc_mlm.data.by_category import columns_by_category, names_by_category
 from pymc_mlm.data.factor import UNKNOWN, Factor
 from pymc_mlm.data.formula import Formula, parse_terms
 from pymc_mlm.data.membership import Membership
@@ -47,6 +48,10 @@ class VaryingDesign:
         How the formula was coded.
     is_correlated : bool
         Whether the coefficients of a member are correlated.
+    by : tuple of str
+        Categories that each have these coefficients, one category after the other.
+    of_one : tuple of str
+        Names of the coefficients of a single category, or of all.
     """
 
     columns: tuple[str, ...]
@@ -55,6 +60,14 @@ class VaryingDesign:
     spreads: Array
     coding: Any
     is_correlated: bool = True
+    by: tuple[str, ...] = ()
+    of_one: tuple[str, ...] = ()
+
+    @property
+    def is_intercept(self) -> Array:
+        """Whether each column is one of ones, of all rows or of a category."""
+        own = self.of_one or self.columns
+        return np.tile([name == INTERCEPT for name in own], max(len(self.by), 1))
 
     @property
     def pairs(self) -> tuple[str, ...]:
@@ -78,6 +91,9 @@ class VaryingCoefficients(AbstractMemberEffects):
     correlated : bool
         Whether the coefficients of a member are correlated; if not, R is the identity, as with
         ``||`` of lme4 and brms.
+    by : tuple of str
+        Categories of an unordered outcome but the reference, which each have these coefficients;
+        the model sets them.
 
     Raises
     ------
@@ -93,6 +109,7 @@ class VaryingCoefficients(AbstractMemberEffects):
     formula: str
     eta: float = 2.0
     correlated: bool = True
+    by: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         """Check the arguments."""
@@ -153,7 +170,10 @@ class VaryingCoefficients(AbstractMemberEffects):
         coding = population_design(self._parsed, own, len(kept), before, dict(levels))
         columns, X = varying_columns(coding)
         X = np.ascontiguousarray(X[np.searchsorted(kept, membership.rows)])
+        of_one, categories = columns, len(self.by)
         if known is not None:
+            if categories:
+                X = columns_by_category(X, membership.group % categories, categories)
             return replace(known, X=X, coding=coding)
         member = membership.member
         is_fixed = np.array([c == INTERCEPT for c in columns])
@@ -166,7 +186,11 @@ class VaryingCoefficients(AbstractMemberEffects):
         means = np.where(is_fixed, 0.0, X.mean(axis=0))
         spreads = np.where(is_fixed, 1.0, X.std(axis=0))
         check_near_zero(columns, means, spreads)
-        return VaryingDesign(columns, X, means, spreads, coding, self.correlated)
+        if categories:
+            X = columns_by_category(X, membership.group % categories, categories)
+            columns = names_by_category(of_one, self.by, INTERCEPT)
+            means, spreads = np.tile(means, categories), np.tile(spreads, categories)
+        return VaryingDesign(columns, X, means, spreads, coding, self.correlated, self.by, of_one)
 
     def default_priors(self, design: Any, scale: float) -> dict[str, Any]:
         r"""Half-normal standard deviations, on the scale of the outcome per sd of the column.
@@ -176,8 +200,9 @@ class VaryingCoefficients(AbstractMemberEffects):
         """
         own = design.effects
         ratio = (own.means / own.spreads) ** 2
-        is_intercept = np.array([c == INTERCEPT for c in own.columns])
-        sigma = np.where(is_intercept, np.sqrt(1.0 + ratio.sum()), 1.0 / own.spreads)
+        # Of the slopes of a single category.
+        total = ratio.sum() / max(len(own.by), 1)
+        sigma = np.where(own.is_intercept, np.sqrt(1.0 + total), 1.0 / own.spreads)
         sigma = 2.5 * scale * sigma / np.sqrt(design.mean_squared_weight or 1.0)
         return {f"{design.name}_sd": Prior("HalfNormal", sigma=sigma)}
 
@@ -215,8 +240,10 @@ class VaryingCoefficients(AbstractMemberEffects):
         unknown = int((member.codes == UNKNOWN).sum())
         if unknown:
             last = member.num_known - 1
-            which = pm.DiscreteUniform(f"{name}_unknown", lower=0, upper=last, shape=unknown)
-            parts.append(parts[0][which])
+            same = same_in_categories(design.membership, len(own.by))
+            count = int(same.max()) + 1
+            which = pm.DiscreteUniform(f"{name}_unknown", lower=0, upper=last, shape=count)
+            parts.append(parts[0][which[same]] if own.by else parts[0][which])
         effects = parts[0] if len(parts) == 1 else pt.concatenate(parts)
         rows = np.arange(len(own.X))
         places = (unit_codes(member)[:, None] * p + np.arange(p)).ravel()
@@ -278,7 +305,9 @@ class VaryingCoefficients(AbstractMemberEffects):
 
     def varying_columns(self, design: Any) -> tuple[str, ...]:
         """Columns of the slopes."""
-        return tuple(c for c in design.effects.columns if c != INTERCEPT)
+        own = design.effects
+        named = zip(own.columns, own.is_intercept, strict=True)
+        return tuple(column for column, is_intercept in named if not is_intercept)
 
     def cautions(self, design: Any) -> tuple[str, ...]:
         """Return slopes whose intercept is an extrapolation."""
@@ -293,6 +322,21 @@ class VaryingCoefficients(AbstractMemberEffects):
             roles[f"{name}_correlation"] = UnitRole("sd", "cor({})", label)
         roles[f"{name}_effect"] = UnitRole("effect", "{}", label)
         return roles
+
+
+def same_in_categories(membership: Membership, categories: int) -> Array:
+    """Return which unknown member each row without a known one has, shape (unknown_row,).
+
+    A membership has a row for each category of an outcome, and one member in all of them.
+    """
+    unknown = np.flatnonzero(membership.member.codes == UNKNOWN)
+    if not categories:
+        return np.arange(len(unknown))
+    group = membership.group[unknown]
+    # Rows are sorted by group: count them from the first of their group.
+    first = np.searchsorted(group, group)
+    pairs = np.column_stack([group // categories, np.arange(len(group)) - first])
+    return np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
 
 
 def _coordinates(
