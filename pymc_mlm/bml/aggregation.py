@@ -13,6 +13,19 @@ from pymc_mlm.bml.expressions import Node, written
 # Aggregations with a counterpart, and how many columns each has.
 COLUMNS = {"var": 1, "cov": 2}
 EQUAL = "1 / n"
+# Of bml's other aggregations: the class of `pymc_mlm.aggregations` with the same definition, the
+# arguments of bml that follow its column, their defaults, and the name that bml gives the feature.
+COLUMN_OF: dict[str, tuple[str, dict[str, str | None], str]] = {
+    "hhi": ("Concentration", {}, "C_w"),
+    "effn": ("EffectiveNumber", {}, "effn"),
+    "entropy": ("Entropy", {}, "entropy"),
+    "var": ("Variance", {"moment": "2"}, "V"),
+    "threshold": ("Threshold", {"c": None, "kappa": None}, "T"),
+    "smax": ("SmoothMaximum", {"kappa": None}, "smax"),
+    "gmean": ("PowerMean", {"p": None}, "gmean"),
+}
+# These are of the weights alone.
+OF_WEIGHTS = ("hhi", "effn", "entropy")
 
 
 def is_aggregation(node: Node) -> bool:
@@ -29,21 +42,38 @@ def kind_of(node: Node | None) -> str:
     return first.value if first.kind == "text" else ""
 
 
-def obstacle(node: Node, is_normalized: bool, columns: list[Node]) -> str | None:
-    """Return why an aggregation is not translated."""
+def obstacle(
+    node: Node, group: str, weight: str, is_given: bool, is_normalized: bool, columns: list[Node]
+) -> str | None:
+    """Return why an aggregation is not translated.
+
+    Parameters
+    ----------
+    node : Node
+        The ``fn(...)``.
+    group : str
+        Column of the groups.
+    weight : str
+        Weight of the members, not yet scaled to sum to one.
+    is_given : bool
+        Whether the weight has no free parameter.
+    is_normalized : bool
+    columns : list of Node
+        Parts of `vars()`.
+    """
     kind, what = kind_of(node), written(node, False)
-    if kind not in COLUMNS:
-        return (
-            f"{what} aggregates otherwise than by a weighted sum; mlm.aggregate computes such a "
-            "column before the model, if nothing in it is estimated, and docs/weights.md writes it "
-            "as a weight, if something is"
-        )
     settings = dict(zip(node.names[1:], node.parts[1:], strict=True))
-    if kind == "var" and written(settings.pop("moment", Node("number", "2"))) != "2":
+    moment = written(settings.get("moment", Node("number", "2")))
+    if kind not in COLUMNS or (kind == "var" and moment != "2"):
+        line = _column(kind, settings, group, weight, columns) if is_given else None
+        start = f"{what} aggregates otherwise than by a weighted sum"
+        if line is not None and is_normalized:
+            return f"{start}, and is a column here: {line}, which the formula takes for the block"
         return (
-            f"{what}: moments beyond the second are not translated; with given weights "
-            "mlm.aggregations.Variance(column, moment) is the same"
+            f"{start}; mlm.aggregate computes such a column before the model, if nothing in it is "
+            "estimated, and docs/weights.md writes it as a weight, if something is"
         )
+    settings.pop("moment", None)
     if settings:
         return f"{what}: fn({kind!r}) has no argument {next(iter(settings))!r} that is known here"
     if not is_normalized:
@@ -55,6 +85,29 @@ def obstacle(node: Node, is_normalized: bool, columns: list[Node]) -> str | None
             "columns before"
         )
     return None
+
+
+def _column(
+    kind: str, settings: dict[str, Node], group: str, weight: str, columns: list[Node]
+) -> str | None:
+    """Return the line that computes a feature; None where something in it is estimated."""
+    if kind not in COLUMN_OF or len(columns) != (0 if kind in OF_WEIGHTS else 1):
+        return None
+    name, defaults, feature = COLUMN_OF[kind]
+    if {*settings} - {*defaults} or any(c.kind != "name" for c in columns):
+        return None
+    stated = {n: Node("number", v) for n, v in defaults.items() if v is not None} | settings
+    if {*stated} < {*defaults}:
+        return None
+    given = [stated[n] for n in defaults]
+    if any(inner.kind in ("name", "call") for v in given for inner in v.walk()):
+        return None
+    own = [written(c).strip("`") for c in columns]
+    arguments = ", ".join([*map(repr, own), *map(written, given)])
+    return (
+        f"table = mlm.aggregate(table, {group!r}, {{{'_'.join([feature, *own])!r}: "
+        f"mlm.aggregations.{name}({arguments})}}, weight={weight!r})"
+    )
 
 
 def deviation_weight(weight: str, column: str) -> str:

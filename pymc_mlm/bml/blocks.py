@@ -144,7 +144,7 @@ def membership_block(call: Node, columns: Collection[str] | None, problems: Prob
     weight, parameters = _weight(given, options, columns, problems)
     feature = given["name"].value if "name" in given else ""
     if kind_of(given.get("fn")) != "sum":
-        own = _aggregated(given, options, problems)
+        own = _aggregated(given, weight, not parameters, options, problems)
         if own is not None:
             weight, covariates = deviation_weight(weight, own[0]), [own[-1]]
             options = {"normalize": False, "name": feature or feature_name(own)}
@@ -210,12 +210,17 @@ def _covariates(node: Node | None, problems: Problems) -> list[str]:
 
 
 def _aggregated(
-    given: dict[str, Node], options: dict[str, Any], problems: Problems
+    given: dict[str, Node],
+    weight: str,
+    is_given: bool,
+    options: dict[str, Any],
+    problems: Problems,
 ) -> list[str] | None:
     """Return the columns of a variance or covariance; None where it is not translated."""
-    node = given["fn"]
+    node, id_ = given["fn"], given.get("id")
     columns = [p for p in given["vars"].parts for _, p in summands(p)] if "vars" in given else []
-    problem = obstacle(node, "normalize" not in options, columns)
+    group = id_.parts[-1].value if id_ is not None and id_.parts else "group"
+    problem = obstacle(node, group, weight, is_given, "normalize" not in options, columns)
     if problem is None and truth(given.get("RE"), False) is not False:
         problem = (
             f"{written(node, False)} is a feature of the group; members with effects stand in a "

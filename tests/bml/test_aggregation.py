@@ -1,5 +1,7 @@
 """Variances and covariances of bml are features of the package, with the divisor n."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,6 +35,43 @@ def test_the_feature_of_a_group_is_that_of_the_named_aggregation(block, feature,
     ((_, part),) = model.specification.read(TABLE).terms
     expected = mlm.aggregate(TABLE, "gid", {"f": feature}, weight).drop_duplicates("gid")["f"]
     np.testing.assert_allclose(part.group_covariates[:, 0], expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(("block", "expected"), [
+    ('w = w(~ seats), fn = fn("hhi")', lambda w, x: (w**2).sum()),
+    ('fn = fn("effn")', lambda w, x: 1 / (w**2).sum()),
+    ('w = w(~ seats), fn = fn("entropy")', lambda w, x: -(w * np.log(w)).sum()),
+    ('vars(x), w = w(~ seats), fn = fn("var", moment = 3)',
+     lambda w, x: (w * (x - (w * x).sum()) ** 3).sum()),
+    ('vars(x), w = w(~ seats), fn = fn("threshold", c = 50.5, kappa = 2)',
+     lambda w, x: (w / (1 + np.exp(-2 * (x - 50.5)))).sum()),
+    ('vars(x), w = w(~ seats), fn = fn("smax", kappa = -0.5)',
+     lambda w, x: np.log((w * np.exp(-0.5 * x)).sum()) / -0.5),
+    ('vars(x), fn = fn("gmean", p = 2)', lambda w, x: (w * x**2).sum() ** 0.5),
+])  # fmt: skip
+def test_the_line_of_another_aggregation_has_its_value(block, expected):
+    with pytest.raises(mlm.SpecificationError) as caught:
+        translated(f"mm(id(pid, gid), {block})")
+    line = re.search(r"is a column here: (table = .*\)), which", str(caught.value))[1]
+    names = {"mlm": mlm, "table": TABLE}
+    exec(line, names)
+    (feature,) = {*names["table"].columns} - {*TABLE.columns}
+    for g, own in TABLE.groupby("gid"):
+        w = own["seats"] / own["seats"].sum() if "seats" in block else 1 / len(own)
+        found = names["table"].loc[GROUP == g, feature].iloc[0]
+        wanted = expected(w * np.ones(len(own)), own["x"])
+        assert found == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("block", [
+    'w = w(~ exp(b * seats)), fn = fn("hhi")',
+    'vars(x), fn = fn("threshold", c = est(), kappa = 2)',
+    'vars(x), fn = fn("smax", kappa = est())', 'vars(x), fn = fn("threshold", c = 1)',
+    'vars(x), w = w(~ seats, scale = FALSE), fn = fn("gmean", p = 1)', 'fn = fn(~ E(x^2))',
+])  # fmt: skip
+def test_an_aggregation_with_something_estimated_has_no_line(block):
+    with pytest.raises(mlm.SpecificationError, match=r"docs/weights.md writes it as a weight"):
+        translated(f"mm(id(pid, gid), {block})")
 
 
 def test_the_divisor_of_equal_weights_is_n():

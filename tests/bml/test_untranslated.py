@@ -34,7 +34,7 @@ def test_other_names_than_columns_are_parameters_where_columns_are_known():
     ("bml(y ~ x + hm(id(a), ar = TRUE))", "units of hm\\(\\) with slopes or walks"),
     ("bml(y ~ x + mm(id(a, b), vars(z), fn = fn('hhi')))", "aggregates otherwise"),
     ("bml(y ~ x + mm(id(a, b), vars(z), fn = fn('var', moment = 3)))",
-     r"character 40: .*Variance\(column, moment\)"),
+     r"character 40: .*Variance\('z', 3\)"),
     ("bml(y ~ x + mm(id(a, b), vars(z), fn = fn('var', kappa = 3)))", "no argument 'kappa'"),
     ("bml(y ~ x + mm(id(a, b), vars(z + q), fn = fn('var')))", "vars\\(\\) holds one plain column"),
     ("bml(y ~ x + mm(id(a, b), vars(I(z^2)), fn = fn('var')))", "holds one plain column"),
