@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from cachetools import LRUCache
 from pymc_mlm.codegen import host
 from pymc_mlm.codegen.graph import FAULT, Program, in_memory, write_graph
 
-WRAPPER_VERSION = 11
+WRAPPER_VERSION = 12
 # Compiled functions of the models that were fitted last, by key and signature.
 COMPILED: LRUCache[tuple[str | None, str], Any] = LRUCache(64)
 LOCK = Lock()
@@ -58,6 +59,9 @@ def _shared_arrays(variables: Sequence[Any]) -> tuple[dict[Any, str], dict[str, 
         arrays[key].flags.writeable = False
     return keys, arrays
 
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_LENGTH = re.compile(r"(\s+\w+) = (\w+)\.shape\[(\d+)\]")
 
 _LOGP_SOURCE = """
 def mlm_logp(dim, x_, out_, logp_, user_data_):
@@ -106,11 +110,11 @@ def log_density_code(function: Any) -> tuple[Code, dict[Any, str], dict[str, np.
     point, *data = graph.inputs
     program = Program(graph)
     program.values[point] = in_memory("point", ("size",))
+    program.known |= {"size", "out", "shape"}
     shared = dict(zip(data, function.get_shared(), strict=True))
     keys, arrays = _shared_arrays(list(shared.values()))
     for variable, container in shared.items():
-        name, single_dims = keys[container], variable.type.broadcastable
-        program.values[variable] = in_memory(name, program.lengths(name, single_dims))
+        program.values[variable] = program.given(keys[container], variable.type.broadcastable)
     value, gradient = graph.outputs
     program.targets[gradient] = "out"
     write_graph(program)
@@ -119,10 +123,10 @@ def log_density_code(function: Any) -> tuple[Code, dict[Any, str], dict[str, np.
     result = program.assign(program.value(value).only)
     arrays |= program.constants
     keys |= {pytensor.shared(array, name=name): name for name, array in program.constants.items()}
-    lines = "\n".join([*_record_source(arrays, keys), *program.pruned(result)])
+    lines = "\n".join(_with_record(program.pruned(result), arrays, keys))
     source = _LOGP_SOURCE.format(lines=lines, value=result)
-    dtypes = {f"dtype_{a.dtype.name}": a.dtype for a in arrays.values()}
-    code = _from_source(source, "mlm_logp", program.functions, program.keys, dtypes)
+    views = {_view_name(a): host().record_view(a.dtype, a.ndim) for a in arrays.values()}
+    code = _from_source(source, "mlm_logp", program.functions, program.keys, views)
     return code, keys, arrays
 
 
@@ -146,17 +150,42 @@ def copy_code() -> Code:
     return _from_source(_COPY_SOURCE, "mlm_copy", {}, {}, {})
 
 
-def _record_source(arrays: dict[str, np.ndarray], keys: dict[Any, str]) -> list[str]:
-    """Return lines that rebuild the data from the places in nutpie's record."""
+def _with_record(
+    lines: list[str], arrays: dict[str, np.ndarray], keys: dict[Any, str]
+) -> list[str]:
+    """Return the lines with the arrays of nutpie's record, each made where it is first read.
+
+    numba releases every array at every end of the function that is reached while the array may
+    still be read: 56 arrays made at the start cost half of the time of compilation.
+    """
     if not arrays:
-        return []
+        return lines
     words, addresses, shapes = host().record_places(host().nutpie_record(arrays, keys))
-    lines = [f"    record = carray(user_data_, ({words},), np.uint64)"]
-    for name, array in arrays.items():
-        sizes = "".join(f"int64(record[{shapes[name] + d}])," for d in range(array.ndim))
-        pointer = f"as_pointer(record[{addresses[name]}])"
-        lines.append(f"    {name} = carray({pointer}, ({sizes}), dtype_{array.dtype.name})")
-    return lines
+    found = [f"    record = carray(user_data_, ({words},), np.uint64)"]
+    made: set[str] = set()
+    block = len(found)
+    for line in lines:
+        if not line.startswith("     "):  # An array is not made within a loop.
+            block = len(found)
+        is_length = _LENGTH.fullmatch(line)
+        if is_length and is_length[2] in arrays:
+            place = shapes[is_length[2]] + int(is_length[3])
+            found.append(f"{is_length[1]} = int64(record[{place}])")
+            continue
+        for name in dict.fromkeys(_NAME.findall(line)):
+            if name in arrays and name not in made:
+                made.add(name)
+                array = arrays[name]
+                shape = shapes[name] if array.ndim else 0
+                view = f"{_view_name(array)}(record, {addresses[name]}, {shape})"
+                found.insert(block, f"    {name} = {view}")
+                block += 1
+        found.append(line)
+    return found
+
+
+def _view_name(array: np.ndarray) -> str:
+    return f"view_{array.dtype.name}_{array.ndim}"
 
 
 def _from_source(
@@ -184,7 +213,6 @@ def _from_source(
         "exp": exponential.exp,
         "inf": math.inf,
         "nan": math.nan,
-        "as_pointer": host().as_pointer(),
         **functions,
         **extra,
     }

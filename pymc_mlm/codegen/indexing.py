@@ -135,7 +135,8 @@ def _view(value: Value, items: Any, single_dims: tuple[bool, ...], program: Prog
         elif item.type.ndim == 0:
             place = _wrapped(program.value(item).only, length, program)
             if (place, length) != ("0", ONE):
-                program.fail_if(f"({place} < 0) | ({place} >= {length})")
+                below = "" if place.isdecimal() else f"({place} < 0) | "
+                program.fail_if(f"{below}({place} >= {length})")
             places.append(("at", place))
             continue
         else:

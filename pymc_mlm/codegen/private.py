@@ -9,7 +9,7 @@ import inspect
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -159,11 +159,24 @@ def fits_nutpie() -> bool:
     return True
 
 
-def as_pointer() -> Any:
-    """Return nutpie's numba function from an address to a pointer."""
+@cache
+def record_view(dtype: np.dtype, ndim: int) -> Any:
+    """Return a numba function from nutpie's record and two places in it to an array.
+
+    The places are those of the array's address and of its first length.
+    """
+    import numba
     from nutpie.compile_pymc import address_as_void_pointer
 
-    return address_as_void_pointer
+    lengths = ", ".join(f"int64(record[shape + {d}])" for d in range(ndim))
+    lines = [
+        "def view(record, address, shape):",
+        f"    return carray(as_pointer(record[address]), ({lengths}{',' * (ndim > 0)}), dtype)",
+    ]
+    names = {"carray": numba.carray, "int64": np.int64, "dtype": dtype,
+             "as_pointer": address_as_void_pointer}  # fmt: skip
+    function = compile_source("\n".join(lines), "view", {"__name__": __name__, **names}, None)
+    return njit(function, error_model="numpy")
 
 
 def nutpie_record(arrays: Mapping[str, np.ndarray], keys: Mapping[Any, str]) -> np.ndarray:

@@ -53,6 +53,8 @@ class Program:
         Constant arrays that the lines read, by name: data, so that they stay out of the code.
     targets : dict of Variable to str
         Arrays that exist already and that outputs are to be written to.
+    known : set of str
+        Names that have their values before the first line, such as lengths of inputs.
     """
 
     def __init__(self, fgraph: Any, indent: str = "    ", fault: str = f"return {FAULT}") -> None:
@@ -65,7 +67,11 @@ class Program:
         self.keys: dict[str, str | None] = {}
         self.constants: dict[str, np.ndarray] = {}
         self.targets: dict[Variable, str] = {}
+        self.known: set[str] = set()
         self._count = 0
+        self._first = indent
+        self._lengths: list[str] = []
+        self._early: list[str] = []
         self._faults: list[str] = []
         self._same: dict[str, str] = {}
         self._inside: set[tuple[str, str]] = set()
@@ -118,7 +124,18 @@ class Program:
             return single(literal(data.ravel()[0]), data.ndim)
         name = f"c{len(self.constants)}"
         self.constants[name] = np.ascontiguousarray(data)
-        return in_memory(name, self.lengths(name, variable.type.broadcastable))
+        return self.given(name, variable.type.broadcastable)
+
+    def given(self, array: str, broadcastable: Sequence[bool]) -> Value:
+        """Return the value of an array that is there at the start: an input or a constant."""
+        shape = tuple(ONE if is_one else self.fresh("n") for is_one in broadcastable)
+        self._lengths += [
+            f"{self._first}{length} = {array}.shape[{d}]"
+            for d, length in enumerate(shape)
+            if length != ONE
+        ]
+        self.known.update(shape)
+        return in_memory(array, shape)
 
     def lengths(self, array: str, broadcastable: Sequence[bool]) -> tuple[str, ...]:
         """Return names for the lengths of an array."""
@@ -129,18 +146,28 @@ class Program:
 
     def fail_if(self, condition: str) -> None:
         """End the function with a fault where a condition holds, before memory is touched."""
-        self._faults.append(condition)
+        is_early = self.indent == self._first and set(_NAME.findall(condition)) <= self.known
+        (self._early if is_early else self._faults).append(condition)
 
     def write_tests(self) -> None:
         """Write the tests that are due as one.
 
         numba frees every array at every place where a function ends, so that ten exits cost more
-        than a second of compilation. ``|`` has no branches, ``or`` has one for each condition.
+        than a second of compilation. What is known at the start is tested there, before there are
+        arrays. ``|`` has no branches, ``or`` has one for each condition.
         """
-        if self._faults:
-            due = " | ".join(f"({condition})" for condition in self._faults)
-            self._faults = []
-            self.lines += [f"{self.indent}if {due}:", f"{self.indent}    {self.fault}"]
+        self.lines += self._test(self._faults)
+        self._faults = []
+
+    def start(self) -> list[str]:
+        """Return what belongs before all lines: lengths of given arrays, and tests of them."""
+        return self._lengths + self._test(self._early)
+
+    def _test(self, conditions: Sequence[str]) -> list[str]:
+        if not conditions:
+            return []
+        due = " | ".join(f"({condition})" for condition in dict.fromkeys(conditions))
+        return [f"{self.indent}if {due}:", f"{self.indent}    {self.fault}"]
 
     def same(self, one: str, other: str) -> None:
         """Write a test that two lengths agree, once."""
@@ -220,7 +247,7 @@ class Program:
         """Return the lines without numbers that nothing reads, such as lengths of most arrays."""
         self.write_tests()
         read, kept = set(read_later), []
-        for line in reversed(self.lines):
+        for line in reversed(self.start() + self.lines):
             name, is_assignment, text = line.strip().partition(" = ")
             if is_assignment and _NUMBER.fullmatch(name) and name not in read:
                 continue

@@ -35,8 +35,8 @@ def as_source(function):
     program = Program(graph, fault='raise IndexError("fault")')
     names = [f"x{i}" for i in range(len(graph.inputs))]
     for name, variable in zip(names, graph.inputs, strict=True):
-        lengths = program.lengths(name, variable.type.broadcastable)
-        program.values[variable] = in_memory(name, lengths) if lengths else single(name)
+        given = program.given(name, variable.type.broadcastable)
+        program.values[variable] = given if given.shape else single(name)
     write_graph(program)
     results = [
         program.array(out) if out.type.ndim else program.value(out).only for out in graph.outputs
