@@ -38,7 +38,7 @@ WALLS = {
     "data": wall("errors", "numpy scipy pandas narwhals formulaic"),
     "approximation": wall("errors data", "numpy scipy"),
     "datasets": wall("errors", "numpy scipy pandas"),
-    "codegen": wall("errors", "numpy pytensor numba nutpie cachetools"),
+    "codegen": wall("errors", "numpy pytensor numba llvmlite nutpie cachetools"),
     "ops": wall("errors codegen", "numpy scipy pytensor numba jax"),
     "priors": wall("errors ops", "numpy scipy pytensor pymc"),
     "distributions": wall("errors ops", "numpy scipy pytensor pymc"),

@@ -23,7 +23,7 @@ from cachetools import LRUCache
 from pymc_mlm.codegen import host
 from pymc_mlm.codegen.graph import FAULT, Program, in_memory, write_graph
 
-WRAPPER_VERSION = 12
+WRAPPER_VERSION = 16
 # Compiled functions of the models that were fitted last, by key and signature.
 COMPILED: LRUCache[tuple[str | None, str], Any] = LRUCache(64)
 LOCK = Lock()
@@ -78,16 +78,6 @@ def mlm_logp(dim, x_, out_, logp_, user_data_):
     return 0
 """
 
-# An exception does not leave a function that is called from outside of Python: numba prints it and
-# returns zero, as if all were well. One handler around one call costs no time and is compiled fast.
-_GUARD_SOURCE = """
-def mlm_guarded(dim, x_, out_, logp_, user_data_):
-    try:
-        return log_density(dim, x_, out_, logp_, user_data_)
-    except Exception:
-        return {fault}
-"""
-
 _COPY_SOURCE = """
 def mlm_copy(dim, expanded, x_, out_, user_data_):
     for i in range(int64(expanded)):
@@ -125,24 +115,9 @@ def log_density_code(function: Any) -> tuple[Code, dict[Any, str], dict[str, np.
     keys |= {pytensor.shared(array, name=name): name for name, array in program.constants.items()}
     lines = "\n".join(_with_record(program.pruned(result), arrays, keys))
     source = _LOGP_SOURCE.format(lines=lines, value=result)
-    views = {_view_name(a): host().record_view(a.dtype, a.ndim) for a in arrays.values()}
+    views = {_at_name(a): host().array_at(a.dtype, a.ndim) for a in arrays.values()}
     code = _from_source(source, "mlm_logp", program.functions, program.keys, views)
     return code, keys, arrays
-
-
-def guarded(code: Code) -> Code:
-    """Return a function that returns a fault where another one raises an exception."""
-    import numba
-
-    called = numba.njit(
-        error_model="numpy",
-        fastmath=set(_FASTMATH),
-        no_cpython_wrapper=True,
-        no_cfunc_wrapper=True,
-    )(code.function)
-    source = _GUARD_SOURCE.format(fault=FAULT)
-    names = {"log_density": called}, {"log_density": code.key}
-    return _from_source(source, "mlm_guarded", *names, {})
 
 
 def copy_code() -> Code:
@@ -176,16 +151,17 @@ def _with_record(
             if name in arrays and name not in made:
                 made.add(name)
                 array = arrays[name]
-                shape = shapes[name] if array.ndim else 0
-                view = f"{_view_name(array)}(record, {addresses[name]}, {shape})"
-                found.insert(block, f"    {name} = {view}")
+                places = range(shapes[name], shapes[name] + array.ndim) if array.ndim else ()
+                lengths = [f"int64(record[{place}])" for place in places]
+                at = ", ".join([f"record[{addresses[name]}]", *lengths])
+                found.insert(block, f"    {name} = {_at_name(array)}({at})")
                 block += 1
         found.append(line)
     return found
 
 
-def _view_name(array: np.ndarray) -> str:
-    return f"view_{array.dtype.name}_{array.ndim}"
+def _at_name(array: np.ndarray) -> str:
+    return f"array_at_{array.dtype.name}_{array.ndim}"
 
 
 def _from_source(
@@ -223,6 +199,8 @@ def _from_source(
 def as_cfunc(code: Code, signature: Any) -> Any:
     """Compile a function that is called by its address, through the disk cache if it has a key.
 
+    It returns a fault where an exception is raised.
+
     numba does not give the memory of compiled code back (.5 MB for each trial that was refitted),
     so that code with a key is loaded once in a process.
     """
@@ -234,12 +212,13 @@ def as_cfunc(code: Code, signature: Any) -> Any:
         loaded = COMPILED.get(key) if is_kept else None
     if loaded is not None:
         return loaded
+    options = {"error_model": "numpy", "fastmath": set(_FASTMATH)}
+    made = host().Callback(code.function, signature, options, FAULT)
+    if is_kept:
+        made.enable_caching()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", numba.NumbaWarning)
-        compiled = numba.cfunc(
-            signature, cache=is_kept, error_model="numpy", fastmath=set(_FASTMATH)
-        )
-        made = compiled(code.function)
+        made.compile()
     if is_kept:
         with LOCK:
             COMPILED[key] = made

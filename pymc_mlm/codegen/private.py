@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from numba.core.registry import CPUDispatcher
+from numba.core.ccallback import CFunc, _CFuncCompiler  # type: ignore[attr-defined]
+from numba.core.compiler import Compiler
+from numba.core.registry import CPUDispatcher, cpu_target
 from pytensor.graph.replace import _vectorize_node
 from pytensor.link.numba.cache import NumbaPyTensorCacheLocator, compile_numba_function_src
 from pytensor.link.numba.dispatch.basic import (
@@ -159,24 +162,58 @@ def fits_nutpie() -> bool:
     return True
 
 
-@cache
-def record_view(dtype: np.dtype, ndim: int) -> Any:
-    """Return a numba function from nutpie's record and two places in it to an array.
+class Callback(CFunc):
+    """A numba function that is called by its address, and returns a fault instead of exceptions.
 
-    The places are those of the array's address and of its first length.
+    numba's own wrapper prints an exception and returns zero, as if all were well.
     """
+
+    def __init__(self, function: Any, signature: Any, options: Mapping[str, Any], fault: int):
+        self._types = signature.args, signature.return_type
+        super().__init__(function, self._types, locals={}, options=dict(options))
+        compiler = _WithoutWrapper(function, cpu_target, dict(options), {}, Compiler)
+        self._compiler = compiler
+        self._fault = fault
+
+    def _compile_uncached(self) -> Any:
+        made = self._compiler.compile(*self._types)
+        context, about = made.target_context, made.fndesc
+        module = context.create_module("callback")
+        inner = context.call_conv.get_function_type(about.restype, about.argtypes)
+        called = ir.Function(module, inner, about.llvm_func_name)
+        result = context.get_value_type(about.restype)
+        outer = ir.FunctionType(result, [context.get_value_type(t) for t in about.argtypes])
+        function = ir.Function(module, outer, about.llvm_cfunc_wrapper_name)
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        status, out = context.call_conv.call_function(
+            builder, called, about.restype, about.argtypes, function.args, attrs=("noinline",)
+        )
+        builder.ret(builder.select(status.is_error, result(self._fault), out))
+        made.library.add_ir_module(module)
+        return made
+
+
+class _WithoutWrapper(_CFuncCompiler):
+    def _customize_flags(self, flags: Any) -> Any:
+        flags = super()._customize_flags(flags)
+        flags.no_cfunc_wrapper = True
+        return flags
+
+
+@cache
+def array_at(dtype: np.dtype, ndim: int) -> Any:
+    """Return a numba function from an address and lengths to the array that is there."""
     import numba
     from nutpie.compile_pymc import address_as_void_pointer
 
-    lengths = ", ".join(f"int64(record[shape + {d}])" for d in range(ndim))
+    lengths = [f"n{d}" for d in range(ndim)]
     lines = [
-        "def view(record, address, shape):",
-        f"    return carray(as_pointer(record[address]), ({lengths}{',' * (ndim > 0)}), dtype)",
+        f"def array_at({', '.join(['address', *lengths])}):",
+        f"    return carray(as_pointer(address), ({''.join(f'{n}, ' for n in lengths)}), dtype)",
     ]
-    names = {"carray": numba.carray, "int64": np.int64, "dtype": dtype,
-             "as_pointer": address_as_void_pointer}  # fmt: skip
-    function = compile_source("\n".join(lines), "view", {"__name__": __name__, **names}, None)
-    return njit(function, error_model="numpy")
+    names = {"carray": numba.carray, "as_pointer": address_as_void_pointer, "dtype": dtype}
+    environment = {"__name__": __name__, **names}
+    return njit(compile_source("\n".join(lines), "array_at", environment, None))
 
 
 def nutpie_record(arrays: Mapping[str, np.ndarray], keys: Mapping[Any, str]) -> np.ndarray:

@@ -25,6 +25,8 @@ FAULT = -1
 # What `assign` makes: a number, computed without side effects.
 _NUMBER = re.compile(r"[nti]\d+")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_ENTRY = re.compile(r"(\w+)\[\d+\]")
+_WORDS = {"and", "or", "not"}
 # Where an assignment may read an entry of an array; a length is not one.
 _READS = re.compile(r"(?<!\.shape)\[")
 
@@ -71,7 +73,10 @@ class Program:
         self._count = 0
         self._first = indent
         self._lengths: list[str] = []
+        self._entries: dict[str, str] = {}
         self._early: list[str] = []
+        self._early_of_entries: list[str] = []
+        self._tested: set[str] = set()
         self._faults: list[str] = []
         self._same: dict[str, str] = {}
         self._inside: set[tuple[str, str]] = set()
@@ -92,7 +97,12 @@ class Program:
         if text.isidentifier():
             return text
         name = self.fresh(prefix)
-        self.write(f"{name} = {text}")
+        entry = _ENTRY.fullmatch(text)
+        if entry and prefix == "n" and entry[1] in self.known and self.indent == self._first:
+            self._entries[name] = f"{self._first}{name} = {text}"
+            self.known.add(name)
+        else:
+            self.write(f"{name} = {text}")
         return name
 
     @contextmanager
@@ -134,7 +144,7 @@ class Program:
             for d, length in enumerate(shape)
             if length != ONE
         ]
-        self.known.update(shape)
+        self.known.update(shape, [array])
         return in_memory(array, shape)
 
     def lengths(self, array: str, broadcastable: Sequence[bool]) -> tuple[str, ...]:
@@ -146,8 +156,19 @@ class Program:
 
     def fail_if(self, condition: str) -> None:
         """End the function with a fault where a condition holds, before memory is touched."""
-        is_early = self.indent == self._first and set(_NAME.findall(condition)) <= self.known
-        (self._early if is_early else self._faults).append(condition)
+        names = set(_NAME.findall(condition)) - _WORDS
+        if self.indent != self._first:
+            self._faults.append(condition)
+            return
+        if condition in self._tested:
+            return
+        self._tested.add(condition)
+        if not names <= self.known:
+            self._faults.append(condition)
+        elif names & self._entries.keys():
+            self._early_of_entries.append(condition)
+        else:
+            self._early.append(condition)
 
     def write_tests(self) -> None:
         """Write the tests that are due as one.
@@ -161,17 +182,22 @@ class Program:
 
     def start(self) -> list[str]:
         """Return what belongs before all lines: lengths of given arrays, and tests of them."""
-        return self._lengths + self._test(self._early)
+        return [
+            *self._lengths,
+            *self._test(self._early),
+            *self._entries.values(),
+            *self._test(self._early_of_entries),
+        ]
 
     def _test(self, conditions: Sequence[str]) -> list[str]:
         if not conditions:
             return []
-        due = " | ".join(f"({condition})" for condition in dict.fromkeys(conditions))
+        due = " | ".join(f"({condition})" for condition in conditions)
         return [f"{self.indent}if {due}:", f"{self.indent}    {self.fault}"]
 
     def same(self, one: str, other: str) -> None:
         """Write a test that two lengths agree, once."""
-        one, other = self._representative(one), self._representative(other)
+        one, other = self.representative(one), self.representative(other)
         if one == other:
             return
         self.fail_if(f"{one} != {other}")
@@ -181,7 +207,7 @@ class Program:
 
     def inside(self, index: Variable, length: str) -> None:
         """Write a test that all entries of an index count from one end of a length, once."""
-        array, length = self.array(index), self._representative(length)
+        array, length = self.array(index), self.representative(length)
         if (array, length) in self._inside:
             return
         self._inside.add((array, length))
@@ -193,7 +219,8 @@ class Program:
             self.write(f"{wrong} |= ({entry} < -{length}) | ({entry} >= {length})")
         self.fail_if(wrong)
 
-    def _representative(self, length: str) -> str:
+    def representative(self, length: str) -> str:
+        """Return the one name of all lengths that were tested to be the same."""
         while length in self._same:
             length = self._same[length]
         return length
@@ -206,6 +233,16 @@ class Program:
         name = f"{prefix}_{len(self.functions)}"
         self.functions[name], self.keys[name] = function, key
         return name
+
+    def helper(self, function: Callable[..., Any], name: str, key: str | None) -> str:
+        """Return the name of a numba function that tests what is given at the start."""
+        key = None if key is None else f"{key} {name}"
+        for known in self.functions:
+            if known.startswith(f"{name}_"):
+                return known
+        called = self.call(function, key, name)
+        self.known.add(called)
+        return called
 
     def allocate(self, variable: Variable, shape: Sequence[str]) -> str:
         """Write the allocation of an array, unless it exists already, and return its name."""

@@ -249,7 +249,7 @@ def _compile_cached(
 ) -> CompiledModel:
     import numba
 
-    from pymc_mlm.codegen.function import as_cfunc, copy_code, guarded, log_density_code
+    from pymc_mlm.codegen.function import as_cfunc, copy_code, log_density_code
     from pymc_mlm.inference.log_density import log_density_function
 
     private = host()
@@ -266,7 +266,7 @@ def _compile_cached(
     code, keys, shared = log_density_code(logp)
     pointer = numba.types.CPointer(numba.types.double)
     u64, void = numba.types.uint64, numba.types.voidptr
-    log_density = as_cfunc(guarded(code), numba.types.int64(u64, pointer, pointer, pointer, void))
+    log_density = as_cfunc(code, numba.types.int64(u64, pointer, pointer, pointer, void))
     copy = as_cfunc(copy_code(), numba.types.int64(u64, u64, pointer, pointer, void))
     flat = np.concatenate([np.ravel(start[name]) for name, _ in layout]).astype(np.float64) / scale
     data = private.nutpie_record(shared, keys)

@@ -155,12 +155,19 @@ def register_numba() -> None:
     _registered.update(("numba", c) for c in missing)
     if private is None:  # PyTensor then calls `perform`.
         return
+    from pymc_mlm.ops import kernel_call  # noqa: F401  (registers how kernels are called)
+
     guard_disk_cache()
     for op_class in missing:
         implement = _numba_kernels[op_class]
         private.register_kernel(op_class, lambda op, f=implement: _checked_kernel(op, f(op)))
         if op_class in _vectorized:
             private.register_vectorized(op_class, _vectorized[op_class])
+
+
+def numba_kernel_of(op: AbstractKernelOp) -> NumbaKernel:
+    """Return the Python function of an Op's numba kernel, which tests nothing."""
+    return _numba_kernels[type(op)](op)
 
 
 def _checked_kernel(op: AbstractKernelOp, kernel: NumbaKernel) -> tuple[Any, int]:

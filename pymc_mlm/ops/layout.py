@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 _INPUT = re.compile(r"(\w+)(?:\[([^\]]*)\])?(?:\s*<\s*(.+))?")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _SEPARATOR = re.compile(r",(?![^\[]*\])")
 
 
@@ -140,6 +141,59 @@ class Layout:
         arguments = ", ".join(self.names)
         body = "".join(f"    {line}\n" for line in [*lines, f"return kernel({arguments})"])
         return f"def checked({arguments}):\n{body}"
+
+    def tests(
+        self,
+        arrays: Sequence[str],
+        lengths: Sequence[Sequence[str]],
+        helper: Callable[[str], str],
+    ) -> tuple[list[tuple[str, str]], list[str]]:
+        """Return what holds of inputs of the layout, as text for numba.
+
+        Parameters
+        ----------
+        arrays : sequence of str
+            Name of each input's array.
+        lengths : sequence of sequence of str
+            Its lengths, as text.
+        helper : callable
+            Gives the name under which a function is called, from its name here.
+
+        Returns
+        -------
+        equal : list of (str, str)
+            Lengths that are the same.
+        faults : list of str
+            Conditions of which none holds.
+        """
+        texts = dict(zip(self.names, arrays, strict=True))
+        shapes = dict(zip(self.names, lengths, strict=True))
+
+        def written(text: str) -> str:
+            def name(m: re.Match[str]) -> str:
+                if m[0] in ("or", "and", "not"):
+                    return m[0]
+                return texts[m[0]] if m[0] in texts else helper(m[0])
+
+            return _WORD.sub(name, text)
+
+        equal, faults = [], []
+        for name, d, length in self._axes():
+            own = shapes[name][d]
+            if length.isidentifier() and length not in texts:
+                texts[length] = own
+                continue
+            wanted = written(length.rstrip("?"))
+            if length.endswith("?"):
+                faults.append(f"({own} != 0) & ({own} != {wanted})")
+            else:
+                equal.append((own, wanted if wanted.isidentifier() else f"({wanted})"))
+        for name, bound in self._places():
+            stop = written(bound.rstrip("?"))
+            test = f"{helper('is_outside')}({texts[name]}, {stop})"
+            faults.append(f"({stop} > 0) & {test}" if bound.endswith("?") else test)
+        faults += [f"not ({written(condition)})" for condition in self.conditions]
+        return equal, faults
 
     def _axes(self) -> tuple[tuple[str, int, str], ...]:
         return axes_of(self.text)

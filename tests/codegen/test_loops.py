@@ -11,7 +11,7 @@ import pytest
 from pytensor.compile.mode import Mode
 from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 
-from pymc_mlm.codegen.graph import Program, in_memory, part, write_graph
+from pymc_mlm.codegen.graph import Program, part, write_graph
 from pymc_mlm.codegen.value import single
 
 RNG = np.random.default_rng(11)

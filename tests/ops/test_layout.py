@@ -93,7 +93,11 @@ def test_kernel_stays_inside_arrays_of_its_layout(op):
     for inputs in samples(op.layout, 60):
         if "compatible" in op.layout.names:
             inputs[op.layout.names.index("compatible")][:] = 1.0
-        kernel(*inputs)
+        results = kernel(*inputs)
+        # Compiled log densities do not look at what a kernel returns.
+        results = results if isinstance(results, tuple) else (results,)
+        shapes = op.infer_shape(None, [np.shape(x) for x in inputs])
+        assert [np.shape(x) for x in results] == [tuple(shape) for shape in shapes]
 
 
 def test_groups_of_tiny_weights_are_found_by_the_rows_alone():
@@ -141,6 +145,26 @@ def test_compiled_test_of_the_layout_is_that_of_numpy(op):
         except (ValueError, IndexError):
             found = False
         assert found == expected, [x.shape for x in given]
+    assert False in seen
+
+
+@pytest.mark.parametrize("op", OPS, ids=str)
+def test_written_tests_of_the_layout_are_those_of_numpy(op):
+    helpers = {"is_outside": is_outside, **op.layout.helpers}
+    rng, seen = np.random.default_rng(6), set()
+    names = [f"x{k}" for k in range(len(op.layout.names))]
+    for inputs in samples(op.layout, 50):
+        given = changed(inputs, rng)
+        environment = {**dict(zip(names, given, strict=True)), **helpers, "int64": np.int64}
+        lengths = [
+            [f"int64({name}.shape[{d}])" for d in range(environment[name].ndim)] for name in names
+        ]
+        equal, faults = op.layout.tests(names, lengths, lambda name: name)
+        found = all(eval(one, environment) == eval(other, environment) for one, other in equal)
+        # Written with `|`: all are evaluated, whatever the others say.
+        fault = any([eval(f"({text})", environment) for text in faults])
+        assert (found and not fault) == is_accepted(op.layout, given), (equal, faults)
+        seen.add(is_accepted(op.layout, given))
     assert False in seen
 
 
