@@ -17,7 +17,7 @@ K_HAT, K_HAT_LIMIT = "k_hat", "k_hat_limit"
 EFFECTIVE_SIZE, EXACT = "effective_size", "is_exact"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fit:
     """A fitted model.
 
@@ -49,6 +49,13 @@ class Fit:
     versions: Mapping[str, str] = field(default_factory=dict)
     table: Any = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Name the model, the path and the draws, not the arrays."""
+        sizes = self.idata["posterior"].sizes
+        draws = f"{sizes.get('chain', 1)} x {sizes.get('draw', 0)} draws"
+        kind = "approximate, " if self.is_approximate else ""
+        return f"<Fit of {self.title}; path {self.path!r}, {kind}{draws}>"
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the model, which PyMC cannot pickle and which is built again when asked for."""

@@ -55,6 +55,12 @@ def trial():
     return fitted(model, TABLE)
 
 
+def test_predictions_need_values_of_columns(logistic):
+    for wrong in ("x", ["x"]):
+        with pytest.raises(mlm.SpecificationError, match=r"variables=\{column: \[values\]\}"):
+            logistic.predictions(wrong)
+
+
 def averaged(model, table, **kwargs):
     return model.predict(table, **kwargs).mean("obs").values.ravel()
 

@@ -167,6 +167,11 @@ def _asked(rows: Rows, variables: Any) -> dict[str, Any]:
 def _combinations(rows: Rows, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     from itertools import product
 
+    if not isinstance(variables, Mapping):
+        raise SpecificationError(
+            f"Predictions need values of columns: give variables={{column: [values]}}, not "
+            f"{variables!r}. Contrasts of a column are those of comparisons({variables!r})."
+        )
     _asked(rows, list(variables))
     values = [[v] if isinstance(v, str) or np.ndim(v) == 0 else list(v) for v in variables.values()]
     return [dict(zip(variables, point, strict=True)) for point in product(*values)]

@@ -1,5 +1,7 @@
 """The path "collapsed" with crossed and member terms: a fit as any other, certified or sampled."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,7 +55,11 @@ def test_draws_have_the_variables_and_dims_of_plain_sampling(fitted):
 def test_reports_name_the_certificate_and_no_r_hat(fitted):
     text = str(fitted.summary())
     assert "effects integrated out exactly; draws weighted to the exact posterior (k-hat" in text
-    assert "approximate" not in text + repr(fitted)
+    assert "approximate" not in text + repr(fitted) + repr(fitted.result_)
+    # Without the arrays of the design.
+    assert re.fullmatch(
+        r"<Fit of .{10,150}; path 'collapsed', 2 x 200 draws>", repr(fitted.result_)
+    )
     assert fitted.summary().frame["r_hat"].isna().all()
     assert (fitted.summary().frame["ess_bulk"] < 400).all()
 

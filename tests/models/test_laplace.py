@@ -179,6 +179,7 @@ def test_a_certificate_that_fails_says_approximate(table, monkeypatch, tmp_path)
         assert "approximate" in text
     again = mlm.load(model.save(tmp_path / "fit.nc"))
     assert again.is_approximate
+    assert "approximate" in repr(again)
 
 
 def exact_sd(u, y):
