@@ -16,10 +16,12 @@ from pymc_mlm.inference import compiled_nutpie
 # scalar functions); raise a limit only with a measured reason: a statement costs 5 to 10 ms cold.
 # Effects that follow intercept, coefficients and each other cost 60 to 85 statements; without
 # them 30 units of 1,000 rows have an effective size of 8 of 4,000 draws, with them 7,000. Lengths
-# that are tested in every loop cost another 20 to 30.
-MOST_STATEMENTS = {"fixed weights": 345, "estimated weights": 360, "nested": 250,
-                   "sampled nested": 400, "trial": 240}  # fmt: skip
-MOST_FUNCTIONS = {"fixed weights": 7, "estimated weights": 9, "nested": 3, "sampled nested": 14,
+# of what a table gives are tested once, at the start, and so are its places, by functions that all
+# kernels share. Without them each kernel had a function around it, which was not counted here, and
+# the fixed weights took 23 s of CPU to compile instead of 15.
+MOST_STATEMENTS = {"fixed weights": 350, "estimated weights": 365, "nested": 255,
+                   "sampled nested": 400, "trial": 255}  # fmt: skip
+MOST_FUNCTIONS = {"fixed weights": 8, "estimated weights": 10, "nested": 5, "sampled nested": 15,
                   "trial": 10}  # fmt: skip
 
 

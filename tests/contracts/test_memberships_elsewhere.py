@@ -136,7 +136,8 @@ def test_a_fit_is_saved_and_loaded(table, tmp_path):
 
 
 @pytest.mark.parametrize("what", [
-    "There is no family `categorical`", "several outcomes of different families",
+    "covariates that differ between the categories of one row",
+    "several outcomes of different families",
     "further families", "parameters of the family that depend on covariates", "`mode`, `sin`",
     "priors as text, inverse Wishart", "DIC, WAIC, AIC", "Geweke", "histogram and matrix",
     "power by simulation", "profile likelihood",

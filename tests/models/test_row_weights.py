@@ -61,7 +61,7 @@ def some_values(model, seed=3):
     return {rv.name: np.asarray(v) for rv, v in zip(model.free_RVs, drawn, strict=True)}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "categorical"])
 def test_frequencies_of_every_family_are_repeated_rows(family):
     outcome, named = FAMILIES[family]
     made = hierarchical(f"{outcome} ~ 1 + x", named, N)
