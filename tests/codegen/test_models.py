@@ -109,29 +109,3 @@ def test_a_function_called_by_its_address_returns_a_fault_for_an_exception():
     called = host().Callback(root, numba.types.int64(numba.types.int64), options, -7)
     called.compile()
     assert (called.ctypes(4), called.ctypes(-1)) == (4, -7)
-
-
-def test_tests_of_lengths_are_few_and_come_before_arrays():
-    """Each exit costs compilation for every array that is alive there: half a minute in all."""
-    import pymc_mlm as mlm
-
-    rng = np.random.default_rng(2)
-    rows = 60
-    table = {
-        "group": np.repeat(range(20), 3),
-        "member": rng.integers(0, 8, rows),
-        "country": np.repeat(np.arange(20) % 5, 3),
-        "x": np.repeat(rng.normal(size=20), 3),
-        "z": rng.normal(size=rows),
-        "y": np.repeat(rng.normal(size=20), 3),
-    }
-    terms = [mlm.mm("member", "group", covariates="z"), mlm.hm("country")]
-    model = mlm.MultipleMembershipModel("y ~ x", *terms).build(table)
-    names = [rv.name for rv in model.free_RVs]
-    lines = compile_model(model, names).code.function.__source__.splitlines()
-    exits = [k for k, line in enumerate(lines) if line.strip() == "return -1"]
-    # Of what is given, of places in the point, and of the gradient's length.
-    assert len(exits) <= 4
-    first = next(k for k, line in enumerate(lines) if "= op_" in line or "np.empty" in line)
-    assert all(k < first for k in exits[:2])
-    assert not any("checked" in line for line in lines)
