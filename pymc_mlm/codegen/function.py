@@ -115,8 +115,8 @@ def log_density_code(function: Any) -> tuple[Code, dict[Any, str], dict[str, np.
     keys |= {pytensor.shared(array, name=name): name for name, array in program.constants.items()}
     lines = "\n".join(_with_record(program.pruned(result), arrays, keys))
     source = _LOGP_SOURCE.format(lines=lines, value=result)
-    views = {_at_name(a): host().array_at(a.dtype, a.ndim) for a in arrays.values()}
-    code = _from_source(source, "mlm_logp", program.functions, program.keys, views)
+    makers = {_at_name(a): host().array_at(a.dtype, a.ndim) for a in arrays.values()}
+    code = _from_source(source, "mlm_logp", program.functions, program.keys, makers)
     return code, keys, arrays
 
 

@@ -28,10 +28,10 @@ def _(op: AbstractKernelOp, node: Apply, program: Program) -> None:
 
     arrays = [program.array(x) for x in node.inputs]
     lengths = [tuple(map(program.representative, program.value(x).shape)) for x in node.inputs]
-    equal, faults = op.layout.tests(arrays, lengths, helper)
-    for one, other in equal:
+    needed = op.layout.requirements(arrays, lengths, helper)
+    for one, other in needed.equal:
         program.same(one, other)
-    for fault in faults:
+    for fault in (*needed.misfits, *needed.outside, *needed.unmet):
         program.fail_if(fault)
     kernel = private.njit(numba_kernel_of(op), error_model="numpy")
     known = op.infer_shape(node, [tuple(map(Length, shape)) for shape in lengths])

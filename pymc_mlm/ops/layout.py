@@ -31,6 +31,24 @@ _SEPARATOR = re.compile(r",(?![^\[]*\])")
 
 
 @dataclass(frozen=True)
+class Requirements:
+    """What holds of inputs of a layout, as text for numba.
+
+    Attributes
+    ----------
+    equal : list of (str, str)
+        Lengths that are the same.
+    misfits, outside, unmet : list of str
+        Conditions of which none holds: of optional lengths, of places, and the layout's own.
+    """
+
+    equal: list[tuple[str, str]]
+    misfits: list[str]
+    outside: list[str]
+    unmet: list[str]
+
+
+@dataclass(frozen=True)
 class Layout:
     """Lengths and places of the inputs of an Op.
 
@@ -113,41 +131,32 @@ class Layout:
 
     def numba_source(self, what: str) -> str:
         """Return the text of ``checked``, which tests its inputs and calls ``kernel``."""
-        lines, tests, defined = [], [], set()
-        for name, d, length in self._axes():
-            found = f"{name}.shape[{d}]"
-            if length.isidentifier() and length not in defined:
-                defined.add(length)
-                lines.append(f"{length} = {found}")
-            elif length.endswith("?"):
-                tests.append(f"({found} != 0 and {found} != {length[:-1]})")
-            else:
-                tests.append(f"{found} != {length}")
-        outside = [
-            f"({bound[:-1]} > 0 and is_outside({name}, {bound[:-1]}))"
-            if bound.endswith("?")
-            else f"is_outside({name}, {bound})"
-            for name, bound in self._places()
+        lengths = [
+            [f"{name}.shape[{d}]" for d in range(len(own))] for name, own, _ in inputs_of(self.text)
         ]
-        rules = [
-            (tests, "ValueError", f"lengths do not fit {self.text.split(';')[0]}"),
-            (outside, "IndexError", "an index is outside of what it points into"),
-            ([f"not ({c})" for c in self.conditions], "ValueError", "the inputs do not fit"),
-        ]
-        for alternatives, error, text in rules:
-            if alternatives:
-                lines.append(f"if {' or '.join(alternatives)}:")
+        needed = self.requirements(self.names, lengths, lambda name: name)
+        differ = [f"{one} != {other}" for one, other in needed.equal]
+        sides = self.text.split(";")[0]
+        rules = (
+            (differ + needed.misfits, "ValueError", f"lengths do not fit {sides}"),
+            (needed.outside, "IndexError", "an index is outside of what it points into"),
+            (needed.unmet, "ValueError", "the inputs do not fit"),
+        )
+        lines = []
+        for conditions, error, text in rules:
+            if conditions:
+                lines.append(f"if {' or '.join(f'({condition})' for condition in conditions)}:")
                 lines.append(f"    raise {error}({f'{what}: {text}'!r})")
         arguments = ", ".join(self.names)
         body = "".join(f"    {line}\n" for line in [*lines, f"return kernel({arguments})"])
         return f"def checked({arguments}):\n{body}"
 
-    def tests(
+    def requirements(
         self,
         arrays: Sequence[str],
         lengths: Sequence[Sequence[str]],
         helper: Callable[[str], str],
-    ) -> tuple[list[tuple[str, str]], list[str]]:
+    ) -> Requirements:
         """Return what holds of inputs of the layout, as text for numba.
 
         Parameters
@@ -158,13 +167,6 @@ class Layout:
             Its lengths, as text.
         helper : callable
             Gives the name under which a function is called, from its name here.
-
-        Returns
-        -------
-        equal : list of (str, str)
-            Lengths that are the same.
-        faults : list of str
-            Conditions of which none holds.
         """
         texts = dict(zip(self.names, arrays, strict=True))
         shapes = dict(zip(self.names, lengths, strict=True))
@@ -177,7 +179,7 @@ class Layout:
 
             return _WORD.sub(name, text)
 
-        equal, faults = [], []
+        equal, misfits, outside = [], [], []
         for name, d, length in self._axes():
             own = shapes[name][d]
             if length.isidentifier() and length not in texts:
@@ -185,15 +187,15 @@ class Layout:
                 continue
             wanted = written(length.rstrip("?"))
             if length.endswith("?"):
-                faults.append(f"({own} != 0) & ({own} != {wanted})")
+                misfits.append(f"({own} != 0) & ({own} != {wanted})")
             else:
                 equal.append((own, wanted if wanted.isidentifier() else f"({wanted})"))
         for name, bound in self._places():
             stop = written(bound.rstrip("?"))
             test = f"{helper('is_outside')}({texts[name]}, {stop})"
-            faults.append(f"({stop} > 0) & {test}" if bound.endswith("?") else test)
-        faults += [f"not ({written(condition)})" for condition in self.conditions]
-        return equal, faults
+            outside.append(f"({stop} > 0) & {test}" if bound.endswith("?") else test)
+        unmet = [f"not ({written(condition)})" for condition in self.conditions]
+        return Requirements(equal, misfits, outside, unmet)
 
     def _axes(self) -> tuple[tuple[str, int, str], ...]:
         return axes_of(self.text)

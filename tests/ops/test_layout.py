@@ -159,7 +159,8 @@ def test_written_tests_of_the_layout_are_those_of_numpy(op):
         lengths = [
             [f"int64({name}.shape[{d}])" for d in range(environment[name].ndim)] for name in names
         ]
-        equal, faults = op.layout.tests(names, lengths, lambda name: name)
+        tests = op.layout.requirements(names, lengths, lambda name: name)
+        equal, faults = tests.equal, [*tests.misfits, *tests.outside, *tests.unmet]
         found = all(eval(one, environment) == eval(other, environment) for one, other in equal)
         # Written with `|`: all are evaluated, whatever the others say.
         fault = any([eval(f"({text})", environment) for text in faults])
