@@ -4,8 +4,9 @@ import numpy as np
 import pymc as pm
 import pytest
 
+from pymc_mlm.codegen import host
 from pymc_mlm.inference.base import Run
-from pymc_mlm.inference.compiled_nutpie import compile_model
+from pymc_mlm.inference.compiled_nutpie import FAULT, _called, compile_model
 from pymc_mlm.inference.nutpie import Nutpie
 from pymc_mlm.ops.group_sum import group_sum
 
@@ -38,3 +39,18 @@ def test_exception_at_a_later_point_is_a_fault_and_no_value():
     with pytest.raises(IndexError, match="entries from 7 to 7"):
         compiled.log_density(np.array([6.0, 0.0, 0.0, 0.0]))
     assert compiled.log_density(np.zeros(4))[0] == value
+
+
+@pytest.mark.parametrize("name", ["weights", "rows"])
+@pytest.mark.parametrize("count", [0, 2])
+def test_lengths_that_do_not_fit_are_a_fault_before_a_kernel_reads(name, count):
+    model = model_that_reads(lambda x: x * 0)
+    held = compile_model(model, ["x", "effects"]).sampled
+    keys = {variable.name: key for variable, key in held.shared_var_keys.items()}
+    arrays = dict(held.shared_data)
+    status = {}
+    for size in (1, count):
+        arrays[keys[name]] = np.repeat(arrays[keys[name]][:1], size)
+        data = host().nutpie_record(arrays, held.shared_var_keys)
+        status[size] = _called(held.compiled_logp_func, data, np.zeros(4))[0]
+    assert status == {1: 0, count: FAULT}
