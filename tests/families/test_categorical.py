@@ -191,6 +191,15 @@ def test_nested_units_and_aggregated_covariates_have_coefficients_for_each_categ
         np.testing.assert_allclose(eta[:, k], own, atol=1e-9)
 
 
+def test_coefficients_of_units_are_those_of_their_predictions():
+    fit = drawn(nested(), ROWS)
+    own = fit.coefficient_draws().isel(school=COUNTRY)
+    eta = fit.predict(kind="eta")
+    for label in ("b", "c"):
+        level, slope = (own.sel(coef=name).values for name in (label, f"{label}:x"))
+        np.testing.assert_allclose(level + slope * X, eta.sel(category=label), atol=1e-9)
+
+
 def test_each_group_has_one_log_likelihood_and_one_new_outcome(fitted):
     tree = fitted.extend("log_likelihood", "posterior_predictive", random_seed=1)
     found = tree["log_likelihood"]["outcome"]
