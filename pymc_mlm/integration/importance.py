@@ -104,8 +104,9 @@ def find_mode(density: Density, starts: Array, scale: Array | None = None) -> Mo
         Log density and its gradient at a point, shape (parameter,); ``-inf`` outside its support.
     starts : ndarray, shape (parameter,) or (start, parameter)
         Where to start. Several starts must lead to one mode.
-    scale : ndarray, shape (parameter,), optional
-        Rough posterior standard deviations; a step is counted in them.
+    scale : ndarray, shape (parameter,) or (parameter, parameter), optional
+        Rough posterior standard deviations, or a lower root of the covariance; steps are counted
+        in them.
 
     Returns
     -------
@@ -125,7 +126,8 @@ def find_mode(density: Density, starts: Array, scale: Array | None = None) -> Mo
     """
     starts = np.atleast_2d(starts)
     unit = np.ones(starts.shape[1]) if scale is None else np.asarray(scale)
-    first, *others = (_climb(density, start, unit) for start in starts)
+    units = np.diag(unit) if unit.ndim == 1 else unit
+    first, *others = (_climb(density, start, units) for start in starts)
     root = root_of(first.covariance)
     for other in others:
         distance = np.linalg.norm(solve_triangular(root, other.point - first.point, lower=True))
@@ -137,7 +139,7 @@ def find_mode(density: Density, starts: Array, scale: Array | None = None) -> Mo
     return Mode(first.point, first.covariance, first.value, count)
 
 
-def _climb(density: Density, start: Array, scale: Array) -> Mode:
+def _climb(density: Density, start: Array, units: Array) -> Mode:
     """Climb by quasi-Newton steps, then by Newton steps with a Hessian of central differences."""
     from scipy.optimize import minimize
 
@@ -146,21 +148,22 @@ def _climb(density: Density, start: Array, scale: Array) -> Mode:
     def negative(x: Array) -> tuple[float, Array]:
         nonlocal count
         count += 1
-        value, gradient = density(x * scale)
+        value, gradient = density(units @ x)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             return NOWHERE, np.zeros_like(x)
-        return -value, -np.asarray(gradient) * scale
+        return -value, -np.asarray(gradient) @ units
 
-    if negative(start / scale)[0] == NOWHERE:
+    first = solve_triangular(units, start, lower=True)
+    if negative(first)[0] == NOWHERE:
         raise IntegrationError("the log density is not finite where the search starts")
-    found = minimize(negative, start / scale, jac=True, method="BFGS", options={"gtol": 0.05})
+    found = minimize(negative, first, jac=True, method="BFGS", options={"gtol": 0.05})
     point, spread = found.x, np.sqrt(np.diagonal(found.hess_inv))
     for _ in range(5):
         covariance = _curvature(negative, point, 0.1 * spread)
         value, gradient = negative(point)
         step = -covariance @ gradient
         if gradient @ -step < 1e-4:
-            return Mode(point * scale, covariance * np.outer(scale, scale), -value, count)
+            return Mode(units @ point, units @ covariance @ units.T, -value, count)
         point, spread = point + step, np.sqrt(np.diagonal(covariance))
     raise IntegrationError("the search for a mode did not end")
 

@@ -12,6 +12,7 @@ from pymc_mlm.integration.rows import Rows
 from pymc_mlm.integration.second_order import corrected_mode
 from pymc_mlm.paths.conditional import Conditional, conditional
 from pymc_mlm.paths.log_marginal import LogMarginal
+from pymc_mlm.paths.without_effects import start_without_effects
 from pymc_mlm.terms import AbstractTerm
 from pymc_mlm.terms.imputed import Imputed
 
@@ -34,15 +35,20 @@ class Approximation:
     mode: Mode
 
 
-def approximate(spec: Any, design: Any) -> Approximation:
+def approximate(spec: Any, design: Any, informed: bool = False) -> Approximation:
     """Find the mode of the hyperparameters.
+
+    Parameters
+    ----------
+    spec, design, informed
+        As in `conditional`.
 
     Raises
     ------
     IntegrationError
         They are too many, or the effects cannot be integrated out.
     """
-    model = conditional(spec, design)
+    model = conditional(spec, design, informed)
     if len(model.start) > MOST_HYPERPARAMETERS:
         raise IntegrationError(
             f"the model has {len(model.start)} parameters beside the random effects, and "
@@ -54,7 +60,7 @@ def approximate(spec: Any, design: Any) -> Approximation:
 def approximate_split(model: Conditional) -> Approximation:
     """Find the mode of the hyperparameters of a model that is already split."""
     density = LogMarginal(model)
-    mode = find_mode(density, model.start)
+    mode = find_mode(density, *start_without_effects(model))
     density(mode.point)
     # Rounds of points adapt to what one step leaves, where each evaluation is dear.
     steps = 1 if is_large(model.rows) else 2

@@ -16,7 +16,7 @@ from pymc_mlm.paths.approximation import approximate, obstacle
 from pymc_mlm.paths.base import AbstractPath
 from pymc_mlm.paths.cost import seconds_integrated, seconds_sampled
 from pymc_mlm.paths.laplace import certificate, weighted_draws
-from pymc_mlm.paths.near_start import near_start
+from pymc_mlm.paths.near_start import informed_start
 from pymc_mlm.paths.sampled import Sampled, sampled_from
 
 # Attribute of a posterior that was sampled after all: why.
@@ -102,16 +102,16 @@ def certified(
             "initvals: draws by importance sampling start nowhere. Leave initvals out, or sample "
             "with path='sampled'."
         )
-    start = None
+    found = None
     try:
         found = approximate(spec, design)
-        start = near_start(found)
         idata = weighted_draws(spec, design, run, found, *([enough] if enough else []))
         if idata["posterior"].attrs[EXACT]:
             return idata
         reason = certificate(idata)
     except IntegrationError as error:
         reason = str(error)
+    start = None if found is None else informed_start(spec, design)
     idata = sampled_from(start, spec, design, sampler, run)
     idata["posterior"].attrs[REFUSED] = reason
     return idata

@@ -69,7 +69,7 @@ class Conditional:
     shapes : tuple of tuple of int
         Shape of each hyperparameter in the sampler's coordinates.
     start : ndarray, shape (hyperparameter,)
-        Where the sampler would start, in its coordinates.
+        Where the model puts them before it sees the outcome.
     evaluate, pull_back, values : callable
         Functions of the flat vector of hyperparameters.
     """
@@ -127,7 +127,7 @@ class Conditional:
         return drawn
 
 
-def conditional(spec: Any, design: Any) -> Conditional:
+def conditional(spec: Any, design: Any, informed: bool = False) -> Conditional:
     """Split the model of a design into hyperparameters and normal effects.
 
     Parameters
@@ -136,17 +136,21 @@ def conditional(spec: Any, design: Any) -> Conditional:
         The model; its family is one of `LOG_DENSITIES`.
     design : Design
         A table with its outcome.
+    informed : bool
+        Whether hyperparameters have the coordinates in which the sampler draws them with all
+        effects. They cost an approximation of the effects, and change no density but these
+        coordinates.
 
     Returns
     -------
     Conditional
     """
     with config.change_flags(traceback__limit=0):  # a tenth of the time goes into tracebacks
-        return _split(spec, design)
+        return _split(spec, design, informed)
 
 
-def _split(spec: Any, design: Any) -> Conditional:
-    model, eta = build_with_predictor(spec, design)
+def _split(spec: Any, design: Any, informed: bool) -> Conditional:
+    model, eta = build_with_predictor(spec, design, informed)
     with model:
         linear = [p for term, part in design.terms for p in term.linear(part)]
     parts, order, rows = arranged(spec.family.name, design.outcome, linear)

@@ -53,7 +53,12 @@ def start_of_many_rows(spec: Any, design: Any) -> NearStart | None:
     """Return a start for a large table; None for others, and where there is no approximation."""
     if getattr(design, "num_rows", 0) < MANY_ROWS or obstacle(spec, design) is not None:
         return None
+    return informed_start(spec, design)
+
+
+def informed_start(spec: Any, design: Any) -> NearStart | None:
+    """Return a start with scales in the sampler's coordinates; None without an approximation."""
     try:
-        return near_start(approximate(spec, design))
+        return near_start(approximate(spec, design, informed=True))
     except IntegrationError:
         return None

@@ -79,8 +79,9 @@ def test_a_last_round_of_its_own_has_no_bias_in_tails():
     assert np.mean(found) == pytest.approx(np.sqrt(0.7 * 0.3**2 + 0.3), abs=2.5 * error)
 
 
-def test_curvature_is_the_hessian():
-    mode = find_mode(normal, np.zeros(3), scale=np.array([1.0, 1.0, 0.2]))
+@pytest.mark.parametrize("scale", [np.array([1.0, 1.0, 0.2]), np.linalg.cholesky(COVARIANCE)])
+def test_curvature_is_the_hessian(scale):
+    mode = find_mode(normal, np.zeros(3), scale=scale)
     assert np.allclose(mode.point, 1, atol=0.01)
     assert np.allclose(mode.covariance, COVARIANCE)
 
