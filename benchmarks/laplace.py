@@ -79,6 +79,26 @@ def crossed(rows, rng):
     return table | {"service": service, "y": y}, mlm.MultipleMembershipModel("y ~ service", *terms)
 
 
+def value_added(students, rng, years=5, teachers=150):
+    """Scores of students in five years, a new teacher in each, whose effects last in part."""
+    lasts, effect = [1.0, 0.5, 0.3, 0.2, 0.1], 0.3 * rng.normal(size=(years, teachers))
+    taught = rng.integers(0, teachers, (students, years))
+    student, own = np.arange(students), 0.8 * rng.normal(size=students)
+    parts = []
+    for year in range(years):
+        past = range(year + 1)
+        score = own + 0.6 * rng.normal(size=students)
+        score += sum(lasts[year - t] * effect[t, taught[:, t]] for t in past)
+        for t in past:
+            teacher = t * teachers + taught[:, t]
+            part = {"student": student, "teacher": teacher, "score": score, "year": year}
+            parts.append(pd.DataFrame(part | {"test": student * years + year, "lag": year - t}))
+    weight = mlm.weights.persistence("lag", lags=years - 1)
+    terms = [mlm.mm("teacher", "test", weight=weight, normalize=False), mlm.hm("student")]
+    model = mlm.MultipleMembershipModel("score ~ 1 + C(year)", *terms)
+    return pd.concat(parts, ignore_index=True), model
+
+
 TABLES = {
     "gaussian-10k": (gaussian, 10_000),
     "memberships-10k": (memberships, 10_000),
@@ -86,6 +106,7 @@ TABLES = {
     "memberships-1m": (memberships, 1_000_000),
     "doubles": (doubles, 13_038),
     "crossed-73k": (crossed, 73_421),
+    "value-added": (value_added, 37_500),
     "nested-2k": (nested, 2_000),
     "nested-10k": (nested, 10_000),
 }
@@ -104,7 +125,7 @@ def main(names, with_nuts):
         simulate, size = TABLES[name]
         table, model = simulate(size, np.random.default_rng(1))
         table = pd.DataFrame(table)
-        path = "collapsed" if simulate in (gaussian, crossed) else "laplace"
+        path = "collapsed" if simulate in (gaussian, crossed, value_added) else "laplace"
         wall, cpu = timed(model, table, path=path)
         found = model.result_.posterior
         sds = [n for n in found if str(n).endswith("_sd")]

@@ -160,8 +160,33 @@ def factor(rows: Rows, entries: Array, W: Array) -> Factor:
     C, E = np.zeros((len(links.columns), width)), np.zeros((others, others))
     E[np.diag_indices(others)] = 1.0
     kernels.assemble(rows.indptr, rows.columns, links.unit, links.link, entries, W, D, C, E)
+    return factor_of(rows, D, C, E)
+
+
+def factor_of(rows: Rows, D: Array, C: Array, E: Array) -> Factor:
+    """Return the factor of a precision whose blocks are given, which it takes over.
+
+    Parameters
+    ----------
+    rows : Rows
+        The table.
+    D : ndarray, shape (unit, width, width)
+        Blocks of the units that are eliminated first.
+    C : ndarray, shape (link, width)
+        Elements between them and other effects.
+    E : ndarray, shape (other, other)
+        Block of the others; the lower triangle is read.
+
+    Raises
+    ------
+    IntegrationError
+        The matrix is not positive definite, or not finite.
+    """
+    from pymc_mlm.integration import kernels
+
+    links = rows.links
     is_positive, root, failed = kernels.eliminate(links.starts, links.columns, D, C, E), E.T, 0
-    if others:
+    if len(E):
         root, failed = lapack.dpotrf(root, lower=0, clean=0, overwrite_a=1)
     if failed or not is_positive or not np.isfinite(np.diagonal(root)).all():
         raise IntegrationError(NOT_CURVED)

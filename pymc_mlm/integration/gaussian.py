@@ -23,6 +23,15 @@ from pymc_mlm.integration.rows import Rows
 
 Array = np.ndarray[Any, Any]
 
+# Number of effects behind the front up to which the integral is by a dense factor, and exact. A
+# point needs one factor only, where Laplace's method needs some for the mode of the effects.
+MOST_EXACT = 1500
+
+
+def is_exact(rows: Rows) -> bool:
+    """Return whether the log marginal density is neither approximate nor an estimate."""
+    return rows.family == "gaussian" and rows.size - rows.num_front <= MOST_EXACT
+
 
 def collapsed(rows: Rows, entries: Array, offset: Array, parameters: Array) -> Laplace:
     """Integrate the effects of a Gaussian outcome out.
@@ -42,7 +51,7 @@ def collapsed(rows: Rows, entries: Array, offset: Array, parameters: Array) -> L
     -------
     Laplace
         Its value is the log marginal density, its second order zero, its draws those of the
-        posterior. Above `MOST_DENSE` effects value and gradient are estimates.
+        posterior. Above `MOST_EXACT` effects value and gradient are estimates.
 
     Raises
     ------
@@ -56,7 +65,7 @@ def collapsed(rows: Rows, entries: Array, offset: Array, parameters: Array) -> L
     array([1.])
     """
     W = np.exp(-2 * parameters[0]) * rows.outcome.get(ROW_WEIGHT, np.ones(len(offset)))
-    root = precision(rows, entries, W)
+    root = precision(rows, entries, W, is_exact(rows))
     toward = W * (rows.outcome["value"] - offset)
     mode = root.solve(rows.transposed(entries, toward))
     eta = offset + rows.times(entries, mode)

@@ -224,3 +224,17 @@ def cubes(
                 for c in range(p):
                     total += T[a, b, c] * source[a, b, c]
     return total
+
+
+@njit(cache=True, error_model="numpy")
+def accumulate(place: Any, pair: Any, value: Any, factor: Any, out: Any) -> None:
+    """Add each product times the factor of its pair to its place."""
+    for k in range(len(place)):
+        out[place[k]] += factor[pair[k]] * value[k]
+
+
+@njit(cache=True, error_model="numpy")
+def contract(place: Any, pair: Any, value: Any, of_place: Any, out: Any) -> None:
+    """Add each product times the number at its place to its pair."""
+    for k in range(len(place)):
+        out[pair[k]] += of_place[place[k]] * value[k]

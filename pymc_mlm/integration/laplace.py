@@ -159,8 +159,10 @@ class Laplace:
             units an estimate of it; the mean of its exponential is the marginal density without
             error of approximation.
         """
-        is_exact = self.rows.family == "gaussian"
-        if isinstance(self.root, Factor) and self.rows.front[0] > MANY_UNITS and not is_exact:
+        if self.rows.family == "gaussian" and isinstance(self.root, Factor):
+            u = self.root.draw(count, rng)[0] + self.mode[:, None]
+            return u, np.full(count, self.value)
+        if isinstance(self.root, Factor) and self.rows.front[0] > MANY_UNITS:
             return draw_by_unit(self, self.root, count, rng)
         x, energy = self.root.draw(count, rng)
         u = x + (self.mode + self.shift)[:, None]
@@ -169,9 +171,9 @@ class Laplace:
         return u, joint + energy - self.root.log_determinant
 
 
-def precision(rows: Rows, entries: Array, W: Array) -> AbstractPrecision:
+def precision(rows: Rows, entries: Array, W: Array, is_dense: bool = False) -> AbstractPrecision:
     """Return ``I + B'WB`` as a factor, or matrix-free if that would be too dear."""
-    if rows.size - rows.num_front <= MOST_DENSE:
+    if is_dense or rows.size - rows.num_front <= MOST_DENSE:
         return factor(rows, entries, W)
     return MatrixFree(rows, entries, np.maximum(W, 0))
 

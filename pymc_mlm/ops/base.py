@@ -17,7 +17,6 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import pytensor.tensor as pt
@@ -41,20 +40,16 @@ _registered: set[tuple[str, type[Op]]] = set()
 
 
 class AbstractKernelOp(Op, ABC):
-    """An Op with a compiled kernel, whose inputs have a layout.
-
-    Attributes
-    ----------
-    is_of_rows : bool
-        Whether it passes over the rows of a table, which NumPy does several times.
-    """
-
-    is_of_rows: bool = False
+    """An Op with a compiled kernel, whose inputs have a layout."""
 
     @property
     @abstractmethod
     def layout(self) -> Layout:
         """Lengths that agree and entries that are places; tested before anything is computed."""
+
+    def is_zero(self, zeros: Sequence[bool]) -> bool:
+        """Return whether the output is zero because these inputs are."""
+        return False
 
     def perform(self, node: Apply, inputs: Sequence[Any], output_storage: Any) -> None:
         """Test the layout and compute the outputs in NumPy.
@@ -68,10 +63,6 @@ class AbstractKernelOp(Op, ABC):
         names = ", ".join(getattr(x, "name", None) or name for x, name in given)
         self.layout.check(f"{type(self).__name__}({names})", inputs)
         self.define(node, inputs, output_storage)
-
-    def kept_kernel(self) -> NumbaKernel:
-        """Return the numba kernel, compiled by itself and kept on disk; it tests nothing."""
-        return _kept_kernel_of(self)
 
     @abstractmethod
     def define(self, node: Apply, inputs: Sequence[Any], output_storage: Any) -> None:
@@ -181,13 +172,6 @@ def register_numba() -> None:
 def numba_kernel_of(op: AbstractKernelOp) -> NumbaKernel:
     """Return the Python function of an Op's numba kernel, which tests nothing."""
     return _numba_kernels[type(op)](op)
-
-
-@cache
-def _kept_kernel_of(op: AbstractKernelOp) -> NumbaKernel:
-    from numba import njit
-
-    return njit(cache=True, error_model="numpy")(numba_kernel_of(op))
 
 
 def _checked_kernel(op: AbstractKernelOp, kernel: NumbaKernel) -> tuple[Any, int]:

@@ -34,7 +34,6 @@ class GroupSum(AbstractKernelOp):
     """``out[g] = sum over rows k of group g of w[k] * v[member[k]]``."""
 
     __props__ = ()
-    is_of_rows = True
     layout = Layout(
         "w[rows], v[members], member[rows] < members, group[rows] < ends - 1, "
         "indptr[ends]; ends > 0"
@@ -54,6 +53,10 @@ class GroupSum(AbstractKernelOp):
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """One entry per group."""
         return [(shapes[4][0] - 1,)]
+
+    def is_zero(self, zeros: Sequence[bool]) -> bool:
+        """Return whether one of the factors is zero."""
+        return zeros[0] or zeros[1]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Only weights and values have a gradient."""
@@ -77,7 +80,6 @@ class GroupSumVJP(AbstractKernelOp):
     """Gradient of `GroupSum` for a cotangent of one number per group."""
 
     __props__ = ()
-    is_of_rows = True
     layout = Layout("w[rows], v[members], member[rows] < members, group[rows] < groups, ct[groups]")
 
     def make_node(self, w: Any, v: Any, member: Any, group: Any, ct: Any) -> Apply:

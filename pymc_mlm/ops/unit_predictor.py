@@ -60,7 +60,6 @@ class UnitPredictor(AbstractKernelOp):
     """``out[i] = sum over j of Z[i, j] * total[unit[i], j]``."""
 
     __props__ = ()
-    is_of_rows = True
     layout = Layout("Z[rows, columns], total[units, columns], unit[rows] < units")
 
     def make_node(self, Z: Any, total: Any, unit: Any) -> Apply:
@@ -74,6 +73,10 @@ class UnitPredictor(AbstractKernelOp):
     def infer_shape(self, node: Apply, shapes: Sequence[Any]) -> list[Any]:
         """One entry per row."""
         return [(shapes[0][0],)]
+
+    def is_zero(self, zeros: Sequence[bool]) -> bool:
+        """Return whether one of the factors is zero."""
+        return zeros[0] or zeros[1]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Only totals have a gradient."""
@@ -100,7 +103,6 @@ class UnitPredictorVJP(AbstractKernelOp):
     """Gradient of `UnitPredictor` by total."""
 
     __props__ = ()
-    is_of_rows = True
     layout = Layout("Z[rows, columns], total[units, columns], unit[rows] < units, ct[rows]")
 
     def make_node(self, Z: Any, total: Any, unit: Any, ct: Any) -> Apply:

@@ -84,6 +84,10 @@ class UnitTotals(AbstractKernelOp):
         """One row per unit."""
         return [(shapes[1][0], shapes[0][1])]
 
+    def is_zero(self, zeros: Sequence[bool]) -> bool:
+        """Return whether there is nothing to add to nothing."""
+        return zeros[0] and zeros[1]
+
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Indices have no gradient."""
         return [[True], [True], [False], [False]]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pymc_mlm.integration.effect_mode import CHEAP_FACTOR
+from pymc_mlm.integration.gaussian import is_exact
 from pymc_mlm.integration.importance import IntegrationError, Mode, find_mode
 from pymc_mlm.integration.log_densities import LOG_DENSITIES
 from pymc_mlm.integration.rows import Rows
@@ -62,6 +63,8 @@ def approximate_split(model: Conditional) -> Approximation:
     density = LogMarginal(model)
     mode = find_mode(density, *start_without_effects(model))
     density(mode.point)
+    if is_exact(model.rows):
+        return Approximation(density, mode)
     # Rounds of points adapt to what one step leaves, where each evaluation is dear.
     steps = 1 if is_large(model.rows) else 2
     return Approximation(density, corrected_mode(density, density.second_order, mode, steps))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from pytensor.tensor.elemwise import Elemwise
 
 from pymc_mlm.codegen.interpreted import interpreted
 from pymc_mlm.inference.hoisting import hoist_data
+from pymc_mlm.integration.gaussian import is_exact
 from pymc_mlm.integration.log_densities import LOG_DENSITIES, softplus
 from pymc_mlm.integration.rows import Rows
 from pymc_mlm.model.build import build_with_predictor
 from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.paths.elimination import arranged
+from pymc_mlm.paths.linear_gaussian import LinearGaussian, Written, linear_gaussian
 from pymc_mlm.paths.starts import initial_values, start_at
 from pymc_mlm.terms.linear import LinearPart
 
@@ -72,6 +75,8 @@ class Conditional:
         Where the model puts them before it sees the outcome.
     evaluate, pull_back, values : callable
         Functions of the flat vector of hyperparameters.
+    linear : LinearGaussian, optional
+        The model by cross products of its table, where they are all that is needed of it.
     """
 
     model: pm.Model
@@ -84,6 +89,7 @@ class Conditional:
     evaluate: Callable[..., Any]
     pull_back: Callable[..., Any]
     values: Callable[..., Any]
+    linear: LinearGaussian | None = None
 
     @property
     def effects(self) -> tuple[str, ...]:
@@ -182,6 +188,16 @@ def _split(spec: Any, design: Any, informed: bool) -> Conditional:
     gradient = pt.grad(None, point, known_grads=known, disconnected_inputs="ignore")
     gradient, *graphs = hoist_data([gradient, *graphs]).outputs
     inner, values = graphs[:4], graphs[4:]
+    start = np.concatenate([s.ravel() for s in starts])
+    values_at = _function([point], values)
+    by_products: LinearGaussian | None = None
+    if is_exact(rows):
+        written = Written(free, effects, parts, eta)
+        graphs_of_point = point, inner[0], inner[3], values
+        by_products = linear_gaussian(
+            written, graphs_of_point, values_at, start, rows, order, _function
+        )
+    compiled = _function if by_products is None else _later
     return Conditional(
         model,
         tuple(str(rv.name) for rv in free),
@@ -189,10 +205,11 @@ def _split(spec: Any, design: Any, informed: bool) -> Conditional:
         rows,
         order,
         tuple(s.shape for s in starts),
-        np.concatenate([s.ravel() for s in starts]),
-        _function([point], inner),
-        _function([point, *cotangents], gradient),
-        _function([point], values),
+        start,
+        compiled([point], inner),
+        compiled([point, *cotangents], gradient),
+        values_at,
+        by_products,
     )
 
 
@@ -223,6 +240,12 @@ def _function(inputs: Sequence[Any], outputs: Any) -> Callable[..., Any]:
     plain = clone_replace(several, {x: BY_NUMPY(*x.owner.inputs) for x in slow})
     run = interpreted(inputs, plain, uncompiled())
     return run if isinstance(outputs, list) else lambda *given: run(*given)[0]
+
+
+def _later(inputs: Sequence[Any], outputs: Any) -> Callable[..., Any]:
+    """Return a function that is compiled when it is first called."""
+    made = cache(lambda: _function(inputs, outputs))
+    return lambda *given: made()(*given)
 
 
 BY_NUMPY = Elemwise(scalar_softplus, nfunc_spec=(f"{softplus.__module__}.softplus", 1, 1))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pymc_mlm.integration.cross_products import Collapsed
 from pymc_mlm.integration.effect_mode import TOLERANCE
 from pymc_mlm.integration.gaussian import collapsed
 from pymc_mlm.integration.importance import IntegrationError
@@ -22,8 +23,14 @@ class LogMarginal:
         self.model = model
         self.near: Array | None = None
 
-    def at(self, point: Array, tolerance: float = TOLERANCE) -> tuple[float, Laplace]:
+    def at(self, point: Array, tolerance: float = TOLERANCE) -> tuple[float, Laplace | Collapsed]:
         """Return the log prior and the approximation of the effects, at their mode or near it."""
+        if self.model.linear is not None:
+            return self.model.linear.at(point)
+        return self.of_rows(point, tolerance)
+
+    def of_rows(self, point: Array, tolerance: float = TOLERANCE) -> tuple[float, Laplace]:
+        """Return the same from the rows of the table."""
         p = self.model.pieces(point)
         given = self.model.rows, p.entries, p.offset, p.parameters
         if self.model.rows.family == "gaussian":
@@ -37,7 +44,8 @@ class LogMarginal:
         except IntegrationError:
             return -np.inf, np.zeros_like(point)
         self.near = found.mode
-        return log_prior + found.value, self.model.gradient(point, *found.gradient())
+        pull_back = self.model if self.model.linear is None else self.model.linear
+        return log_prior + found.value, pull_back.gradient(point, *found.gradient())
 
     def second_order(self, point: Array) -> float:
         """Return what the second order adds to the value."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.integration.importance import IntegrationError
+from pymc_mlm.integration.laplace import Laplace
 from pymc_mlm.integration.near import Near, Proposal
 from pymc_mlm.integration.trend import Trend
 from pymc_mlm.paths.log_marginal import LogMarginal
@@ -80,7 +81,7 @@ class OwnFactors(AbstractProposals):
             log_prior, found = self.density.at(point, NEAR_ENOUGH)
         except IntegrationError:
             return -np.inf
-        if self.trend is not None and len(found.eta) >= MANY_ROWS:
+        if self.trend is not None and isinstance(found, Laplace) and len(found.eta) >= MANY_ROWS:
             # Only proposals depend on these, and they are the dear part.
             found = replace(found, known_variance=self.trend.variance(point, found.entries))
             marginal = found.value + self.trend.second_order(point)

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from pymc_mlm.integration.gaussian import is_exact
 from pymc_mlm.integration.importance import (
     SMALLEST_EFFECTIVE_SIZE,
     ImportanceSample,
     IntegrationError,
     importance_sample,
 )
-from pymc_mlm.integration.laplace import MOST_DENSE
 from pymc_mlm.integration.near import MOST_NOISE
 from pymc_mlm.integration.pareto import k_hat_limit, pareto_smooth
 from pymc_mlm.integration.rows import Rows
@@ -87,11 +87,11 @@ def integrate(
     model = density.model
     rounds, last, each = points_of(model.rows, len(model.start), count, enough)
     draws: AbstractProposals
-    if _is_exact(model.rows):
+    if is_exact(model.rows):
         draws = OwnFactors(density, None, each, rng)
     else:
         kind = Followed if is_large(model.rows) else OwnFactors
-        draws = kind(density, trend(lambda point: density.at(point)[1], mode), each, rng)
+        draws = kind(density, trend(lambda point: density.of_rows(point)[1], mode), each, rng)
     enough = enough if is_large(model.rows) else np.inf
     sample = importance_sample(draws, mode, rng, rounds, enough, last)
     if sample.k_hat > WORST_K_HAT or sample.effective_size < FEWEST_POINTS:
@@ -100,11 +100,6 @@ def integrate(
             f"{sample.k_hat:.2f}, {sample.effective_size:.0f} effective points)"
         )
     return _weighted(draws, model, sample, count, rng)
-
-
-def _is_exact(rows: Rows) -> bool:
-    """Return whether the log marginal is not approximate."""
-    return rows.family == "gaussian" and rows.size - rows.num_front <= MOST_DENSE
 
 
 def points_of(
@@ -117,20 +112,23 @@ def points_of(
     """
     if not is_large(rows):
         # Without modes of effects to search for, a point is cheap.
-        more = int(np.ceil((enough / ENOUGH - 1) * 900 / 500)) if _is_exact(rows) else 0
+        more = int(np.ceil((enough / ENOUGH - 1) * 900 / 500)) if is_exact(rows) else 0
         last = 500 * (1 + more)
         return (100, 100), last, -(-count // last) + 1
     one = int(np.clip(10 * hyperparameters, 40, 100))
     most = int(np.clip(80 * hyperparameters, 160, 600) * enough / ENOUGH)
-    return (one,) * -(-most // one), 0, max(-(-count // (3 * one)) + 1, FEWEST_DRAWS)
+    # Draws that are exact given their point need no weights of their own.
+    fewest = 1 if is_exact(rows) else FEWEST_DRAWS
+    return (one,) * -(-most // one), 0, max(-(-count // (3 * one)) + 1, fewest)
 
 
 def memory_of(model: Conditional, count: int, enough: float = ENOUGH) -> float:
     """Return the bytes of so many draws of all effects, and of those at all points."""
     rounds, last, each = points_of(model.rows, len(model.start), count, enough)
     # A last round that is not exact is drawn a second time, after as many points to learn from.
-    at_points = each * (2 * sum(rounds) + 3 * last)
-    held = 2 * sum(rounds) + MOST_NOISE if is_large(model.rows) else at_points
+    at_points = each * (2 * sum(rounds) + 3 * last if last else sum(rounds))
+    is_followed = is_large(model.rows) and not is_exact(model.rows)
+    held = 2 * sum(rounds) + MOST_NOISE if is_followed else at_points
     return 8.0 * model.rows.size * (count + held)
 
 

@@ -307,7 +307,7 @@ def test_rows_in_another_order_have_the_same_draws(family, monkeypatch):
     monkeypatch.setattr("pymc_mlm.integration.laplace.MOST_DENSE", 200)
     monkeypatch.setattr("pymc_mlm.integration.effect_mode.CHEAP_FACTOR", 200)
     monkeypatch.setattr("pymc_mlm.paths.approximation.CHEAP_FACTOR", 200)
-    monkeypatch.setattr("pymc_mlm.paths.weighted.MOST_DENSE", 200)
+    monkeypatch.setattr("pymc_mlm.integration.gaussian.MOST_EXACT", 200)
     rng = np.random.default_rng(3)
     member, u = rng.integers(0, 300, (1500, 3)), rng.normal(size=300)
     eta = 0.3 + u[member].mean(axis=1)
