@@ -17,7 +17,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
@@ -59,14 +59,24 @@ class AbstractKernelOp(Op, ABC):
         ValueError, IndexError
             Lengths do not fit each other, or an index points outside.
         """
-        given = zip(node.inputs, self.layout.names, strict=True)
-        names = ", ".join(getattr(x, "name", None) or name for x, name in given)
-        self.layout.check(f"{type(self).__name__}({names})", inputs)
+        self.layout.check(_Call(self, node), inputs)
         self.define(node, inputs, output_storage)
 
     @abstractmethod
     def define(self, node: Apply, inputs: Sequence[Any], output_storage: Any) -> None:
         """Compute the outputs in NumPy: the definition of the Op."""
+
+
+class _Call(NamedTuple):
+    """An Op and the names of its inputs, which are written only where a test fails."""
+
+    op: AbstractKernelOp
+    node: Apply
+
+    def __str__(self) -> str:
+        given = zip(self.node.inputs, self.op.layout.names, strict=True)
+        names = ", ".join(getattr(x, "name", None) or name for x, name in given)
+        return f"{type(self.op).__name__}({names})"
 
 
 def as_float(x: Any) -> Variable:

@@ -39,6 +39,8 @@ class InformedNormal(AbstractKernelOp):
         "sd, score[units], precision[units], basis[turned, turned], z[units];"
         "turned == 0 or turned == units"
     )
+    # What PyTensor calls for many draws at once; without it, it calls `perform` for each.
+    gufunc_spec = (f"{__name__}.many_informed_normals", 5, 3)
 
     def make_node(self, sd: Any, score: Any, precision: Any, basis: Any, z: Any) -> Apply:
         """Take a scalar, three vectors of one length and a matrix."""
@@ -62,13 +64,7 @@ class InformedNormal(AbstractKernelOp):
 
     def define(self, node: Apply, inputs: Sequence[Any], out: Any) -> None:
         """Define the outputs in NumPy."""
-        sd, score, precision, basis, z = inputs
-        scale = sd / np.sqrt(1.0 + precision * sd * sd)
-        w = scale * (z + scale * score)
-        out[0][0] = basis @ w if len(basis) else w
-        with np.errstate(divide="ignore"):
-            out[1][0] = np.asarray(np.log(scale).sum())
-        out[2][0] = scale
+        out[0][0], out[1][0], out[2][0] = _effects(*inputs)
 
     def pullback(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], cts: Sequence[Variable]
@@ -83,6 +79,24 @@ class InformedNormal(AbstractKernelOp):
         )
         grads = _informed_normal_vjp(sd, score, basis, z, outputs[2], ct_u, ct_log)
         return [grads[0], grads[1], disconnected_type(), disconnected_type(), grads[2]]
+
+
+def _effects(sd: Any, score: Any, precision: Any, basis: Any, z: Any) -> tuple[Any, Any, Any]:
+    """Return the outputs for one set of inputs or, along the first axes, for many."""
+    a = np.asarray(sd)[..., None]
+    scale = a / np.sqrt(1.0 + precision * a * a)
+    w = scale * (z + scale * score)
+    with np.errstate(divide="ignore"):
+        log_determinant = np.asarray(np.log(scale).sum(axis=-1))
+    u = (basis @ w[..., None])[..., 0] if basis.shape[-1] else w
+    return u, log_determinant, scale
+
+
+def many_informed_normals(*inputs: Any) -> tuple[Any, Any, Any]:
+    """Return the outputs of `InformedNormal` for inputs with further axes in front."""
+    axes = inputs[0].ndim
+    InformedNormal.layout.check("InformedNormal", [x[(0,) * axes] for x in inputs])
+    return _effects(*inputs)
 
 
 class InformedNormalVJP(AbstractKernelOp):

@@ -20,7 +20,8 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -78,10 +79,10 @@ class Layout:
     @property
     def conditions(self) -> list[str]:
         """What has to be true beside lengths and ranges."""
-        return [part.strip() for part in self.text.split(";")[1:]]
+        return [*conditions_of(self.text)[0], *conditions_of(self.text)[1]]
 
-    def check(self, what: str, inputs: Sequence[Any]) -> None:
-        """Refuse arrays of another layout.
+    def check(self, what: object, inputs: Sequence[Any]) -> None:
+        """Refuse arrays of another layout; `what` is written where they are refused.
 
         Raises
         ------
@@ -90,41 +91,37 @@ class Layout:
         IndexError
             An index points outside of what it points into.
         """
-        known = self.check_lengths(what, inputs)
-        for name, bound in self._places():
-            stop = _value(bound.rstrip("?"), known)
-            index = known[name]
+        lengths = self.check_lengths(what, inputs)
+        known: dict[str, Any] = {}
+        for index, (name, _, bound) in zip(inputs, inputs_of(self.text), strict=True):
+            known[name] = index
+            if bound is None:
+                continue
+            stop = _value(bound.rstrip("?"), lengths)
             is_unread = bound.endswith("?") and stop == 0
             if index.size and not is_unread and (index.min() < 0 or index.max() >= stop):
                 raise IndexError(
                     f"{what}: {name} has entries from {index.min()} to {index.max()}; they must "
                     f"be 0 to {stop - 1}."
                 )
-        for condition in self.conditions:
-            if not _value(condition, {**self.helpers, **known}):
+        for condition in conditions_of(self.text)[1]:
+            if not _value(condition, {**self.helpers, **known, **lengths}):
                 raise ValueError(f"{what}: the inputs do not fulfil {condition}.")
 
-    def check_lengths(self, what: str, inputs: Sequence[Any]) -> dict[str, Any]:
-        """Refuse shapes that do not fit; return inputs and lengths by name."""
-        known: dict[str, Any] = dict(zip(self.names, inputs, strict=True))
-        for name, d, length in self._axes():
-            found = known[name].shape[d]
-            if length.isidentifier():
-                known.setdefault(length, found)
-            wanted = _value(length.rstrip("?"), known)
-            if found != wanted and not (length.endswith("?") and found == 0):
-                raise ValueError(
-                    f"{what}: {name} has the length {found} (axis {d}) where {wanted} is needed. "
-                    f"Lengths are {self.text.split(';')[0]}."
-                )
-        return known
+    def check_lengths(self, what: object, inputs: Sequence[Any]) -> Mapping[str, int]:
+        """Refuse shapes that do not fit; return lengths by name."""
+        try:
+            return lengths_of(self.text, tuple([np.shape(x) for x in inputs]))
+        except ValueError as error:
+            raise ValueError(f"{what}: {error}") from None
 
     def is_inside(self, what: str, inputs: Sequence[Any], xp: Any) -> Any:
         """Refuse shapes that do not fit; return whether all indices are inside, in JAX."""
-        known = self.check_lengths(what, inputs)
+        lengths = self.check_lengths(what, inputs)
+        known = dict(zip(self.names, inputs, strict=True))
         inside = xp.asarray(True)
         for name, bound in self._places():
-            stop = _value(bound.rstrip("?"), known)
+            stop = _value(bound.rstrip("?"), lengths)
             if stop or not bound.endswith("?"):
                 inside &= ((known[name] >= 0) & (known[name] < stop)).all()
         return inside
@@ -222,6 +219,37 @@ def axes_of(text: str) -> tuple[tuple[str, int, str], ...]:
     """Input, dimension and length; definitions first."""
     axes = [(n, d, x) for n, lengths, _ in inputs_of(text) for d, x in enumerate(lengths)]
     return tuple(sorted(axes, key=lambda axis: not axis[2].isidentifier()))
+
+
+@cache
+def conditions_of(text: str) -> tuple[list[str], list[str]]:
+    """Return the conditions of a layout: of lengths alone, and those that call helpers."""
+    stated = [part.strip() for part in text.split(";")[1:]]
+    calls = [any(isinstance(x, ast.Call) for x in ast.walk(tree_of(part))) for part in stated]
+    of_lengths = [part for part, call in zip(stated, calls, strict=True) if not call]
+    return of_lengths, [part for part, call in zip(stated, calls, strict=True) if call]
+
+
+# The draws of a fit have one shape, so that their lengths are compared once.
+@lru_cache(256)
+def lengths_of(text: str, shapes: tuple[tuple[int, ...], ...]) -> Mapping[str, int]:
+    """Return the lengths of a layout by name; refuse shapes that do not fit."""
+    given = dict(zip([name for name, _, _ in inputs_of(text)], shapes, strict=True))
+    known: dict[str, int] = {}
+    for name, d, length in axes_of(text):
+        found = given[name][d]
+        if length.isidentifier():
+            known.setdefault(length, found)
+        wanted = _value(length.rstrip("?"), known)
+        if found != wanted and not (length.endswith("?") and found == 0):
+            raise ValueError(
+                f"{name} has the length {found} (axis {d}) where {wanted} is needed. "
+                f"Lengths are {text.split(';')[0]}."
+            )
+    for condition in conditions_of(text)[0]:
+        if not _value(condition, known):
+            raise ValueError(f"the inputs do not fulfil {condition}.")
+    return MappingProxyType(known)
 
 
 @cache

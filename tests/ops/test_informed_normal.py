@@ -5,9 +5,12 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from pytensor.gradient import verify_grad
+from pytensor.graph.replace import vectorize_graph
 
 from pymc_mlm.ops import register_jax
+from pymc_mlm.ops.base import uncompiled
 from pymc_mlm.ops.informed_normal import (
+    InformedNormal,
     informed_coordinates,
     informed_normal,
     reference_informed_normal,
@@ -48,6 +51,35 @@ def test_coordinates_are_those_that_give_the_effects(basis):
     effects, _ = informed_normal(0.4, SCORE, PRECISION, Z, basis)
     back = informed_coordinates(0.4, SCORE, PRECISION, effects, basis)
     np.testing.assert_allclose(back.eval(mode="FAST_COMPILE"), Z, rtol=1e-8)
+
+
+def of_many_draws(basis, draws=3):
+    """A function of several draws of sd, score and z, and those draws."""
+    one = [pt.scalar("sd"), pt.vector("score"), pt.vector("z")]
+    many = [pt.vector("sd"), pt.matrix("score"), pt.matrix("z")]
+    outputs = informed_normal(one[0], one[1], PRECISION, one[2], pytensor.shared(basis))
+    graph = vectorize_graph(list(outputs), dict(zip(one, many, strict=True)))
+    factors = np.linspace(0.5, 2.0, draws)
+    points = [0.4 * factors, np.outer(factors, SCORE), np.outer(factors, Z)]
+    return pytensor.function(many, graph, mode=uncompiled()), points
+
+
+@pytest.mark.parametrize("basis", BASES.values(), ids=BASES.keys())
+def test_many_draws_are_computed_in_one_call(basis, monkeypatch):
+    function, points = of_many_draws(basis)
+    one_by_one = [
+        [x.eval(mode="FAST_COMPILE") for x in informed_normal(sd, score, PRECISION, z, basis)]
+        for sd, score, z in zip(*points, strict=True)
+    ]
+    monkeypatch.setattr(InformedNormal, "perform", None)
+    for found, expected in zip(function(*points), zip(*one_by_one, strict=True), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_many_draws_of_a_wrong_length_are_refused():
+    function, (sd, score, z) = of_many_draws(NONE)
+    with pytest.raises(ValueError, match="z has the length 3"):
+        function(sd, score, z[:, :3])
 
 
 @pytest.mark.parametrize("mode", ["FAST_COMPILE", "NUMBA"])

@@ -18,7 +18,7 @@ from pymc_mlm.ops.group_softmax import GroupSoftmax, GroupSoftmaxVJP
 from pymc_mlm.ops.group_sum import GroupSum, GroupSumVJP
 from pymc_mlm.ops.informed_effects import InformedEffects, InformedEffectsVJP
 from pymc_mlm.ops.informed_normal import InformedNormal, InformedNormalVJP
-from pymc_mlm.ops.layout import Layout, inputs_of, is_nested, is_outside
+from pymc_mlm.ops.layout import Layout, inputs_of, is_nested, is_outside, lengths_of
 from pymc_mlm.ops.linear_predictor import LinearPredictor
 from pymc_mlm.ops.linear_predictors import SmallProduct
 from pymc_mlm.ops.multinomial_logit import MultinomialLogit
@@ -217,6 +217,16 @@ def test_source_of_a_kernel_is_in_its_cache_key():
     version = base._checked_kernel(op, kernel)[1]
     assert version == base._checked_kernel(LinearPredictor(), kernel)[1]
     assert version != base._checked_kernel(op, is_nested)[1]  # of another module
+
+
+def test_lengths_of_many_draws_are_compared_once():
+    inputs = samples(GroupSum.layout, 1)[0]
+    lengths_of.cache_clear()
+    for _ in range(5):
+        GroupSum.layout.check("test", inputs)
+    assert lengths_of.cache_info().misses == 1
+    with pytest.raises(ValueError, match=r"^test: .* has the length"):
+        GroupSum.layout.check("test", [np.ones(len(inputs[0]) + 1), *inputs[1:]])
 
 
 def test_layout_refuses_text_that_is_none():
