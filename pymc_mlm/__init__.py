@@ -13,10 +13,12 @@
 - `datasets` simulates tables with known truth; `weights` holds the built-in weight functions.
 """
 
-from pymc_mlm import aggregations, borrowing, datasets, planning, populations, rules, weights
-from pymc_mlm.aggregations import aggregate
-from pymc_mlm.bml import from_bml
-from pymc_mlm.comparison import compare_weights, k_fold
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pymc_mlm import weights
 from pymc_mlm.data.long_memberships import long_memberships
 from pymc_mlm.data.row_weights import FrequencyWeights, SurveyWeights
 from pymc_mlm.distributions.censored_weibull import CensoredWeibull
@@ -73,6 +75,12 @@ from pymc_mlm.terms.member_effects import (
 )
 from pymc_mlm.terms.nested import nested
 from pymc_mlm.weights import AbstractWeight
+
+if TYPE_CHECKING:
+    from pymc_mlm import aggregations, borrowing, datasets, planning, populations, rules
+    from pymc_mlm.aggregations import aggregate
+    from pymc_mlm.bml import from_bml
+    from pymc_mlm.comparison import compare_weights, k_fold
 
 __version__ = "0.1.0"
 
@@ -151,3 +159,24 @@ __all__ = [
     "save",
     "weights",
 ]
+
+# No fit needs these: a folder is loaded when one of its names is first asked for.
+_LATER = {
+    "aggregate": "aggregations",
+    "compare_weights": "comparison",
+    "from_bml": "bml",
+    "k_fold": "comparison",
+}
+_FOLDERS = ("aggregations", "borrowing", "datasets", "planning", "populations", "rules")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FOLDERS and name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = import_module(f"{__name__}.{_LATER.get(name, name)}")
+    globals()[name] = getattr(found, name) if name in _LATER else found
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,8 +3,16 @@
 import subprocess
 import sys
 
+import pytest
+
+import pymc_mlm as mlm
+
 HEAVY = ("arviz", "arviz_plots", "formulaic", "jax", "matplotlib", "numba", "nutpie", "pandas",
          "polars", "scipy.sparse", "sklearn")  # fmt: skip
+# Folders whose names are loaded when they are asked for.
+NO_FIT = ("aggregations", "bml", "borrowing", "comparison", "datasets", "planning", "populations",
+          "rules")  # fmt: skip
+MODULES = 360
 
 
 def loaded_by(statement):
@@ -18,7 +26,7 @@ def test_import_adds_no_heavy_library_to_pymc():
     assert sorted(added & set(HEAVY)) == []
 
 
-def test_a_fit_without_a_sampler_loads_no_sampler():
+def test_a_fit_loads_no_sampler_without_need_and_no_folder_that_no_fit_needs():
     fit = (
         "import warnings; warnings.simplefilter('ignore'); import pymc_mlm as mlm; "
         "table = {'y': ([0, 1, 1] * 80)[:200], 'u': [*range(20)] * 10}; "
@@ -26,4 +34,25 @@ def test_a_fit_without_a_sampler_loads_no_sampler():
         "model.fit(table, path='laplace', draws=50, random_seed=1, progressbar=False); "
         "str(model.summary())"
     )
-    assert "nutpie" not in loaded_by(fit)
+    loaded = loaded_by(fit)
+    assert "nutpie" not in loaded
+    later = [name for name in NO_FIT if f"pymc_mlm.{name}" in loaded]
+    assert later == []
+
+
+@pytest.mark.parametrize("name", mlm.__all__)
+def test_every_name_is_found_and_listed(name):
+    assert name in dir(mlm)
+    assert getattr(mlm, name) is not None
+    assert getattr(mlm, name) is getattr(mlm, name)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        mlm.nothing  # noqa: B018
+
+
+def test_import_loads_no_more_modules_than_it_did():
+    """Of this package; each costs a millisecond, and most are a frozen dataclass or two."""
+    ours = {name for name in loaded_by("import pymc_mlm") if name.startswith("pymc_mlm")}
+    assert len(ours) <= MODULES
