@@ -46,6 +46,42 @@ def multiply_one(indptr: Any, columns: Any, entries: Any, W: Any, x: Any, out: A
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
+def add_diagonal(indptr: Any, columns: Any, entries: Any, W: Any, out: Any) -> None:
+    """Add the diagonal of ``B'WB`` to `out`, shape (effect,), as if no row had an effect twice."""
+    for i in range(len(W)):
+        for k in range(indptr[i], indptr[i + 1]):
+            out[columns[k]] += entries[k] * entries[k] * W[i]
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def squares(indptr: Any, entries: Any, out: Any) -> None:
+    """Write the sum of squares of each row's entries, shape (row,)."""
+    for i in range(len(indptr) - 1):
+        total = 0.0
+        for k in range(indptr[i], indptr[i + 1]):
+            total += entries[k] * entries[k]
+        out[i] = total
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def times_one(indptr: Any, columns: Any, entries: Any, x: Any, out: Any) -> None:
+    """Write ``B x`` for one vector."""
+    for i in range(len(indptr) - 1):
+        eta = 0.0
+        for k in range(indptr[i], indptr[i + 1]):
+            eta += entries[k] * x[columns[k]]
+        out[i] = eta
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def transposed_one(indptr: Any, columns: Any, entries: Any, y: Any, out: Any) -> None:
+    """Add ``B' y`` to `out` for one vector."""
+    for i in range(len(indptr) - 1):
+        for k in range(indptr[i], indptr[i + 1]):
+            out[columns[k]] += entries[k] * y[i]
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
 def times(indptr: Any, columns: Any, entries: Any, X: Any, out: Any) -> None:
     """Add ``B X`` to `out`, shape (row, vector)."""
     count = X.shape[1]

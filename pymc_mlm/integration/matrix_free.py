@@ -72,8 +72,11 @@ class MatrixFree(AbstractPrecision):
     @cached_property
     def diagonal(self) -> Array:
         """Diagonal of the precision, shape (effect,), but for a row with an effect twice."""
-        squares = self.entries**2 * self.W[self.rows.owners]
-        return 1 + np.bincount(self.rows.columns, squares, minlength=self.rows.size)
+        from pymc_mlm.integration import free_kernels
+
+        found = np.ones(self.rows.size)
+        free_kernels.add_diagonal(*self._layout, self.entries, self.W, found)
+        return found
 
     def times(self, x: Array) -> Array:
         """Multiply by the precision, shape (effect, vector)."""

@@ -119,6 +119,10 @@ class Rows:
         from pymc_mlm.integration import free_kernels
 
         x = np.ascontiguousarray(effects.reshape(len(effects), -1))
+        if x.shape[1] == 1:
+            one = np.empty(len(self.counts))
+            free_kernels.times_one(self.indptr, self.columns, entries, x[:, 0], one)
+            return one.reshape(-1, *effects.shape[1:])
         out = np.zeros((len(self.counts), x.shape[1]))
         free_kernels.times(self.indptr, self.columns, entries, x, out)
         return out.reshape(-1, *effects.shape[1:])
@@ -128,9 +132,21 @@ class Rows:
         from pymc_mlm.integration import free_kernels
 
         y = np.ascontiguousarray(values.reshape(len(values), -1))
+        if y.shape[1] == 1:
+            one = np.zeros(self.size)
+            free_kernels.transposed_one(self.indptr, self.columns, entries, y[:, 0], one)
+            return one.reshape(-1, *values.shape[1:])
         out = np.zeros((self.size, y.shape[1]))
         free_kernels.transposed(self.indptr, self.columns, entries, y, out)
         return out.reshape(-1, *values.shape[1:])
+
+    def squares(self, entries: Array) -> Array:
+        """Return the diagonal of ``B B'``, shape (row,), but for a row with an effect twice."""
+        from pymc_mlm.integration import free_kernels
+
+        out = np.empty(len(self.counts))
+        free_kernels.squares(self.indptr, entries, out)
+        return out
 
     def matrix(self, entries: Array) -> csr_array:
         """Return B, shape (row, effect)."""

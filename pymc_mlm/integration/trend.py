@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class Trend:
     def variance(self, point: Array, entries: Array) -> Array:
         """Return the variance of rows at hyperparameters nearby, whose entries of B are given."""
         followed = self.center.variance + self._along(point) @ self.spread
-        prior = np.bincount(self.center.rows.owners, entries**2, minlength=len(followed))
+        prior = self.center.rows.squares(entries)
         return np.asarray(np.minimum(np.clip(followed, self.smallest, self.largest), prior))
 
     def second_order(self, point: Array) -> float:
@@ -68,7 +69,7 @@ class Trend:
 
     def log_determinant(self, point: Array, diagonal: Array) -> float:
         """Return half that of the precision whose diagonal is given."""
-        residual = self._linear(point, residual_of(self.center), self.residuals)
+        residual = self._linear(point, self._residual, self.residuals)
         return float(0.5 * np.log(diagonal).sum() + residual)
 
     def _linear(self, point: Array, center: float, ends: Array) -> float:
@@ -77,9 +78,17 @@ class Trend:
         return float(np.clip(center + along, smallest, largest))
 
     def _along(self, point: Array) -> Array:
-        root = root_of(self.mode.covariance)
-        x = solve_triangular(root, point - self.mode.point, lower=True)
+        x = self._inverse_root @ (point - self.mode.point)
         return np.clip(x, -FARTHEST, FARTHEST)
+
+    @cached_property
+    def _inverse_root(self) -> Array:
+        root = root_of(self.mode.covariance)
+        return np.asarray(solve_triangular(root, np.eye(len(root)), lower=True))
+
+    @cached_property
+    def _residual(self) -> float:
+        return residual_of(self.center)
 
 
 def trend(approximate: Callable[[Array], Laplace], mode: Mode) -> Trend:
