@@ -27,7 +27,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -47,6 +47,10 @@ Array = np.ndarray[Any, Any]
 MOST_DENSE = 800
 # Front units above which draws are chosen unit by unit.
 MANY_UNITS = 1000
+# Squared Newton decrement at which a step leads near enough to the mode to propose there, and the
+# steps to it that are taken without a search.
+NEAR_ENOUGH, MOST_NEAR = 0.5, 3
+SEARCHED = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,8 @@ class Laplace:
         Log marginal density without the second order.
     known_variance : ndarray, shape (row,), optional
         Variance of each row's linear predictor, where it is known without the covariance.
+    known_shift : ndarray, shape (effect,), optional
+        `shift`, where it was solved for together with the mode.
     """
 
     rows: Rows
@@ -84,6 +90,7 @@ class Laplace:
     root: AbstractPrecision
     value: float
     known_variance: Array | None = None
+    known_shift: Array | None = None
 
     @cached_property
     def derivatives(self) -> Derivatives:
@@ -107,6 +114,8 @@ class Laplace:
     @cached_property
     def shift(self) -> Array:
         """Mean of the effects less their mode, to first order."""
+        if self.known_shift is not None:
+            return self.known_shift
         if not self.derivatives.by_eta[2].any():
             return np.zeros_like(self.mode)
         q = 0.5 * self.variance * self.derivatives.by_eta[2]
@@ -223,3 +232,48 @@ def laplace(
     joint = rows.log_density(eta, parameters) - 0.5 * mode @ mode
     marginal = float(joint - root.log_determinant)
     return Laplace(rows, entries, offset, parameters, mode, eta, root, marginal)
+
+
+def laplace_near(
+    rows: Rows, entries: Array, offset: Array, parameters: Array, near: Array, variance: Array
+) -> Laplace:
+    r"""Return the normal approximation from the precision a step before the mode.
+
+    Proposals are drawn from it: `Laplace.draw` weighs them by the joint density, wherever they
+    are centred. With the gradient g of the joint log density J of outcomes and effects at a, the
+    step :math:`s = H(a)^{-1} g` and q as above,
+
+    .. math:: L \approx J(a + s) - \log|H(a)| / 2 + q' B s ,
+
+    the last term being the slope of the determinant. In nested tables of 2,000 and 10,000 binary
+    rows the error is below .01 for :math:`g's < 0.5`.
+
+    Parameters
+    ----------
+    rows, entries, offset, parameters
+        As in `laplace`.
+    near : ndarray, shape (effect,)
+        Where the mode is expected.
+    variance : ndarray, shape (row,)
+        Variance of each row's linear predictor, about.
+    """
+    a = near
+    for _ in range(MOST_NEAR):
+        eta = offset + rows.times(entries, a)
+        l1, l2, l3, _ = rows.derivatives(eta, parameters).by_eta
+        if not (l2 <= 0).all():  # NaN, too
+            break
+        root, q = factor(rows, entries, -l2), 0.5 * variance * l3
+        right = rows.transposed(entries, np.stack([l1, l1 + q], axis=1))
+        right -= a[:, None]
+        step, to_mean = root.solve(right).T
+        decrement = float(right[:, 0] @ step)
+        if decrement < NEAR_ENOUGH:
+            mode, move = a + step, rows.times(entries, step)
+            joint = rows.log_density(eta + move, parameters) - 0.5 * mode @ mode
+            value = float(joint - root.log_determinant + q @ move)
+            place = mode, eta + move, root, value, variance, to_mean - step
+            return Laplace(rows, entries, offset, parameters, *place)
+        a = a + step
+    found = laplace(rows, entries, offset, parameters, near, SEARCHED)
+    return replace(found, known_variance=variance)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from pymc_mlm.integration.cross_products import Collapsed
 from pymc_mlm.integration.importance import IntegrationError
-from pymc_mlm.integration.laplace import Laplace
+from pymc_mlm.integration.laplace import Laplace, laplace_near
 from pymc_mlm.integration.near import Near, Proposal
 from pymc_mlm.integration.trend import Trend
 from pymc_mlm.paths.log_marginal import LogMarginal
@@ -75,21 +75,26 @@ class OwnFactors(AbstractProposals):
 
     def __call__(self, point: Array) -> float:
         """Draw at a point; return its log density, minus infinity where there is none."""
-        if self.trend is not None:
-            self.density.near = self.trend.effects(point)
         try:
-            log_prior, found = self.density.at(point, NEAR_ENOUGH)
+            log_prior, found, marginal = self._approximated(point)
         except IntegrationError:
             return -np.inf
-        if self.trend is not None and isinstance(found, Laplace) and len(found.eta) >= MANY_ROWS:
-            # Only proposals depend on these, and they are the dear part.
-            found = replace(found, known_variance=self.trend.variance(point, found.entries))
-            marginal = found.value + self.trend.second_order(point)
-        else:
-            marginal = found.value + found.second_order
         effects, log_ratio = found.draw(self.each, self.rng)
         self._found[point.tobytes()] = len(self._found), effects, log_ratio - marginal
         return log_prior + marginal
+
+    def _approximated(self, point: Array) -> tuple[float, Laplace | Collapsed, float]:
+        """Return the log prior, the approximation and the log marginal density."""
+        if self.trend is None or len(self.trend.center.eta) < MANY_ROWS:
+            if self.trend is not None:
+                self.density.near = self.trend.effects(point)
+            log_prior, found = self.density.at(point, NEAR_ENOUGH)
+            return log_prior, found, found.value + found.second_order
+        # Only proposals depend on what is followed from the mode.
+        rows, p = self.density.model.rows, self.density.model.pieces(point)
+        followed = self.trend.effects(point), self.trend.variance(point, p.entries)
+        found = laplace_near(rows, p.entries, p.offset, p.parameters, *followed)
+        return p.log_prior, found, found.value + self.trend.second_order(point)
 
     def log_weights(self, key: bytes) -> Array:
         """Return the logs of the draws' weights beside that of their point, shape (draw,)."""

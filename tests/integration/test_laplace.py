@@ -4,8 +4,9 @@ import numpy as np
 import pymc as pm
 import pytest
 
+from pymc_mlm.integration.factor import factor
 from pymc_mlm.integration.importance import IntegrationError
-from pymc_mlm.integration.laplace import laplace
+from pymc_mlm.integration.laplace import laplace, laplace_near
 from pymc_mlm.integration.log_densities import LOG_DENSITIES
 from pymc_mlm.integration.rows import Rows
 
@@ -162,6 +163,35 @@ def test_draws_have_mean_and_covariance_of_the_approximation(rng):
     u, _ = found.draw(20_000, rng)
     assert np.allclose(u.mean(axis=1), found.mode + found.shift, atol=0.04)
     assert np.allclose(np.cov(u), found.root.solve(np.eye(25)), atol=0.04)
+
+
+@pytest.mark.parametrize("family", LOG_DENSITIES)
+@pytest.mark.parametrize("away", [0.03, 0.2, 3.0])
+def test_an_approximation_from_near_the_mode_is_that_at_the_mode(family, away, rng):
+    table = table_of(family, "nested", rng)
+    exact = laplace(*table, tolerance=EXACT)
+    sd = np.sqrt(np.diagonal(covariance(exact)))
+    found = laplace_near(*table, exact.mode + away * sd * rng.normal(size=25), exact.variance)
+    assert found.value == pytest.approx(exact.value, abs=0.02)
+    assert np.allclose(found.mode / sd, exact.mode / sd, atol=0.05)
+    assert np.allclose(found.shift / sd, exact.shift / sd, atol=0.05)
+
+
+def test_a_point_near_the_mode_takes_one_factor(monkeypatch, rng):
+    table = table_of("bernoulli", "nested", rng)
+    exact, made = laplace(*table, tolerance=EXACT), []
+
+    def counted(*arguments):
+        made.append(arguments)
+        return factor(*arguments)
+
+    monkeypatch.setattr("pymc_mlm.integration.laplace.factor", counted)
+    laplace_near(*table, exact.mode + 0.05, exact.variance).draw(3, rng)
+    assert len(made) == 1
+
+
+def covariance(found):
+    return found.root.solve(np.eye(found.rows.size))
 
 
 def test_more_effects_than_a_cheap_factor(rng, monkeypatch):
