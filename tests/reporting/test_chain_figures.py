@@ -1,5 +1,6 @@
 """R-hat, effective sizes and Monte Carlo errors: those of ArviZ, of draws as arrays."""
 
+import sys
 import warnings
 
 import arviz_stats
@@ -51,6 +52,27 @@ def test_figures_are_those_of_arviz(chains, length):
     found = chain_figures(draws, *NAMES)
     for name in NAMES:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("chains", [1, 2, 4])
+@pytest.mark.parametrize("length", [3, 4, 5, 6, 9, 101, 400])
+def test_figures_of_finite_draws_are_those_of_arviz_without_it(chains, length, monkeypatch):
+    draws = parameters(np.random.default_rng(length), chains, length)
+    # More than one block of elements.
+    draws = np.tile(draws[..., np.isfinite(draws).all(axis=(0, 1))], 5)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        expected = of_arviz(draws)
+    monkeypatch.setitem(sys.modules, "arviz_stats", None)
+    found = chain_figures(draws, "ess_bulk", "r_hat")
+    assert list(found) == ["ess_bulk", "r_hat"]
+    for name, values in found.items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-12, err_msg=name)
+
+
+def test_no_elements_have_no_figures():
+    found = chain_figures(np.empty((2, 50, 0, 3)), "r_hat", "ess_bulk")
+    assert [x.shape for x in found.values()] == [(0, 3), (0, 3)]
 
 
 def test_elements_of_an_array_are_parameters():
