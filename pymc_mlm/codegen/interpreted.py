@@ -136,8 +136,11 @@ def _has_type_of_numpy(node: Apply[Any]) -> bool:
 
 
 def _performed(node: Apply[Any]) -> Callable[..., Any]:
-    """Return the Op's own function, without its test of the layout if it has one."""
+    """Return the Op's compiled kernel, or its own function without its test of the layout."""
     run = getattr(node.op, "define", node.op.perform)
+    if getattr(node.op, "is_of_rows", False):
+        kernel = node.op.kept_kernel()
+        return lambda *given: kernel(*map(np.ascontiguousarray, given))
 
     def call(*given: Any) -> Any:
         cells: list[list[Any]] = [[None] for _ in node.outputs]

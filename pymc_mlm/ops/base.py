@@ -17,6 +17,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import pytensor.tensor as pt
@@ -40,7 +41,15 @@ _registered: set[tuple[str, type[Op]]] = set()
 
 
 class AbstractKernelOp(Op, ABC):
-    """An Op with a compiled kernel, whose inputs have a layout."""
+    """An Op with a compiled kernel, whose inputs have a layout.
+
+    Attributes
+    ----------
+    is_of_rows : bool
+        Whether it passes over the rows of a table, which NumPy does several times.
+    """
+
+    is_of_rows: bool = False
 
     @property
     @abstractmethod
@@ -61,6 +70,10 @@ class AbstractKernelOp(Op, ABC):
         """
         self.layout.check(_Call(self, node), inputs)
         self.define(node, inputs, output_storage)
+
+    def kept_kernel(self) -> NumbaKernel:
+        """Return the numba kernel, compiled by itself and kept on disk; it tests nothing."""
+        return _kept_kernel_of(self)
 
     @abstractmethod
     def define(self, node: Apply, inputs: Sequence[Any], output_storage: Any) -> None:
@@ -182,6 +195,13 @@ def register_numba() -> None:
 def numba_kernel_of(op: AbstractKernelOp) -> NumbaKernel:
     """Return the Python function of an Op's numba kernel, which tests nothing."""
     return _numba_kernels[type(op)](op)
+
+
+@cache
+def _kept_kernel_of(op: AbstractKernelOp) -> NumbaKernel:
+    from numba import njit
+
+    return njit(cache=True, error_model="numpy")(numba_kernel_of(op))
 
 
 def _checked_kernel(op: AbstractKernelOp, kernel: NumbaKernel) -> tuple[Any, int]:

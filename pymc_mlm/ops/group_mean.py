@@ -43,6 +43,7 @@ class GroupMean(AbstractKernelOp):
     """
 
     __props__ = ("is_logit",)
+    is_of_rows = True
     default_output = 0
 
     def __init__(self, is_logit: bool = False) -> None:
@@ -108,6 +109,7 @@ class GroupMeanVJP(AbstractKernelOp):
     """Gradients of `GroupMean` by log_raw, v and r, from its outputs and a number per group."""
 
     __props__ = ("is_logit",)
+    is_of_rows = True
     layout = Layout(
         "out[groups], raw[rows], total[groups], v[members], r[rows?], "
         "member[rows] < members?, group[rows] < groups, ct[groups]"

@@ -26,6 +26,7 @@ class GroupSoftmax(AbstractKernelOp):
     """``p[k] = exp(log_raw[k]) / sum of exp(log_raw) over the rows of the group of k``."""
 
     __props__ = ()
+    is_of_rows = True
     layout = Layout("log_raw[rows], group[rows] < ends - 1, indptr[ends]; ends > 0")
 
     def make_node(self, log_raw: Any, group: Any, indptr: Any) -> Apply:
@@ -67,6 +68,7 @@ class GroupSoftmaxVJP(AbstractKernelOp):
     """Gradient of `GroupSoftmax`, from its output and a cotangent per row."""
 
     __props__ = ()
+    is_of_rows = True
     layout = Layout("p[rows], group[rows] < ends - 1, indptr[ends], ct[rows]; ends > 0")
 
     def make_node(self, p: Any, group: Any, indptr: Any, ct: Any) -> Apply:

@@ -34,6 +34,7 @@ class GroupSum(AbstractKernelOp):
     """``out[g] = sum over rows k of group g of w[k] * v[member[k]]``."""
 
     __props__ = ()
+    is_of_rows = True
     layout = Layout(
         "w[rows], v[members], member[rows] < members, group[rows] < ends - 1, "
         "indptr[ends]; ends > 0"
@@ -80,6 +81,7 @@ class GroupSumVJP(AbstractKernelOp):
     """Gradient of `GroupSum` for a cotangent of one number per group."""
 
     __props__ = ()
+    is_of_rows = True
     layout = Layout("w[rows], v[members], member[rows] < members, group[rows] < groups, ct[groups]")
 
     def make_node(self, w: Any, v: Any, member: Any, group: Any, ct: Any) -> Apply:

@@ -31,6 +31,7 @@ class LinearPredictor(AbstractKernelOp):
     """``X b``, or ``X' c`` when `transposed`; X is data and has no gradient."""
 
     __props__ = ("transposed",)
+    is_of_rows = True
 
     def __init__(self, transposed: bool = False) -> None:
         self.transposed = bool(transposed)

@@ -60,6 +60,7 @@ class UnitPredictor(AbstractKernelOp):
     """``out[i] = sum over j of Z[i, j] * total[unit[i], j]``."""
 
     __props__ = ()
+    is_of_rows = True
     layout = Layout("Z[rows, columns], total[units, columns], unit[rows] < units")
 
     def make_node(self, Z: Any, total: Any, unit: Any) -> Apply:
@@ -103,6 +104,7 @@ class UnitPredictorVJP(AbstractKernelOp):
     """Gradient of `UnitPredictor` by total."""
 
     __props__ = ()
+    is_of_rows = True
     layout = Layout("Z[rows, columns], total[units, columns], unit[rows] < units, ct[rows]")
 
     def make_node(self, Z: Any, total: Any, unit: Any, ct: Any) -> Apply:

@@ -7,9 +7,16 @@ import pytest
 from pytensor.scalar.basic import Second
 
 from pymc_mlm.codegen.interpreted import interpreted
-from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.ops.base import AbstractKernelOp, uncompiled
+from pymc_mlm.ops.group_mean import group_mean
+from pymc_mlm.ops.group_softmax import group_softmax
 from pymc_mlm.ops.group_sum import group_sum
+from pymc_mlm.ops.linear_predictor import linear_predictor
+from pymc_mlm.ops.unit_predictor import unit_predictor
 
+v = pt.dvector("v")
+# Member and group of each row, and first row of each group.
+PLACES = np.array([0, 1, 1]), np.array([0, 0, 2]), np.array([0, 2, 2, 3])
 x, A = pt.dvector("x"), pt.dmatrix("A")
 k = pt.lvector("k")
 GRAPHS = {
@@ -53,6 +60,35 @@ def test_no_number_is_filled_on_its_own(monkeypatch, rng):
     np.testing.assert_array_equal(run(np.zeros(4))[0], np.full(4, 2.0))
     monkeypatch.setattr(Second, "impl", None)
     np.testing.assert_array_equal(run(np.zeros(5))[0], np.full(5, 2.0))
+
+
+OF_ROWS = {
+    "sum": lambda x, v: group_sum(x, v, *PLACES),
+    "mean": lambda x, v: group_mean(x, v, x, *PLACES),
+    "softmax": lambda x, v: group_softmax(x, *PLACES[1:]),
+    "units": lambda x, v: unit_predictor(x[:, None], v[:, None], PLACES[0]),
+    "covariates": lambda x, v: linear_predictor(x[:, None], v[:1]),
+}
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
+@pytest.mark.parametrize("of", ["value", "gradient"])
+def test_an_op_of_rows_runs_as_its_compiled_kernel(name, of, monkeypatch, rng):
+    """NumPy passes over the rows up to nine times."""
+    outputs = [OF_ROWS[name](x, v)]
+    if of == "gradient":
+        outputs = pt.grad((outputs[0] ** 3).sum(), [x, v], disconnected_inputs="ignore")
+    run = interpreted([x, v], outputs, uncompiled())
+    given = rng.normal(size=6)[::2], rng.normal(size=2)  # of any layout
+    expected = run(*given)
+    assert run.is_right
+    nodes = run.checked.maker.fgraph.apply_nodes
+    ours = {type(n.op) for n in nodes if isinstance(n.op, AbstractKernelOp)}
+    assert ours
+    for op_class in ours:
+        monkeypatch.setattr(op_class, "define", None)
+    for found, exact in zip(run(*given), expected, strict=True):
+        np.testing.assert_allclose(found, exact, rtol=1e-13)
 
 
 def test_shared_variables_are_read(rng):

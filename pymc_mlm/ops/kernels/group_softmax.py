@@ -19,17 +19,19 @@ def kernel(log_raw: Any, group: Any, indptr: Any) -> Any:
     for j in range(groups):
         largest[j] = -np.inf
     for k in range(rows):
+        # Chosen, not branched: half of the branches would be mispredicted.
         g = np.uint64(group[k])
-        if log_raw[k] > largest[g]:
-            largest[g] = log_raw[k]
+        largest[g] = log_raw[k] if log_raw[k] > largest[g] else largest[g]
     for k in range(rows):
         p[k] = log_raw[k] - largest[np.uint64(group[k])]
     for k in range(rows):  # of its own, so that LLVM computes several at once
         p[k] = exp(p[k])
     for k in range(rows):
         total[np.uint64(group[k])] += p[k]
+    for j in range(groups):
+        total[j] = 1.0 / total[j]
     for k in range(rows):
-        p[k] /= total[np.uint64(group[k])]
+        p[k] *= total[np.uint64(group[k])]
     return p
 
 
