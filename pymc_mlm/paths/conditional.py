@@ -16,7 +16,7 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scalar.math import softplus as scalar_softplus
 from pytensor.tensor.elemwise import Elemwise
 
-from pymc_mlm.codegen.interpreted import interpreted
+from pymc_mlm.codegen.interpreted import interpreted, interpreted_together
 from pymc_mlm.inference.hoisting import hoist_data
 from pymc_mlm.integration.gaussian import is_exact
 from pymc_mlm.integration.log_densities import LOG_DENSITIES, softplus
@@ -189,15 +189,22 @@ def _split(spec: Any, design: Any, informed: bool) -> Conditional:
     gradient, *graphs = hoist_data([gradient, *graphs]).outputs
     inner, values = graphs[:4], graphs[4:]
     start = np.concatenate([s.ravel() for s in starts])
-    values_at = _function([point], values)
     by_products: LinearGaussian | None = None
     if is_exact(rows):
+        values_at = _function([point], values)
         written = Written(free, effects, parts, eta)
         graphs_of_point = point, inner[0], inner[3], values
         by_products = linear_gaussian(
             written, graphs_of_point, values_at, start, rows, order, _function
         )
-    compiled = _function if by_products is None else _later
+    if by_products is None:
+        given = [point, *cotangents]
+        several = ([point], inner), (given, [gradient]), ([point], values)
+        pieces_at, run, values_at = _together(several)
+        gradient_at = _only(run)
+    else:
+        pieces_at = _later([point], inner)
+        gradient_at = _later([point, *cotangents], gradient)
     return Conditional(
         model,
         tuple(str(rv.name) for rv in free),
@@ -206,8 +213,8 @@ def _split(spec: Any, design: Any, informed: bool) -> Conditional:
         order,
         tuple(s.shape for s in starts),
         start,
-        compiled([point], inner),
-        compiled([point, *cotangents], gradient),
+        pieces_at,
+        gradient_at,
         values_at,
         by_products,
     )
@@ -235,11 +242,25 @@ def _cut(point: Any, starts: Sequence[Array]) -> list[Any]:
 
 def _function(inputs: Sequence[Any], outputs: Any) -> Callable[..., Any]:
     several = outputs if isinstance(outputs, list) else [outputs]
-    # PyTensor runs this one a number at a time.
-    slow = [x for x in ancestors(several) if x.owner and x.owner.op == pt.softplus]
-    plain = clone_replace(several, {x: BY_NUMPY(*x.owner.inputs) for x in slow})
-    run = interpreted(inputs, plain, uncompiled())
-    return run if isinstance(outputs, list) else lambda *given: run(*given)[0]
+    run = interpreted(inputs, _by_numpy(several), uncompiled())
+    return run if isinstance(outputs, list) else _only(run)
+
+
+def _together(several: Sequence[tuple[Sequence[Any], Sequence[Any]]]) -> list[Callable[..., Any]]:
+    """Return functions from inputs to lists of outputs, whose graphs share parts."""
+    flat = iter(_by_numpy([x for _, outputs in several for x in outputs]))
+    parts = [(inputs, [next(flat) for _ in outputs]) for inputs, outputs in several]
+    return interpreted_together(parts, uncompiled())
+
+
+def _only(run: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *given: run(*given)[0]
+
+
+def _by_numpy(outputs: Sequence[Any]) -> Any:
+    """Return a graph without what PyTensor runs a number at a time."""
+    slow = [x for x in ancestors(outputs) if x.owner and x.owner.op == pt.softplus]
+    return clone_replace(outputs, {x: BY_NUMPY(*x.owner.inputs) for x in slow})
 
 
 def _later(inputs: Sequence[Any], outputs: Any) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.scalar.basic import Second
 
-from pymc_mlm.codegen.interpreted import interpreted
+from pymc_mlm.codegen.interpreted import interpreted, interpreted_together
 from pymc_mlm.ops.base import AbstractKernelOp, uncompiled
 from pymc_mlm.ops.group_mean import group_mean
 from pymc_mlm.ops.group_softmax import group_softmax
@@ -89,6 +89,22 @@ def test_an_op_of_rows_runs_as_its_compiled_kernel(name, of, monkeypatch, rng):
         monkeypatch.setattr(op_class, "define", None)
     for found, exact in zip(run(*given), expected, strict=True):
         np.testing.assert_allclose(found, exact, rtol=1e-13)
+
+
+def test_functions_that_share_a_graph_are_those_that_do_not(rng):
+    shared, y = pytensor.shared(np.arange(3.0)), pt.dscalar("y")
+    value = pt.log(pt.exp(A @ x * shared).sum())
+    several = ([x, A], [value]), ([x, A, y], [y * pt.grad(value, x), x]), ([x], [x[0]])
+    given = {x: rng.normal(size=3), A: rng.normal(size=(3, 3)), y: np.array(2.0)}
+    runs = interpreted_together(several, uncompiled())
+    for (inputs, outputs), together in zip(several, runs, strict=True):
+        alone = interpreted(inputs, outputs, uncompiled())
+        for _ in range(2):
+            arguments = [given[v] for v in inputs]
+            pairs = zip(together(*arguments), alone(*arguments), strict=True)
+            assert all(np.allclose(a, b, rtol=1e-13) for a, b in pairs)
+        assert together.is_right
+        assert len(together.steps) <= len(alone.steps) + 1
 
 
 def test_shared_variables_are_read(rng):
