@@ -31,6 +31,7 @@ from pytensor.graph.replace import vectorize_graph
 from pymc_mlm.codegen import host
 from pymc_mlm.errors import warn_user
 from pymc_mlm.ops.base import register_numba, uncompiled
+from pymc_mlm.ops.traces import without_traces
 
 POINT = "unconstrained_point"
 JITTER = 1.0
@@ -244,6 +245,7 @@ def _compiled_by_nutpie(model: pm.Model, names: tuple[str, ...], why: str = "") 
     return CompiledModel(own, model, names)
 
 
+@without_traces()
 def _compile_cached(
     model: pm.Model, var_names: tuple[str, ...], scales: Mapping[str, Any]
 ) -> CompiledModel:
@@ -294,6 +296,7 @@ def _called(compiled: Any, data: np.ndarray, point: np.ndarray) -> tuple[int, fl
     return int(status), float(value[0]), gradient
 
 
+@without_traces()
 def _constrain(
     model: pm.Model, var_names: Sequence[str], points: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:

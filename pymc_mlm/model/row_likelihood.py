@@ -13,11 +13,13 @@ import pytensor.tensor as pt
 from pymc_mlm.approximation.unit_information import RowLikelihood
 from pymc_mlm.families import AbstractFamily
 from pymc_mlm.ops.base import uncompiled
+from pymc_mlm.ops.traces import without_traces
 
 # Step of the second derivative by differences, in spreads of the linear predictor.
 STEP = 1e-3
 
 
+@without_traces()
 def row_likelihood(
     family: AbstractFamily,
     outcome: Mapping[str, np.ndarray],
