@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pymc_mlm.integration.effect_mode import effect_mode
+from pymc_mlm.integration.factor import factor
 from pymc_mlm.integration.matrix_free import MatrixFree
 from pymc_mlm.integration.trend import Trend, diagonal_of
 
@@ -21,9 +22,13 @@ Array = np.ndarray[Any, Any]
 
 # Squared Newton decrement at which one step leads near enough to the mode to propose there.
 NEAR_ENOUGH = 1e-2
+# One at which a step is taken without a search for its length, and its relative error.
+FAR, ROUGH = 30.0, 0.03
 SOLVED = 1e-3
 # Vectors of noise, as many as take some tenths of a second by conjugate gradients.
 FEWEST_NOISE, MOST_NOISE = 512, 2048
+# Number of effects behind the front up to which one factor costs less than the solves for noise.
+MOST_FACTORED = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +70,11 @@ class Near:
 
     def __init__(self, trend: Trend, rng: np.random.Generator) -> None:
         self.trend, self.rng = trend, rng
-        root, entries = trend.center.root, len(trend.center.entries)
-        count = int(np.clip(6e7 / entries, FEWEST_NOISE, MOST_NOISE))
+        center = trend.center
+        count = int(np.clip(6e7 / len(center.entries), FEWEST_NOISE, MOST_NOISE))
+        root, rows = center.root, center.rows
+        if isinstance(root, MatrixFree) and rows.size - rows.num_front <= MOST_FACTORED:
+            root = factor(rows, center.entries, root.W)
         self.noise, self.energy = root.draw(count, rng)
         self.center = root.log_determinant
         self.diagonal = diagonal_of(trend.center)
@@ -79,11 +87,15 @@ class Near:
         a = self.trend.effects(point)
         eta = offset + rows.times(entries, a)
         h = self.trend.variance(point, entries)
-        H, step, decrement = self._step(entries, parameters, a, eta, h)
+        H, right, decrement = self._slopes(entries, parameters, a, eta, h)
+        if NEAR_ENOUGH <= decrement < FAR:
+            a = a + H.solve(right[:, 0], ROUGH)
+            eta = offset + rows.times(entries, a)
+            H, right, decrement = self._slopes(entries, parameters, a, eta, h)
         if not decrement < NEAR_ENOUGH:  # NaN, too
             a, eta = effect_mode(rows, *given, a, NEAR_ENOUGH)
-            H, step, decrement = self._step(entries, parameters, a, eta, h)
-        mean, scale = a + step, np.sqrt(self.diagonal / H.diagonal)
+            H, right, decrement = self._slopes(entries, parameters, a, eta, h)
+        mean, scale = a + H.solve(right[:, 1], SOLVED), np.sqrt(self.diagonal / H.diagonal)
         joint = rows.log_density(eta, parameters) - 0.5 * a @ a + 0.5 * decrement
         log_marginal = joint - self.trend.log_determinant(point, H.diagonal)
         log_marginal += self.trend.second_order(point)
@@ -101,10 +113,10 @@ class Near:
         x = self.noise[:, proposal.origin[draws]] * proposal.sign[draws]
         return np.asarray(proposal.mean[:, None] + proposal.scale[:, None] * x)
 
-    def _step(
+    def _slopes(
         self, entries: Array, parameters: Array, a: Array, eta: Array, h: Array
     ) -> tuple[MatrixFree, Array, float]:
-        """Return the precision, the step to the mean of the effects, and the Newton decrement.
+        """Return the precision, slopes that lead to mode and mean, and the Newton decrement.
 
         The mean is the mode and its shift; the decrement is that of the diagonal.
         """
@@ -113,4 +125,4 @@ class Near:
         H = MatrixFree(rows, entries, np.maximum(-l2, 0))
         right = rows.transposed(entries, np.stack([l1, l1 + 0.5 * h * l3], axis=1)) - a[:, None]
         decrement = float(right[:, 0] ** 2 @ (1 / H.diagonal))
-        return H, H.solve(right[:, 1], SOLVED), decrement
+        return H, right, decrement
