@@ -24,6 +24,11 @@ FIRST_SCALES = ((0.75, 1.25), (0.25, 3.0))
 # Half of the last round is spread wide, too, for it alone is weighted: twice as wide in up to so
 # many dimensions, less in more, where the volume beside a posterior grows with the power of them.
 WIDE_UP_TO = 4
+# Largest slope at which quasi-Newton steps end.
+FLAT = 0.05
+# Squared Newton decrement below which a point is the mode, or its curvature that of the mode, one
+# step away.
+AT_MODE, NEAR_MODE = 1e-4, 0.05
 # In place of a log density that is minus infinity, which line searches cannot interpolate.
 NOWHERE = 1e100
 ALIKE = "the covariance of the parameters is singular: the table does not tell some of them apart"
@@ -156,15 +161,18 @@ def _climb(density: Density, start: Array, units: Array) -> Mode:
     first = solve_triangular(units, start, lower=True)
     if negative(first)[0] == NOWHERE:
         raise IntegrationError("the log density is not finite where the search starts")
-    found = minimize(negative, first, jac=True, method="BFGS", options={"gtol": 0.05})
+    found = minimize(negative, first, jac=True, method="BFGS", options={"gtol": FLAT})
     point, spread = found.x, np.sqrt(np.diagonal(found.hess_inv))
     for _ in range(5):
         covariance = _curvature(negative, point, 0.1 * spread)
         value, gradient = negative(point)
         step = -covariance @ gradient
-        if gradient @ -step < 1e-4:
+        decrement = gradient @ -step
+        if decrement > AT_MODE:
+            point, spread = point + step, np.sqrt(np.diagonal(covariance))
+        if decrement < NEAR_MODE:
+            value = value if decrement <= AT_MODE else negative(point)[0]
             return Mode(units @ point, units @ covariance @ units.T, -value, count)
-        point, spread = point + step, np.sqrt(np.diagonal(covariance))
     raise IntegrationError("the search for a mode did not end")
 
 

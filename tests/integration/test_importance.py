@@ -86,6 +86,19 @@ def test_curvature_is_the_hessian(scale):
     assert np.allclose(mode.covariance, COVARIANCE)
 
 
+def test_one_hessian_serves_a_mode_that_is_one_step_away():
+    """Quasi-Newton steps end beside it, where slopes are small in the units of the parameters."""
+    sd = np.array([3.0, 1.0, 0.3])
+
+    def density(x):
+        return -np.log(np.cosh(x / sd)).sum(), -np.tanh(x / sd) / sd
+
+    mode = find_mode(density, 2 * sd)
+    assert np.allclose(mode.point / sd, 0, atol=0.01)
+    assert np.allclose(mode.covariance, np.diag(sd**2), rtol=0.01)
+    assert mode.evaluations < 22  # a second one takes six more
+
+
 def two_modes(x):
     a, b = -0.5 * (x[0] - 20) ** 2, -0.5 * (x[0] + 20) ** 2
     p = np.exp(a - np.logaddexp(a, b))
