@@ -1,13 +1,18 @@
 """Seconds from a table to draws by Laplace's method, on simulated tables.
 
-Usage: python benchmarks/laplace.py [name ...] [--nuts]. Processor seconds of one thread; a small
-fit comes first, so that imports are paid for; memberships-1m only when named. With --nuts the same
-table is sampled, too, and the means of all standard deviations are compared.
+Usage: python benchmarks/laplace.py [name ...] [--nuts] [--peers]. Processor seconds of one thread;
+a small fit comes first, so that imports are paid for; memberships-1m only when named. With --nuts
+the table is sampled, too, and the means of all standard deviations are compared. With --peers R's
+lme4 and glmmTMB fit it where they can and are installed; they give a maximum, no draws.
 """
 
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -112,13 +117,43 @@ TABLES = {
 }
 
 
+SLOPES = "y ~ x + (1 + x | region) + (1 + x | school)"
+# Tools of R, formula and family of what they can fit.
+PEERS = {
+    "crossed-73k": (
+        ("lme4", "y ~ service + (1 | student) + (1 | lecturer) + (1 | department)", "gaussian"),
+    ),
+    "nested-2k": (("glmmTMB", SLOPES, "binomial"), ("lme4", SLOPES, "binomial")),
+    "nested-10k": (("glmmTMB", SLOPES, "binomial"), ("lme4", SLOPES, "binomial")),
+}
+
+
+def peers(name, table):
+    """Fit a table by tools of R, where there are any."""
+    if name not in PEERS:
+        print("  peers: no tool of R fits estimated weights or several members of a row")
+        return
+    if shutil.which("Rscript") is None:
+        print("  peers: Rscript is not installed")
+        return
+    script = Path(__file__).with_name("mixed_model.R")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.csv"
+        table.to_csv(path, index=False)
+        for tool, formula, family in PEERS[name]:
+            command = ["Rscript", str(script), tool, str(path), formula, family]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            last = (done.stdout or done.stderr).strip().splitlines()[-1:]
+            print(f"  {tool}: {''.join(last)}", flush=True)
+
+
 def timed(model, table, **options):
     wall, cpu = time.perf_counter(), time.process_time()
     model.fit(table, **RUN, **options)
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def main(names, with_nuts):
+def main(names, with_nuts, with_peers):
     warm, model = memberships(500, np.random.default_rng(0))
     timed(model, pd.DataFrame(warm), path="laplace")
     for name in names or [n for n in TABLES if n != "memberships-1m"]:
@@ -136,6 +171,10 @@ def main(names, with_nuts):
             f"exact {bool(attrs['is_exact'])}",
             flush=True,
         )
+        if with_peers:
+            mean = {n: found[n].mean(("chain", "draw")).values.round(3).tolist() for n in sds}
+            print(f"  pymc_mlm: sds {mean}")
+            peers(name, table)
         if with_nuts:
             wall, cpu = timed(model, table, path="sampled", tune=500)
             nuts = model.result_.posterior
@@ -147,4 +186,5 @@ def main(names, with_nuts):
 
 
 if __name__ == "__main__":
-    main([a for a in sys.argv[1:] if a != "--nuts"], "--nuts" in sys.argv)
+    given = sys.argv[1:]
+    main([a for a in given if not a.startswith("--")], "--nuts" in given, "--peers" in given)
