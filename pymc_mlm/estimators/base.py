@@ -43,7 +43,7 @@ class Estimator(AbstractMarginalEffects, ABC):
         self,
         data: Any,
         draws: int | None = None,
-        tune: int = 1000,
+        tune: int | None = None,
         chains: int = 4,
         random_seed: Any = None,
         progressbar: bool = True,
@@ -62,8 +62,11 @@ class Estimator(AbstractMarginalEffects, ABC):
             per membership where the model has `mm` terms.
         draws : int, optional
             Kept draws per chain: 1,000; or 100,000 in all where a posterior is drawn directly.
-        tune, chains : int
-            Warm-up draws per chain, and chains.
+        tune : int, optional
+            Warm-up draws per chain: 1,000; or 150 in a table of 20,000 rows and more, where chains
+            start at a mode that is searched first, and step in units of the deviations there.
+        chains : int
+            Chains.
         random_seed : int, sequence of int, numpy.random.Generator or None
             Seed. The same seed gives the same draws only on the same machine and versions.
         progressbar : bool
@@ -118,12 +121,13 @@ class Estimator(AbstractMarginalEffects, ABC):
         count = (100_000 if direct else 1000) if draws is None else draws
         run = Run(
             count,
-            tune,
+            1000 if tune is None else tune,
             chains,
             as_seed(random_seed),
             bool(progressbar),
             {} if initvals is None else initvals,
             is_chosen=target_accept is not None or sampler != "nutpie",
+            is_tune_open=tune is None,
         )
         # The fit is whole before anything warns: a warning may have been turned into an error.
         self.result_ = fit(spec, data, engine, run, path)

@@ -33,6 +33,8 @@ class Run:
         default sampler starts and steps in these units.
     is_chosen : bool
         Whether the caller chose the sampler or its settings: "auto" then samples.
+    is_tune_open : bool
+        Whether fewer warm-up draws may be made where a good start is known.
     """
 
     draws: int = 1000
@@ -43,6 +45,7 @@ class Run:
     initvals: Mapping[str, Any] = field(default_factory=dict)
     scales: Mapping[str, Any] = field(default_factory=dict)
     is_chosen: bool = False
+    is_tune_open: bool = False
 
     def __post_init__(self) -> None:
         """Refuse runs that cannot give an answer."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pymc_mlm.inference import Run
+from pymc_mlm.paths.near_start import MANY_ROWS, TUNE
 
 # A gradient: seconds a row, where the table fits the cache, and in a long table.
 SECONDS_A_ROW, CACHED_ROWS, MOST_SLOWER = 1.5e-8, 1e5, 1.5
@@ -28,7 +29,8 @@ def seconds_sampled(design: Any, run: Run) -> float:
     """
     rows = design.num_rows
     slower = 1 + min(rows / CACHED_ROWS, MOST_SLOWER)
-    draws = run.chains * (run.draws + run.tune)
+    tune = TUNE if run.is_tune_open and rows >= MANY_ROWS else run.tune
+    draws = run.chains * (run.draws + tune)
     return SECONDS_TO_COMPILE + draws * STEPS_A_DRAW * SECONDS_A_ROW * rows * slower
 
 

@@ -17,7 +17,7 @@ from pymc_mlm.paths.collapsed_gaussian import CollapsedGaussian
 from pymc_mlm.paths.dirichlet import DirichletPath
 from pymc_mlm.paths.fused import Fused
 from pymc_mlm.paths.laplace import LaplacePath
-from pymc_mlm.paths.sampled import Sampled
+from pymc_mlm.paths.sampled import WARMUP, Sampled
 
 EVERY = (CollapsedGaussian(), Certified(), DirichletPath(), Fused(), Sampled(), LaplacePath())
 PATHS = {path.name: path for path in EVERY}
@@ -69,6 +69,7 @@ def fit(
         notes += why_sampled(spec, design, run)
     taken = chosen.taken(idata)
     settings = {name: getattr(run, name) for name in SETTINGS}
+    settings["tune"] = idata["posterior"].attrs.get(WARMUP, run.tune)
     if taken.is_direct:
         settings = {name: settings[name] for name in ("draws", "random_seed")}
     else:

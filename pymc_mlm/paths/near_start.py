@@ -19,6 +19,8 @@ Array = np.ndarray[Any, Any]
 
 # Rows from which the search for a mode is worth its second.
 MANY_ROWS = 20_000
+# Warm-up draws from there. With 100,000 memberships the effective sizes are those of 300.
+TUNE = 150
 
 
 @dataclass(frozen=True, eq=False)

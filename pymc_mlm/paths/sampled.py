@@ -11,8 +11,11 @@ import xarray as xr
 from pymc_mlm.errors import SpecificationError
 from pymc_mlm.inference import AbstractSampler, Run
 from pymc_mlm.paths.base import AbstractPath
-from pymc_mlm.paths.near_start import NearStart, start_of_many_rows
+from pymc_mlm.paths.near_start import TUNE, NearStart, start_of_many_rows
 from pymc_mlm.paths.starts import refuse_outside, start_at
+
+# Attribute of a posterior: warm-up draws of each chain.
+WARMUP = "tune"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Sampled(AbstractPath):
     def draw(self, spec: Any, design: Any, sampler: AbstractSampler, run: Run) -> xr.DataTree:
         """Sample all free variables, and add what follows from them."""
         start = None if run.initvals else start_of_many_rows(spec, design)
+        if start is not None and run.is_tune_open:
+            run = replace(run, tune=TUNE)
         return sampled_from(start, spec, design, sampler, run)
 
     def notes(self, spec: Any, design: Any, idata: xr.DataTree) -> tuple[str, ...]:
@@ -74,7 +79,9 @@ def sampled(model: pm.Model, starts: Any, sampler: AbstractSampler, run: Run) ->
     start_at(model, {**starts, **run.initvals})
     if run.initvals:
         refuse_outside(model, run.initvals)
-    return sampler.sample(model, [rv.name for rv in model.free_RVs], run)
+    idata = sampler.sample(model, [rv.name for rv in model.free_RVs], run)
+    idata["posterior"].attrs[WARMUP] = run.tune
+    return idata
 
 
 def completed(idata: xr.DataTree, added: dict[str, xr.DataArray]) -> xr.DataTree:

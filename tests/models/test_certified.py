@@ -153,12 +153,30 @@ def test_without_a_certificate_the_sampler_starts_where_the_search_ended(
 
 
 @pytest.mark.filterwarnings("ignore::pymc_mlm.ConvergenceWarning")
+def test_a_warm_up_that_is_asked_for_is_made(table, monkeypatch):
+    """From a known start, too; and the fit knows how long it was."""
+    for rows, given, tune in ((0, {}, 150), (0, {"tune": 40}, 40), (10**9, {}, 1000)):
+        monkeypatch.setattr("pymc_mlm.paths.near_start.MANY_ROWS", rows)
+        seen = {}
+        fit = model().fit(table, path="sampled", sampler=Watched(seen), **RUN, **given).result_
+        assert seen["run"].tune == fit.settings["tune"] == tune
+
+
+def test_auto_counts_the_warm_up_that_it_would_make():
+    table = SimpleNamespace(num_rows=100_000)
+    open_, own = Run(is_tune_open=True), Run(tune=150)
+    assert seconds_sampled(table, open_) == seconds_sampled(table, own)
+    assert seconds_sampled(table, Run()) > 1.5 * seconds_sampled(table, own)
+
+
+@pytest.mark.filterwarnings("ignore::pymc_mlm.ConvergenceWarning")
 def test_a_start_has_the_effects_where_they_are(table, monkeypatch):
     """So has plain sampling of many rows."""
     exact = model().fit(table, path="laplace", **RUN).result_.posterior
     monkeypatch.setattr("pymc_mlm.paths.near_start.MANY_ROWS", 0)
     seen = {}
     model().fit(table, path="sampled", sampler=Watched(seen), **RUN)
+    assert seen["run"].tune == 150
     plain = seen["model"]
     [effects] = plain.replace_rvs_by_values([plain["member_effect"]])
     inputs = [v for v in explicit_graph_inputs([effects]) if v in plain.value_vars]
