@@ -43,6 +43,13 @@ from pymc_mlm.integration.rows import Rows
 
 Array = np.ndarray[Any, Any]
 
+# Numbers that are kept, of 24 bytes each.
+MOST_PRODUCTS = 20_000_000
+
+
+class TooManyProductsError(Exception):
+    """So many effects meet that their products take more memory than the rows are worth."""
+
 
 class CrossProducts:
     """What is read of a table whose effects' matrix is a sum of known matrices.
@@ -55,6 +62,11 @@ class CrossProducts:
         Entries of each :math:`B_q`.
     offset : ndarray, shape (coefficient + 1, row)
         The constant :math:`X_0` and the covariates :math:`X_j`.
+
+    Raises
+    ------
+    TooManyProductsError
+        There are more than `MOST_PRODUCTS` of them.
 
     Examples
     --------
@@ -87,6 +99,8 @@ class CrossProducts:
             places.append(self._place(found.row[kept], found.col[kept]))
             of_pair.append(np.full(int(kept.sum()), number))
             values.append(found.data[kept])
+            if sum(map(len, values)) > MOST_PRODUCTS:
+                raise TooManyProductsError
         place = np.concatenate(places)
         order = np.argsort(place, kind="stable")  # neighbours in memory follow each other
         self.place, self.pair = place[order], np.concatenate(of_pair)[order]

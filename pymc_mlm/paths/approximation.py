@@ -11,13 +11,11 @@ from pymc_mlm.integration.importance import IntegrationError, Mode, find_mode
 from pymc_mlm.integration.log_densities import LOG_DENSITIES
 from pymc_mlm.integration.rows import Rows
 from pymc_mlm.integration.second_order import corrected_mode
-from pymc_mlm.paths.conditional import Conditional, conditional
+from pymc_mlm.paths.conditional import MOST_HYPERPARAMETERS, Conditional, conditional
 from pymc_mlm.paths.log_marginal import LogMarginal
 from pymc_mlm.paths.without_effects import start_without_effects
 from pymc_mlm.terms import AbstractTerm
 from pymc_mlm.terms.imputed import Imputed
-
-MOST_HYPERPARAMETERS = 30
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,9 @@ from pymc_mlm.terms.linear import LinearPart
 
 Array = np.ndarray[Any, Any]
 
+# Beyond so many, points of importance sampling are too few.
+MOST_HYPERPARAMETERS = 30
+
 
 @dataclass(frozen=True)
 class Pieces:
@@ -190,7 +193,7 @@ def _split(spec: Any, design: Any, informed: bool) -> Conditional:
     inner, values = graphs[:4], graphs[4:]
     start = np.concatenate([s.ravel() for s in starts])
     by_products: LinearGaussian | None = None
-    if is_exact(rows):
+    if is_exact(rows) and len(start) <= MOST_HYPERPARAMETERS:
         values_at = _function([point], values)
         written = Written(free, effects, parts, eta)
         graphs_of_point = point, inner[0], inner[3], values

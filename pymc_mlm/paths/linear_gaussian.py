@@ -25,7 +25,7 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.variable import TensorConstant
 
-from pymc_mlm.integration.cross_products import Collapsed, CrossProducts
+from pymc_mlm.integration.cross_products import Collapsed, CrossProducts, TooManyProductsError
 from pymc_mlm.integration.rows import Rows
 from pymc_mlm.ops.base import AbstractKernelOp, uncompiled
 from pymc_mlm.terms.linear import LinearPart
@@ -164,6 +164,8 @@ class Written:
 
         zero = np.zeros(one + 1)
         rooted = [int(k) for x in root for k, v in zip(place[x], at[x].flat, strict=True) if v]
+        if len(rooted) > MOST_MATRICES:
+            return None
         terms: list[tuple[Array, int, int]] = []
         for first in rooted if root else [one]:
             unit = zero + (np.arange(one + 1) == first)
@@ -223,7 +225,10 @@ def linear_gaussian(
     cotangents = [pt.dvector(), pt.dvector(), pt.dvector()]
     known = {log_prior: pt.ones(()), **dict(zip(outputs[1:], cotangents, strict=True))}
     gradient = pt.grad(None, point, known_grads=known, disconnected_inputs="ignore")
-    products = CrossProducts(rows, _entries_of(parts, order), offset.arrays)
+    try:
+        products = CrossProducts(rows, _entries_of(parts, order), offset.arrays)
+    except TooManyProductsError:
+        return None
     return LinearGaussian(
         products, compiled([point], outputs), compiled([point, *cotangents], gradient)
     )

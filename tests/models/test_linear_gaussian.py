@@ -85,6 +85,14 @@ def test_others_are_not_taken_for_linear(name, table):
     assert split(NOT_LINEAR[name], table).linear is None
 
 
+@pytest.mark.parametrize(
+    "limit", ["integration.cross_products.MOST_PRODUCTS", "paths.linear_gaussian.MOST_MATRICES"]
+)
+def test_too_many_products_are_not_written(limit, table, monkeypatch):
+    monkeypatch.setattr(f"pymc_mlm.{limit}", 3)
+    assert split(LINEAR["persistence"], table).linear is None
+
+
 def test_a_step_whose_gradient_is_zero_is_not_taken_for_a_constant(table, monkeypatch):
     """The gradient says that a step is constant: sums are tried at another point, too."""
     monkeypatch.setattr("pymc_mlm.paths.linear_gaussian.is_affine", lambda graph, inputs: True)
