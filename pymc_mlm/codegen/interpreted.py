@@ -171,9 +171,10 @@ def _performed(node: Apply[Any]) -> Callable[..., Any]:
         kernel = node.op.kept_kernel()
         return lambda *given: kernel(*map(np.ascontiguousarray, given))
 
+    is_array, count = [hasattr(v.type, "ndim") for v in node.inputs], len(node.outputs)
+
     def call(*given: Any) -> Any:
-        cells: list[list[Any]] = [[None] for _ in node.outputs]
-        is_array = [hasattr(v.type, "ndim") for v in node.inputs]
+        cells: list[list[Any]] = [[None] for _ in range(count)]
         run(
             node,
             [np.asarray(x) if a else x for x, a in zip(given, is_array, strict=True)],

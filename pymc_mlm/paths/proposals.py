@@ -17,7 +17,7 @@ from pymc_mlm.paths.log_marginal import LogMarginal
 Array = np.ndarray[Any, Any]
 
 # From so many rows on the second order is followed from the mode.
-MANY_ROWS = 5000
+MANY_ROWS = 2000
 # Squared Newton decrement before the last step to a mode that proposals are drawn around. What the
 # step leaves is about its square; the weights of draws are of the joint density, wherever it is.
 NEAR_ENOUGH = 1e-3
