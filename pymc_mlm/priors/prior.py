@@ -79,7 +79,7 @@ class Prior:
                 f"{', '.join(known)}."
             )
         try:
-            found.dist(**parameters)
+            _let_pymc_look(distribution, parameters)
         except (TypeError, ValueError) as error:
             raise SpecificationError(
                 f"{distribution} does not take these parameters: {error}"
@@ -125,6 +125,31 @@ class Prior:
         """
         values = {k: as_data(f"{name}_{k}", v) for k, v in self.parameters.items()}
         return getattr(pm, self.distribution)(name, **values, dims=dims, **kwargs)
+
+
+def _as_numbers(parameters: Mapping[str, Any]) -> tuple[tuple[str, type, Any], ...] | None:
+    """Return parameters as a key by which answers are kept; None unless all are numbers.
+
+    With their types: 1 and True are equal, and a distribution may take one of them only.
+    """
+    if all(isinstance(value, (int, float, np.number)) for value in parameters.values()):
+        return tuple((name, type(value), value) for name, value in parameters.items())
+    return None
+
+
+def _let_pymc_look(distribution: str, parameters: Mapping[str, Any]) -> None:
+    """Make the distribution once, which raises where PyMC refuses the parameters."""
+    numbers = _as_numbers(parameters)
+    if numbers is None:
+        distribution_of(distribution).dist(**parameters)
+    else:
+        _look_at(distribution, numbers)
+
+
+@lru_cache(maxsize=1024)
+def _look_at(distribution: str, parameters: tuple[tuple[str, type, Any], ...]) -> None:
+    """Look at numbers once: a fit makes its default priors a dozen times."""
+    distribution_of(distribution).dist(**{name: value for name, _, value in parameters})
 
 
 def _content(value: Any) -> Any:
@@ -254,13 +279,11 @@ def check_priors(priors: Any, where: str) -> None:
 
 def _check_parameters(prior: Prior, what: str) -> None:
     """Refuse parameters without a distribution, such as a negative sigma, before any sampling."""
-    given = prior.parameters
-    if all(isinstance(value, (int, float, np.number)) for value in given.values()):
-        # With their types: 1 and True are equal, and a distribution may take one of them only.
-        numbers = tuple((k, type(value), value) for k, value in given.items())
-        why = _why_not(prior.distribution, numbers)
+    numbers = _as_numbers(prior.parameters)
+    if numbers is None:
+        why = _why_no_distribution(prior.distribution, prior.parameters)
     else:
-        why = _why_no_distribution(prior.distribution, given)
+        why = _why_not(prior.distribution, numbers)
     if why:
         raise SpecificationError(f"{what} is {prior!r}, {why}")
 

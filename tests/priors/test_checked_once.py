@@ -1,5 +1,7 @@
 """Parameters of priors are checked, and those of default priors not again with every model."""
 
+import inspect
+
 import numpy as np
 import pymc as pm
 import pytest
@@ -46,3 +48,23 @@ def test_arrays_of_another_content_are_checked_anew(looked_at):
     with pytest.raises(SpecificationError):
         check_priors({"b": prior}, "here")
     assert len(looked_at) == 2
+
+
+def test_equal_numbers_are_given_to_pymc_once_and_refused_each_time(monkeypatch):
+    made = []
+    dist = pm.Gumbel.dist
+
+    def watched(*args, **kwargs):
+        made.append(kwargs)
+        return dist(*args, **kwargs)
+
+    watched.__signature__ = inspect.signature(dist)
+    monkeypatch.setattr(pm.Gumbel, "dist", watched)
+    priors = [Prior("Gumbel", mu=0.125, beta=3) for _ in range(3)]
+    assert made == [{"mu": 0.125, "beta": 3}]
+    assert priors[0] == priors[2]
+    Prior("Gumbel", mu=0.125, beta=3.0)
+    assert len(made) == 2
+    for _ in range(2):
+        with pytest.raises(SpecificationError, match="does not take these parameters"):
+            Prior("TruncatedNormal", mu=0, sigma=1, tau=2)
