@@ -195,7 +195,7 @@ def _split(spec: Any, design: Any, informed: bool) -> Conditional:
     by_products: LinearGaussian | None = None
     if is_exact(rows) and len(start) <= MOST_HYPERPARAMETERS:
         values_at = _function([point], values)
-        written = Written(free, effects, parts, eta)
+        written = Written(free, effects, parts, eta + pt.zeros(len(design.rows)))
         graphs_of_point = point, inner[0], inner[3], values
         by_products = linear_gaussian(
             written, graphs_of_point, values_at, start, rows, order, _function

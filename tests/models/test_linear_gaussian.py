@@ -49,6 +49,8 @@ LINEAR = {
     "persistence": MEMBERSHIP(FORMULA, teachers(PERSISTENCE), PUPILS),
     "affine in a covariate": MEMBERSHIP(FORMULA, teachers("1 + b * `s`")),
     "weights of rows": MEMBERSHIP(FORMULA, teachers(PERSISTENCE), PUPILS, row_weights=COUNTS),
+    "intercept alone": MEMBERSHIP("score ~ 1", PUPILS),
+    "effects alone": MEMBERSHIP("score ~ 0", PUPILS, mlm.hm("teacher")),
     "no intercept": MEMBERSHIP("score ~ 0 + x", PUPILS, TOWNS),
     "prior of one coefficient": MEMBERSHIP("score ~ 1 + x", PUPILS, priors=OWN),
     "slopes": mlm.NestedVaryingEffects(
