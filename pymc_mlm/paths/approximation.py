@@ -59,7 +59,9 @@ def approximate(spec: Any, design: Any, informed: bool = False) -> Approximation
 def approximate_split(model: Conditional) -> Approximation:
     """Find the mode of the hyperparameters of a model that is already split."""
     density = LogMarginal(model)
-    mode = find_mode(density, *start_without_effects(model))
+    # Where cross products serve, rows are not read again, and gradients are cheap.
+    start = (model.start,) if model.linear is not None else start_without_effects(model)
+    mode = find_mode(density, *start)
     density(mode.point)
     if is_exact(model.rows):
         return Approximation(density, mode)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import pymc_mlm as mlm
+from pymc_mlm.paths.approximation import approximate_split
 from pymc_mlm.paths.conditional import conditional
 from pymc_mlm.paths.log_marginal import LogMarginal
 
@@ -101,6 +102,12 @@ def test_a_step_whose_gradient_is_zero_is_not_taken_for_a_constant(table, monkey
     assert split(NOT_LINEAR["powers"], table).linear is None
 
 
+def test_the_search_for_a_mode_does_not_read_rows(table, monkeypatch):
+    model = split(LINEAR["persistence"], table)
+    monkeypatch.setattr(type(model), "pieces", lambda *given: pytest.fail("rows were read"))
+    assert np.isfinite(approximate_split(model).mode.value)
+
+
 def test_the_same_units_again_are_no_more_products(table):
     again = pd.concat([table, table.assign(test=table["test"] + 120)], ignore_index=True)
     for name in ("crossed", "persistence"):
@@ -114,6 +121,9 @@ def test_draws_are_those_from_rows(name, table, monkeypatch):
     rows = table if name == "persistence" else table[table["lag"] == 0]
     one = LINEAR[name].fit(rows, **RUN).result_.posterior
     monkeypatch.setattr("pymc_mlm.paths.conditional.linear_gaussian", lambda *given: None)
+    # From the same start, so that the same points are proposed.
+    start = "pymc_mlm.paths.approximation.start_without_effects"
+    monkeypatch.setattr(start, lambda model: (model.start,))
     other = LINEAR[name].fit(rows, **RUN).result_.posterior
     assert one.attrs["is_exact"] == other.attrs["is_exact"] == 1
     for variable in one:
